@@ -1,0 +1,42 @@
+/* A request as the simulator takes it, and what became of it. Plain data; a trace of N requests is an array of N
+ * sim_request in arrival order, and a run fills an array of N sim_outcome beside it (64 bytes a request together). */
+#ifndef KVSIM_SIM_REQUEST_H
+#define KVSIM_SIM_REQUEST_H
+
+#include <stdint.h>
+
+struct sim_request {
+    double arrival_s;       /* >= 0; ignored in a closed loop */
+    uint32_t input_tokens;  /* >= 1 */
+    uint32_t output_tokens; /* >= 1 */
+    int32_t priority;       /* lower is served first under policy `priority` (vLLM's meaning) */
+    uint16_t slo_class;     /* index into the scenario's classes */
+    uint16_t reserved;
+};
+
+enum sim_outcome_status {
+    SIM_UNFINISHED, /* the horizon came first, or it never arrived */
+    SIM_COMPLETED,
+    SIM_REJECTED_TOO_LONG, /* input + output above max_model_len */
+    SIM_N_OUTCOME
+};
+
+struct sim_outcome {
+    double arrival_s; /* when it reached the cluster */
+    double queue_s;   /* arrival to first being scheduled */
+    double ttft_s;    /* arrival to first token, ingress and egress included */
+    double e2el_s;    /* arrival to last token */
+    uint16_t replica;
+    uint16_t preemptions; /* saturates at 65,535 */
+    uint8_t status;       /* enum sim_outcome_status */
+};
+
+/* vLLM's TPOT: (e2el - ttft) / (output_tokens - 1); 0 for a one-token request. */
+static inline double sim_tpot_s(const struct sim_request *r, const struct sim_outcome *o)
+{
+    return r->output_tokens > 1 ? (o->e2el_s - o->ttft_s) / (r->output_tokens - 1) : 0.0;
+}
+
+const char *sim_outcome_name(enum sim_outcome_status status);
+
+#endif
