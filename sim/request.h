@@ -1,5 +1,5 @@
 /* A request as the simulator takes it, and what became of it. Plain data; a trace of N requests is an array of N
- * sim_request in arrival order, and a run fills an array of N sim_outcome beside it (64 bytes a request together). */
+ * sim_request in arrival order, and a run fills an array of N sim_outcome beside it: 24 + 40 bytes a request. */
 #ifndef KVSIM_SIM_REQUEST_H
 #define KVSIM_SIM_REQUEST_H
 
@@ -15,7 +15,8 @@ struct sim_request {
 };
 
 enum sim_outcome_status {
-    SIM_UNFINISHED, /* the horizon came first, or it never arrived */
+    SIM_NOT_ARRIVED, /* the horizon came first */
+    SIM_UNFINISHED,  /* arrived; the horizon came before its last token */
     SIM_COMPLETED,
     SIM_REJECTED_TOO_LONG, /* input + output above max_model_len */
     SIM_N_OUTCOME

@@ -1,32 +1,62 @@
 #include "tests/harness.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { PATH_BYTES = 4096, N_PATHS = 8 };
 
-static int *skipped; /* shared with Check's forked children */
-static int in_test;
+static int *n_skipped; /* shared with Check's forked children */
+static bool test_runs, skips;
 static char dir[PATH_BYTES];
+
+static char *next_path(void)
+{
+    static char paths[N_PATHS][PATH_BYTES + 256];
+    static int next;
+    return paths[next++ % N_PATHS];
+}
+
+static void begin(void)
+{
+    test_runs = true;
+    skips = false;
+}
+
+static void end(void)
+{
+    test_runs = false;
+}
+
+TCase *test_case(const char *name)
+{
+    TCase *c = (tcase_create)(name);
+    tcase_add_checked_fixture(c, begin, end);
+    return c;
+}
+
+bool test_is_skipped(void)
+{
+    return skips;
+}
 
 const char *test_shared(const char *relative)
 {
-    static char path[PATH_BYTES];
-    static char counted[PATH_BYTES];
     const char *base = getenv("KVSIM_SHARED");
-    snprintf(path, sizeof path, "%s/%s", base ? base : "../shared", relative);
+    char *path = next_path();
+    bool given = base && *base;
+    snprintf(path, PATH_BYTES, "%s/%s", given ? base : "../shared", relative);
     if (access(path, R_OK) == 0) return path;
-    if (base) ck_abort_msg("KVSIM_SHARED is set but %s is missing", path);
-    if (strcmp(counted, relative) != 0) {
-        snprintf(counted, sizeof counted, "%s", relative);
-        if (!in_test++) __sync_fetch_and_add(skipped, 1);
+    if (!test_runs) return NULL; /* asked while the suite is put together */
+    if (given) ck_abort_msg("KVSIM_SHARED is set but %s is missing", path);
+    if (!skips) {
+        __sync_fetch_and_add(n_skipped, 1);
         printf("skipped: no shared data (%s)\n", path);
     }
+    skips = true;
     return NULL;
 }
 
@@ -37,10 +67,8 @@ const char *test_dir(void)
 
 const char *test_file(const char *name, const char *text)
 {
-    static char paths[N_PATHS][PATH_BYTES + 256];
-    static int next;
-    char *path = paths[next++ % N_PATHS];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
+    char *path = next_path();
+    snprintf(path, PATH_BYTES + 256, "%s/%s", dir, name);
     FILE *f = fopen(path, "wb");
     ck_assert_ptr_nonnull(f);
     ck_assert_int_ge(fputs(text, f), 0);
@@ -48,25 +76,55 @@ const char *test_file(const char *name, const char *text)
     return path;
 }
 
+/* One zeroed counter that forked children share: a mapped file that has lost its name. */
+static int *shared_counter(void)
+{
+    char *path = next_path();
+    snprintf(path, PATH_BYTES + 256, "%s/skipped", dir);
+    int file = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (file < 0 || unlink(path) != 0 || ftruncate(file, sizeof(int)) != 0) return NULL;
+    void *p = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static bool make_dir(void)
+{
+    const char *tmp = getenv("TMPDIR");
+    snprintf(dir, sizeof dir, "%s/kvsim-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    return mkdtemp(dir) != NULL;
+}
+
+static bool remove_dir(void)
+{
+    int status = 1;
+    pid_t child = fork();
+    if (child == 0) {
+        execlp("rm", "rm", "-rf", "--", dir, (char *)NULL);
+        _exit(127);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
-    skipped = mmap(NULL, sizeof *skipped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    const char *tmp = getenv("TMPDIR");
-    snprintf(dir, sizeof dir, "%s/kvsim-test-XXXXXX", tmp ? tmp : "/tmp");
-    if (skipped == MAP_FAILED || !mkdtemp(dir)) {
+    n_skipped = make_dir() ? shared_counter() : NULL;
+    if (!n_skipped) {
         perror("test harness");
         return 1;
     }
     SRunner *runner = srunner_create(test_suite());
-    srunner_run_all(runner, CK_NORMAL);
+    srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     int run = srunner_ntests_run(runner);
     srunner_free(runner);
-    char *remove_dir = malloc(sizeof dir + 16);
-    sprintf(remove_dir, "rm -rf '%s'", dir);
-    int removed = system(remove_dir);
-    free(remove_dir);
-    printf("%d passed, %d failed, %d skipped\n", run - failed - *skipped, failed, *skipped);
-    return failed || removed ? 1 : 0;
+    if (!remove_dir()) {
+        printf("%s could not be removed\n", dir);
+        failed++;
+        run++;
+    }
+    int passed = run - failed - *n_skipped;
+    printf("%d passed, %d failed, %d skipped\n", passed > 0 ? passed : 0, failed, *n_skipped);
+    return failed || run == 0 ? 1 : 0;
 }

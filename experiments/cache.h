@@ -1,0 +1,31 @@
+/* What scenarios load from disk, each thing once: the GPU catalogue, architectures, engine files, profiles and traces.
+ * A run makes one; a study shares one over all its points, which then cost no reading. What it hands out lives until
+ * exp_cache_free. Not for use from several threads at once: load first, then share. */
+#ifndef KVSIM_EXPERIMENTS_CACHE_H
+#define KVSIM_EXPERIMENTS_CACHE_H
+
+#include "experiments/scenario.h"
+#include "models/arch.h"
+#include "models/engine.h"
+#include "models/profile.h"
+#include "traces/trace.h"
+
+struct exp_cache;
+
+/* NULL when the program's data folder or its GPU catalogue cannot be read. */
+struct exp_cache *exp_cache_new(struct sim_status *st);
+void exp_cache_free(struct exp_cache *c);
+
+const char *exp_cache_data_dir(const struct exp_cache *c);
+const struct mdl_gpu_catalogue *exp_cache_gpus(const struct exp_cache *c);
+
+/* Each NULL with one line in st. */
+const struct mdl_arch *exp_cache_arch(struct exp_cache *c, const char *name_or_path, struct sim_status *st);
+const struct mdl_engine *exp_cache_engine(struct exp_cache *c, const char *name_or_path, struct sim_status *st);
+/* name "" is the GPU's own profile, or analytic when it has none; "analytic"; a shipped name; or a folder. */
+const struct mdl_profile *exp_cache_profile(struct exp_cache *c, const char *name, const struct mdl_gpu *gpu,
+                                            struct sim_status *st);
+const struct trc_trace *exp_cache_trace(struct exp_cache *c, const struct exp_workload_keys *w,
+                                        struct sim_status *st);
+
+#endif

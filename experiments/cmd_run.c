@@ -1,0 +1,177 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "experiments/cli.h"
+#include "experiments/command.h"
+#include "experiments/print_run.h"
+#include "experiments/replicate.h"
+#include "experiments/report.h"
+#include "experiments/results.h"
+#include "sim/memory.h"
+#include "traces/prefix.h"
+
+enum { MAX_SETS = 256, TIMELINE_POINTS = 240, MAX_REPLICATIONS = 100000 };
+
+struct arguments {
+    const char *scenario, *trace, *out, *seed;
+    const char *set[MAX_SETS];
+    uint32_t n_sets, replications;
+    bool json, no_fast_forward;
+};
+
+enum { KEY_REPLICATIONS = 0x100, KEY_JSON, KEY_NO_FAST_FORWARD, KEY_SET, KEY_TRACE, KEY_SEED };
+
+static const struct argp_option options[] = {
+    {"trace", KEY_TRACE, "FILE", 0, "the request trace, in place of the scenario's load", 0},
+    {"set", KEY_SET, "KEY=VALUE", 0, "set one key, e.g. fleet.0.replicas=8 (kvsim list keys); may be repeated", 0},
+    {"replications", KEY_REPLICATIONS, "N", 0, "error bands: N runs with operator errors and seeds drawn anew", 0},
+    {"out", 'o', "DIR", 0, "write summary.json, requests.csv, timeline.csv and report.html there", 0},
+    {"seed", KEY_SEED, "N", 0, "the same as --set seed=N", 0},
+    {"json", KEY_JSON, NULL, 0, "print one JSON object instead of tables", 0},
+    {"no-fast-forward", KEY_NO_FAST_FORWARD, NULL, 0, "form every batch one by one: slower, same results", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+    switch (key) {
+    case KEY_TRACE:
+        a->trace = arg;
+        return 0;
+    case KEY_SET:
+        if (a->n_sets == MAX_SETS) argp_error(state, "more than %d times --set", MAX_SETS);
+        a->set[a->n_sets++] = arg;
+        return 0;
+    case KEY_REPLICATIONS:
+        a->replications = (uint32_t)exp_cli_count(state, "--replications", arg, 2, MAX_REPLICATIONS);
+        return 0;
+    case 'o':
+        a->out = arg;
+        return 0;
+    case KEY_SEED:
+        a->seed = arg;
+        return 0;
+    case KEY_JSON:
+        a->json = true;
+        return 0;
+    case KEY_NO_FAST_FORWARD:
+        a->no_fast_forward = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (a->scenario) argp_error(state, "too many arguments: `%s`, expected one scenario", arg);
+        a->scenario = arg;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "no scenario given; `kvsim init scenario` writes one");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {options, parse, "SCENARIO",
+                                 "Simulates a scenario and prints latency, throughput, service levels and memory.",
+                                 NULL, NULL, NULL};
+
+static struct exp_scenario *load(const struct arguments *a, struct sim_status *st)
+{
+    struct exp_scenario *s = exp_scenario_load(a->scenario, st);
+    bool ok = s != NULL;
+    if (ok && a->trace) {
+        s->workload.source = EXP_TRACE;
+        ok = snprintf(s->workload.trace, sizeof s->workload.trace, "%s", a->trace) < (int)sizeof s->workload.trace ||
+             sim_fail_as(st, SIM_EXIT_USAGE, "--trace: the path is longer than %d bytes", EXP_TEXT_BYTES - 1);
+    }
+    for (uint32_t i = 0; ok && i < a->n_sets; i++) ok = exp_scenario_set_option(s, a->set[i], st);
+    if (ok && a->seed) ok = exp_scenario_set(s, "seed", a->seed, st);
+    if (ok) return s;
+    free(s);
+    return NULL;
+}
+
+/* Prefix caching is off: says so when the trace shows that it would have had hits. */
+static void note_prefixes(struct exp_setup *u)
+{
+    const struct trc_trace *t = u->workload.trace;
+    if (!t->hash_ids && !t->prefix_group && !t->session_id) return;
+    struct trc_prefix_info info = {0};
+    uint64_t input_tokens = 0;
+    trc_prefix_measure(t, &info);
+    for (uint64_t i = 0; i < t->n_requests; i++) input_tokens += t->requests[i].input_tokens;
+    if (info.hit_tokens)
+        exp_note(&u->notes,
+                 "up to %.1f %% of the trace's prompt tokens could have hit a prefix cache, which is not simulated: "
+                 "prompts cost their full length here",
+                 100 * (double)info.hit_tokens / (double)input_tokens);
+}
+
+struct job {
+    const struct arguments *a;
+    const struct exp_scenario *scenario;
+    struct exp_cache *cache;
+    struct exp_run *run;
+    struct exp_figures *bands; /* NULL without replications */
+};
+
+static bool simulate(struct job *j, struct sim_status *st)
+{
+    struct exp_progress progress = exp_progress_begin("simulating");
+    struct exp_run_options o = {.no_fast_forward = j->a->no_fast_forward,
+                                .timeline_points = j->a->out ? TIMELINE_POINTS : 0,
+                                .progress = exp_progress_show,
+                                .progress_user = &progress};
+    j->run = exp_run_new(j->scenario, j->cache, &o, st);
+    if (j->run) note_prefixes(j->run->setup);
+    if (j->run && j->a->replications)
+        j->bands = exp_replicate(j->scenario, j->cache, j->run->setup, j->a->replications, &o, st);
+    exp_progress_end(&progress);
+    return j->run && (j->bands || !j->a->replications);
+}
+
+static void next(const struct job *j, const struct exp_figures *f)
+{
+    const struct arguments *a = j->a;
+    const struct exp_scenario *s = j->scenario;
+    if (f->load_state == SIM_OVERLOADED)
+        exp_next("kvsim run %s --set fleet.0.replicas=%llu   (the fleet cannot keep up)", a->scenario,
+                 (unsigned long long)s->fleet[0].replicas * 2);
+    else if (!a->replications)
+        exp_next("kvsim run %s --replications 16   (error bands)", a->scenario);
+    else if (!a->out)
+        exp_next("kvsim run %s --out DIR   (every request, a timeline and a report)", a->scenario);
+    else
+        exp_next("open %s/report.html in a browser", a->out);
+}
+
+static bool show(const struct job *j, struct sim_status *st)
+{
+    const struct exp_figures *f = j->bands ? j->bands : j->run->figures;
+    struct exp_results r = {j->scenario, j->run, f, exp_cache_data_dir(j->cache)};
+    if (j->a->out && !exp_results_write(&r, j->a->out, st)) return false;
+    if (j->a->out && !exp_report_has_charts())
+        fputs("note: report.html has no charts, Chart.js is not here; install the package libjs-chart.js\n", stderr);
+    if (j->a->json) {
+        if (!exp_print_json(exp_results_json(&r), st)) return false;
+    } else {
+        exp_print_run(j->scenario, j->run, f, stdout);
+    }
+    if (fflush(stdout) == 0) next(j, f);
+    return true;
+}
+
+bool exp_cmd_run(int argc, char **argv, struct sim_status *st)
+{
+    struct arguments a = {0};
+    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    struct exp_scenario *s = load(&a, st);
+    struct job j = {.a = &a, .scenario = s};
+    bool ok = s && exp_scenario_check(s, st) && (!a.out || exp_results_prepare(a.out, st));
+    if (ok) j.cache = exp_cache_new(st);
+    ok = ok && j.cache && simulate(&j, st) && show(&j, st);
+    exp_figures_free(j.bands);
+    exp_run_free(j.run);
+    exp_cache_free(j.cache);
+    free(s);
+    return ok;
+}

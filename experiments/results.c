@@ -1,0 +1,199 @@
+#include "experiments/results.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <csv.h>
+
+#include "experiments/print_run.h"
+#include "experiments/report.h"
+#include "experiments/version.h"
+#include "sim/memory.h"
+#include "sim/outfile.h"
+
+/* ---- summary.json ---- */
+
+static json_t *settings_json(const struct exp_fleet_setup *f)
+{
+    json_t *engine = json_object(), *defaulted = json_array();
+    json_object_set_new(engine, "name", json_string(f->engine.name));
+    for (int i = 0; i < EXP_N_SETTINGS; i++) {
+        const struct exp_setting *s = &f->settings[i];
+        bool whole = !s->word && s->value == (double)(json_int_t)s->value;
+        json_object_set_new(engine, s->name,
+                            s->word ? json_string(s->word)
+                            : whole ? json_integer((json_int_t)s->value)
+                                    : json_real(s->value));
+        if (s->defaulted) json_array_append_new(defaulted, json_string(s->name));
+    }
+    json_object_set_new(engine, "defaulted", defaulted);
+    return engine;
+}
+
+static json_t *memory_json(const struct mdl_memory *m)
+{
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "total_bytes", m->total_bytes, "usable_bytes",
+                     m->usable_bytes, "weight_bytes", m->weight_bytes, "activation_bytes", m->activation_bytes,
+                     "graph_bytes", m->graph_bytes, "context_bytes", m->context_bytes, "kv_bytes", m->kv_bytes,
+                     "block_bytes", m->block_bytes, "blocks", (json_int_t)m->blocks, "kv_capacity_tokens",
+                     (json_int_t)m->kv_capacity_tokens);
+}
+
+static json_t *fleet_json(const struct exp_fleet_setup *f, const struct sim_fleet *sim)
+{
+    json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "name", f->name, "gpu", f->gpu->name, "replicas",
+                          (json_int_t)sim->n_replicas, "tensor_parallel", (json_int_t)f->tensor_parallel,
+                          "pipeline_parallel", (json_int_t)f->pipeline_parallel, "profile",
+                          f->cost ? mdl_profile_name(f->profile) : "linear");
+    json_object_set_new(o, "engine", settings_json(f));
+    json_object_set_new(o, "memory", memory_json(&f->memory));
+    return o;
+}
+
+json_t *exp_results_json(const struct exp_results *r)
+{
+    const struct exp_setup *u = r->run->setup;
+    json_t *o = exp_figures_json(r->figures), *fleets = json_array(), *warnings = json_array();
+    for (uint32_t i = 0; i < u->n_fleets; i++)
+        json_array_append_new(fleets, fleet_json(&u->fleets[i], &u->sim_fleets[i]));
+    if (exp_load_warning(r->figures->load_state))
+        json_array_append_new(warnings, json_string(exp_load_warning(r->figures->load_state)));
+    for (uint32_t i = 0; i < u->notes.n; i++) json_array_append_new(warnings, json_string(u->notes.text[i]));
+    json_object_set_new(o, "model", json_string(u->arch.name));
+    json_object_set_new(o, "weights", json_string(mdl_dtype_name((enum mdl_dtype)r->scenario->weights)));
+    json_object_set_new(o, "router", json_string(r->scenario->router));
+    json_object_set_new(o, "seed", json_integer((json_int_t)r->scenario->seed));
+    json_object_set_new(o, "version", json_string(EXP_VERSION));
+    if (u->workload.scaled) {
+        json_object_set_new(o, "dispersion_10s_before", json_real(u->workload.before.dispersion[1]));
+        json_object_set_new(o, "dispersion_10s_after", json_real(u->workload.after.dispersion[1]));
+    }
+    json_object_set_new(o, "fleets", fleets);
+    json_object_set_new(o, "warnings", warnings);
+    return o;
+}
+
+static bool write_summary(const struct exp_results *r, FILE *out, struct sim_status *st)
+{
+    json_t *o = exp_results_json(r);
+    if (json_dumpf(o, out, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) == 0) fputc('\n', out);
+    json_decref(o);
+    (void)st;
+    return true;
+}
+
+/* ---- requests.csv ---- */
+
+static void write_id(const struct trc_trace *t, uint64_t i, FILE *out)
+{
+    const char *id = t->request_id ? t->request_id[i] : NULL;
+    if (!id)
+        fprintf(out, "%llu", (unsigned long long)(t->file_row ? t->file_row[i] : i));
+    else if (strpbrk(id, ",\"\r\n"))
+        csv_fwrite(out, id, strlen(id));
+    else
+        fputs(id, out);
+}
+
+static void write_request(const struct exp_run *run, uint64_t i, FILE *out)
+{
+    const struct sim_request *q = &run->setup->config.load.requests[i];
+    const struct sim_outcome *o = &run->result->outcomes[i];
+    bool arrived = o->status != SIM_NOT_ARRIVED;
+    bool placed = arrived && o->status != SIM_REJECTED_TOO_LONG;
+    write_id(run->setup->workload.trace, i, out);
+    fprintf(out, ",%s,", run->setup->class_names[q->slo_class]);
+    if (placed) fprintf(out, "%u", o->replica);
+    fputc(',', out);
+    if (arrived) fprintf(out, "%.17g", o->arrival_s);
+    fprintf(out, ",%u,%u,", q->input_tokens, q->output_tokens);
+    if (o->status == SIM_COMPLETED)
+        fprintf(out, "%.17g,%.17g,%.17g,%.17g", o->queue_s, o->ttft_s, sim_tpot_s(q, o), o->e2el_s);
+    else
+        fputs(",,,", out);
+    fprintf(out, ",%u,%s\n", o->preemptions, sim_outcome_name((enum sim_outcome_status)o->status));
+}
+
+static bool write_requests(const struct exp_results *r, FILE *out, struct sim_status *st)
+{
+    fputs("request_id,slo_class,replica,arrival_s,input_tokens,output_tokens,queue_s,ttft_s,tpot_s,e2el_s,"
+          "preemptions,status\n",
+          out);
+    for (uint64_t i = 0; i < r->run->result->n_requests && !ferror(out); i++) write_request(r->run, i, out);
+    (void)st;
+    return true;
+}
+
+/* ---- timeline.csv ---- */
+
+static bool write_timeline(const struct exp_results *r, FILE *out, struct sim_status *st)
+{
+    const struct sim_result *res = r->run->result;
+    double blocks = 0;
+    for (uint32_t f = 0; f < r->run->setup->n_fleets; f++) {
+        const struct sim_fleet *fleet = &r->run->setup->sim_fleets[f];
+        blocks += (double)fleet->engine.n_blocks * fleet->n_replicas;
+    }
+    fputs("time_s,running,waiting,used_blocks,kv_utilization,arrived,completed,output_tokens\n", out);
+    for (uint32_t i = 0; i < res->n_timeline; i++) {
+        const struct sim_sample *s = &res->timeline[i];
+        fprintf(out, "%.17g,%llu,%llu,%llu,%.6g,%llu,%llu,%llu\n", s->time_s, (unsigned long long)s->running,
+                (unsigned long long)s->waiting, (unsigned long long)s->used_blocks, (double)s->used_blocks / blocks,
+                (unsigned long long)s->arrived, (unsigned long long)s->completed,
+                (unsigned long long)s->output_tokens);
+    }
+    (void)st;
+    return true;
+}
+
+/* ---- the folder ---- */
+
+bool exp_results_prepare(const char *dir, struct sim_status *st)
+{
+    if (!sim_make_dir(dir, st)) return false;
+    return access(dir, W_OK | X_OK) == 0 || sim_fail(st, "%s: cannot be written to (%s), expected a writable folder; name another place",
+                                                     dir, strerror(errno));
+}
+
+static const struct {
+    const char *name;
+    bool (*write)(const struct exp_results *r, FILE *out, struct sim_status *st);
+} files[] = {
+    {"summary.json", write_summary},
+    {"requests.csv", write_requests},
+    {"timeline.csv", write_timeline},
+    {"report.html", exp_report_write},
+};
+enum { N_FILES = sizeof files / sizeof files[0] };
+
+static bool write_file(const struct exp_results *r, int i, const char *path, struct sim_outfile *file,
+                       struct sim_status *st)
+{
+    FILE *out = sim_outfile_stream(file);
+    if (!files[i].write(r, out, st)) return false;
+    if (fflush(out) == 0 && !ferror(out)) return true;
+    return sim_fail(st, "%s: writing failed (%s), nothing was left behind; free some space or name another place",
+                    path, strerror(errno));
+}
+
+bool exp_results_write(const struct exp_results *r, const char *dir, struct sim_status *st)
+{
+    struct sim_outfile *open[N_FILES] = {NULL};
+    bool ok = exp_results_prepare(dir, st);
+    for (int i = 0; ok && i < N_FILES; i++) {
+        char *path = sim_printf("%s/%s", dir, files[i].name);
+        open[i] = sim_outfile_open(path, st);
+        ok = open[i] && write_file(r, i, path, open[i], st);
+        free(path);
+    }
+    for (int i = 0; i < N_FILES; i++) {
+        if (ok)
+            ok = sim_outfile_commit(open[i], st);
+        else
+            sim_outfile_abandon(open[i]);
+    }
+    return ok;
+}

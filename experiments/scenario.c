@@ -1,0 +1,230 @@
+#include "experiments/scenario.h"
+
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "experiments/keys.h"
+#include "experiments/values.h"
+#include "models/yaml.h"
+#include "sim/line_in.h"
+#include "sim/memory.h"
+
+enum { PATH_MAX_BYTES = 200 };
+
+struct exp_scenario *exp_scenario_new(void)
+{
+    struct exp_scenario *s = sim_alloc(1, sizeof *s);
+    exp_key_defaults(EXP_IN_SCENARIO, s);
+    exp_key_defaults(EXP_IN_ENGINE, &s->engine);
+    exp_key_defaults(EXP_IN_SLO, &s->slo);
+    return s;
+}
+
+struct exp_scenario *exp_scenario_copy(const struct exp_scenario *s)
+{
+    struct exp_scenario *copy = sim_alloc(1, sizeof *copy);
+    *copy = *s;
+    return copy;
+}
+
+struct reader {
+    struct exp_scenario *s;
+    const char *folder; /* before relative paths; NULL = none */
+    bool from_file;     /* two loads in one file contradict each other; a --set replaces */
+};
+
+static bool walk(struct reader *r, const char *path, const struct mdl_yaml_node *node, struct sim_status *st);
+
+static enum exp_source source_of(const char *path)
+{
+    if (strcmp(path, "workload.trace") == 0) return EXP_TRACE;
+    if (strncmp(path, "workload.open_loop.", 19) == 0) return EXP_OPEN_LOOP;
+    return strncmp(path, "workload.closed_loop.", 21) == 0 ? EXP_CLOSED_LOOP : EXP_NO_LOAD;
+}
+
+static bool note_source(struct reader *r, const char *path, const struct mdl_yaml_node *node, struct sim_status *st)
+{
+    enum exp_source now = source_of(path), was = r->s->workload.source;
+    if (now == EXP_NO_LOAD) return true;
+    if (r->from_file && was != EXP_NO_LOAD && was != now)
+        return sim_fail(st, "%s: %s is a second load, expected one of trace, open_loop, closed_loop; remove the others",
+                        exp_where(node).text, path);
+    r->s->workload.source = now;
+    return true;
+}
+
+static bool walk_map(struct reader *r, const char *path, const struct mdl_yaml_node *node, struct sim_status *st)
+{
+    for (size_t i = 0; i < mdl_yaml_size(node); i++) {
+        char child[PATH_MAX_BYTES];
+        const char *key = mdl_yaml_key(node, i);
+        struct sim_excerpt shown = sim_excerpt(key, strlen(key));
+        const struct mdl_yaml_node *value = mdl_yaml_at(node, i);
+        snprintf(child, sizeof child, "%s%s%s", path, *path ? "." : "", shown.text);
+        if (strchr(key, '.'))
+            return sim_fail(st, "%s: key `%s` holds a dot, expected nested keys; write them one below the other",
+                            exp_where(value).text, shown.text);
+        if (!walk(r, child, value, st)) return false;
+    }
+    return true;
+}
+
+static bool walk_fleet(struct reader *r, const struct mdl_yaml_node *node, struct sim_status *st)
+{
+    size_t n = mdl_yaml_size(node);
+    if (mdl_yaml_kind(node) != MDL_YAML_LIST || n == 0 || n > EXP_MAX_FLEETS)
+        return sim_fail(st, "%s: fleet is not a list of 1 to %d entries, expected `- {gpu: h100-sxm, replicas: 1}`",
+                        exp_where(node).text, EXP_MAX_FLEETS);
+    r->s->n_fleets = 0;
+    for (size_t i = 0; i < n; i++) {
+        char path[16];
+        const struct mdl_yaml_node *entry = mdl_yaml_at(node, i);
+        snprintf(path, sizeof path, "fleet.%zu", i);
+        if (mdl_yaml_kind(entry) != MDL_YAML_MAP || mdl_yaml_size(entry) == 0)
+            return sim_fail(st, "%s: %s is not a mapping, expected {gpu: h100-sxm, replicas: 1}",
+                            exp_where(entry).text, path);
+        if (!walk_map(r, path, entry, st)) return false;
+    }
+    return true;
+}
+
+/* What a section holds when it is not a mapping: nothing at all is an empty section. */
+static bool section_or_fail(struct reader *r, const char *path, const struct mdl_yaml_node *node, struct sim_status *st)
+{
+    if (strcmp(path, "fleet") == 0) return walk_fleet(r, node, st);
+    if (mdl_yaml_kind(node) == MDL_YAML_MAP) return walk_map(r, path, node, st);
+    return sim_fail(st, "%s: %s is a single value or a list, expected a mapping of keys; see `kvsim list keys`",
+                    exp_where(node).text, path);
+}
+
+static bool walk(struct reader *r, const char *path, const struct mdl_yaml_node *node, struct sim_status *st)
+{
+    struct exp_target target;
+    if (!exp_key_resolve(r->s, path, exp_where(node).text, &target, st)) return false;
+    if (!target.key) return section_or_fail(r, path, node, st);
+    if (strncmp(path, "slo.", 4) == 0) r->s->slo_given = true;
+    return note_source(r, path, node, st) && exp_value_set(target.key, target.field, path, r->folder, node, st);
+}
+
+static struct exp_scenario *from_yaml(struct mdl_yaml *y, const char *folder, struct sim_status *st)
+{
+    const struct mdl_yaml_node *root = mdl_yaml_root(y);
+    struct exp_scenario *s = exp_scenario_new();
+    struct reader r = {s, folder, true};
+    snprintf(s->file, sizeof s->file, "%s", mdl_yaml_file(root));
+    bool ok = mdl_yaml_kind(root) == MDL_YAML_MAP
+                  ? walk_map(&r, "", root, st)
+                  : sim_fail(st, "%s: is not a mapping, expected a scenario; `kvsim init scenario` writes one",
+                             exp_where(root).text);
+    if (ok) return s;
+    free(s);
+    return NULL;
+}
+
+struct exp_scenario *exp_scenario_load(const char *path, struct sim_status *st)
+{
+    struct mdl_yaml *y = mdl_yaml_load(path, st);
+    if (!y) return NULL;
+    char *copy = sim_strdup(path);
+    const char *folder = dirname(copy);
+    struct exp_scenario *s = from_yaml(y, strcmp(folder, ".") == 0 ? NULL : folder, st);
+    free(copy);
+    mdl_yaml_free(y);
+    return s;
+}
+
+struct exp_scenario *exp_scenario_parse(const char *name, const char *text, size_t length, struct sim_status *st)
+{
+    struct mdl_yaml *y = mdl_yaml_parse(name, text, length, st);
+    struct exp_scenario *s = y ? from_yaml(y, NULL, st) : NULL;
+    mdl_yaml_free(y);
+    return s;
+}
+
+bool exp_scenario_set(struct exp_scenario *s, const char *path, const char *value, struct sim_status *st)
+{
+    struct mdl_yaml *y = mdl_yaml_parse("--set", value, strlen(value), st);
+    if (!y) return false;
+    struct exp_scenario *changed = exp_scenario_copy(s);
+    struct reader r = {changed, NULL, false};
+    bool ok = walk(&r, path, mdl_yaml_root(y), st);
+    if (ok) *s = *changed;
+    free(changed);
+    mdl_yaml_free(y);
+    return ok;
+}
+
+bool exp_scenario_set_option(struct exp_scenario *s, const char *option, struct sim_status *st)
+{
+    const char *equals = strchr(option, '=');
+    if (!equals || equals == option || !equals[1])
+        return sim_fail_as(st, SIM_EXIT_USAGE, "--set %.80s: has no value, expected KEY=VALUE such as fleet.0.replicas=8",
+                           option);
+    char *path = sim_strdup(option);
+    path[equals - option] = '\0';
+    bool ok = exp_scenario_set(s, path, equals + 1, st);
+    free(path);
+    return ok;
+}
+
+uint32_t exp_scenario_classes(const struct exp_scenario *s, struct exp_class_keys out[SIM_MAX_CLASSES])
+{
+    uint32_t n = 0;
+    if (s->slo_given || s->n_classes == 0) {
+        exp_key_defaults(EXP_IN_CLASS, &out[0]);
+        snprintf(out[0].name, sizeof out[0].name, "default");
+        out[n++].slo = s->slo;
+    }
+    for (uint32_t i = 0; i < s->n_classes && n < SIM_MAX_CLASSES; i++) out[n++] = s->classes[i];
+    return n;
+}
+
+static const char *file_of(const struct exp_scenario *s)
+{
+    return s->file[0] ? s->file : "scenario";
+}
+
+static bool check_classes(const struct exp_scenario *s, struct sim_status *st)
+{
+    for (uint32_t i = 0; s->slo_given && i < s->n_classes; i++)
+        if (strcmp(s->classes[i].name, "default") == 0)
+            return sim_fail(st, "%s: `slo` and `classes.default` both set the limits of class default; remove one",
+                            file_of(s));
+    if (s->slo_given && s->n_classes == SIM_MAX_CLASSES)
+        return sim_fail(st, "%s: more than %d classes with `slo`; leave some out", file_of(s), SIM_MAX_CLASSES);
+    return true;
+}
+
+static bool check_load(const struct exp_scenario *s, struct sim_status *st)
+{
+    const struct exp_workload_keys *w = &s->workload;
+    if (w->source == EXP_NO_LOAD || (w->source == EXP_TRACE && !w->trace[0]))
+        return sim_fail(st, "%s: has no load, expected workload.trace, open_loop or closed_loop; give --trace FILE",
+                        file_of(s));
+    if (w->source == EXP_OPEN_LOOP && w->open_loop.num_requests == 0 && w->open_loop.duration_s == 0)
+        return sim_fail(st, "%s: workload.open_loop never ends, expected num_requests or duration_s; set one",
+                        file_of(s));
+    return true;
+}
+
+bool exp_scenario_check(const struct exp_scenario *s, struct sim_status *st)
+{
+    if (!s->model[0])
+        return sim_fail(st, "%s: has no `model`, expected a catalogue name or a config.json; see `kvsim list models`",
+                        file_of(s));
+    if (s->n_fleets == 0)
+        return sim_fail(st, "%s: has no `fleet`, expected `fleet: [{gpu: h100-sxm, replicas: 1}]`; add one", file_of(s));
+    uint64_t replicas = 0;
+    for (uint32_t i = 0; i < s->n_fleets; i++) {
+        replicas += s->fleet[i].replicas;
+        if (!s->fleet[i].gpu[0])
+            return sim_fail(st, "%s: fleet.%u has no `gpu`, expected a catalogue name; see `kvsim list gpus`",
+                            file_of(s), i);
+    }
+    if (replicas > UINT16_MAX)
+        return sim_fail(st, "%s: has %llu replicas, expected at most %d in all; make the fleets smaller", file_of(s),
+                        (unsigned long long)replicas, UINT16_MAX);
+    return check_load(s, st) && check_classes(s, st);
+}

@@ -1,0 +1,239 @@
+#include "experiments/setup.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "experiments/engine_keys.h"
+#include "sim/memory.h"
+
+double exp_clock_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static struct mdl_memory_spec memory_spec(const struct exp_setup *u, const struct exp_fleet_setup *f,
+                                          const struct exp_scenario *s, const struct exp_engine_choice *e)
+{
+    return (struct mdl_memory_spec){.arch = &u->arch,
+                                    .gpu = f->gpu,
+                                    .engine = &f->engine,
+                                    .weights = (enum mdl_dtype)s->weights,
+                                    .kv = MDL_BF16,
+                                    .tensor_parallel = f->tensor_parallel,
+                                    .pipeline_parallel = f->pipeline_parallel,
+                                    .max_num_seqs = e->max_num_seqs,
+                                    .max_num_batched_tokens = e->max_num_batched_tokens,
+                                    .block_size = f->engine.block_size,
+                                    .gpu_memory_utilization = f->engine.gpu_memory_utilization,
+                                    .enforce_eager = e->enforce_eager,
+                                    .num_gpu_blocks_override = e->num_gpu_blocks_override};
+}
+
+/* Longest request: the model's limit, or what the pool holds when that is less; a limit that the user gave is never
+ * lowered silently. */
+static bool choose_model_len(const struct exp_setup *u, const struct exp_fleet_setup *f, struct exp_engine_choice *e,
+                             struct exp_notes *notes, struct sim_status *st)
+{
+    uint64_t pool_tokens = f->memory.blocks * f->engine.block_size;
+    uint32_t limit = u->arch.max_position_embeddings;
+    if (e->max_model_len_given && e->max_model_len > pool_tokens)
+        return sim_fail(st,
+                        "engine.max_model_len %u: needs %u tokens of KV cache on %s, expected at most the pool's %llu; "
+                        "lower it, or give more memory (tensor_parallel, gpu_memory_utilization)",
+                        e->max_model_len, e->max_model_len, f->name, (unsigned long long)pool_tokens);
+    if (e->max_model_len_given) return true;
+    e->max_model_len = pool_tokens < limit ? (uint32_t)pool_tokens : limit;
+    if (e->max_model_len < limit)
+        exp_note(notes, "fleet %s: max_model_len lowered from %u to %u tokens, which is all its KV cache holds", f->name,
+                 limit, e->max_model_len);
+    return true;
+}
+
+static bool load_parts(struct exp_setup *u, struct exp_fleet_setup *f, const struct exp_scenario *s,
+                       const struct exp_fleet_keys *k, struct exp_cache *cache, struct sim_status *st)
+{
+    f->gpu = mdl_gpu_find(exp_cache_gpus(cache), k->gpu, st);
+    if (!f->gpu) return false;
+    f->profile = exp_cache_profile(cache, k->profile, f->gpu, st);
+    snprintf(f->name, sizeof f->name, "%s", k->name[0] ? k->name : f->gpu->name);
+    f->tensor_parallel = (uint32_t)k->tensor_parallel;
+    f->pipeline_parallel = (uint32_t)k->pipeline_parallel;
+    if (!f->profile || !mdl_arch_check_parallel(&u->arch, f->tensor_parallel, f->pipeline_parallel, st)) return false;
+    if (!k->profile[0] && !f->gpu->profile[0] && s->cost_kind == EXP_COST_PROFILE)
+        exp_note(&u->notes, "fleet %s: no measured profile of %s, step costs are analytic (datasheet peaks)", f->name,
+                 f->gpu->title);
+    return true;
+}
+
+static bool make_linear_cost(struct exp_fleet_setup *f, const struct exp_scenario *s, struct sim_status *st)
+{
+    if (f->pipeline_parallel > 1)
+        return sim_fail(st, "cost.kind linear: prices one stage, expected pipeline_parallel 1, found %u; use profile",
+                        f->pipeline_parallel);
+    sim_cost_linear_init(&f->linear, s->cost_step_s, s->cost_token_s, s->cost_kv_token_s);
+    return true;
+}
+
+static bool make_profile_cost(const struct exp_setup *u, struct exp_fleet_setup *f, const struct exp_scenario *s,
+                              const struct exp_engine_choice *e, const struct exp_factors *factors,
+                              struct sim_status *st)
+{
+    struct mdl_cost_spec spec = {.arch = &u->arch,
+                                 .gpu = f->gpu,
+                                 .profile = f->profile,
+                                 .engine = &f->engine,
+                                 .weights = (enum mdl_dtype)s->weights,
+                                 .kv = MDL_BF16,
+                                 .tensor_parallel = f->tensor_parallel,
+                                 .pipeline_parallel = f->pipeline_parallel,
+                                 .max_num_seqs = e->max_num_seqs,
+                                 .max_num_batched_tokens = e->max_num_batched_tokens,
+                                 .kv_capacity_tokens = f->memory.kv_capacity_tokens};
+    size_t n = (size_t)(f - u->fleets);
+    if (factors) {
+        memcpy(spec.family_factor, factors->family[n], sizeof spec.family_factor);
+        spec.residual_factor = factors->residual[n];
+    }
+    f->cost = mdl_cost_new(&spec, st);
+    return f->cost != NULL;
+}
+
+static bool class_mask(const struct exp_setup *u, const struct exp_fleet_keys *k, uint64_t *mask, struct sim_status *st)
+{
+    *mask = 0;
+    for (const char *at = k->classes; *at;) {
+        size_t length = strcspn(at, ",");
+        uint32_t c = 0;
+        while (c < u->config.n_classes &&
+               (strlen(u->class_names[c]) != length || memcmp(u->class_names[c], at, length) != 0))
+            c++;
+        if (c == u->config.n_classes)
+            return sim_fail(st, "fleet.classes: `%.*s` is no class of this scenario, expected a name under `classes`",
+                            (int)length, at);
+        *mask |= (uint64_t)1 << c;
+        at += length + (at[length] == ',');
+    }
+    return true;
+}
+
+static struct sim_engine sim_engine_of(const struct exp_fleet_setup *f, const struct exp_engine_choice *e)
+{
+    return (struct sim_engine){.max_num_seqs = e->max_num_seqs,
+                               .max_num_batched_tokens = e->max_num_batched_tokens,
+                               .block_size = f->engine.block_size,
+                               .long_prefill_token_threshold = f->engine.long_prefill_token_threshold,
+                               .max_model_len = e->max_model_len,
+                               .n_blocks = f->memory.blocks,
+                               .watermark_blocks = (uint64_t)ceil(f->engine.watermark_frac * (double)f->memory.blocks),
+                               .reserve_full_isl = f->engine.reserve_full_isl,
+                               .policy = e->policy,
+                               .preemption = e->preemption,
+                               .ingress_s = e->linear ? 0 : f->engine.ingress_s,
+                               .egress_s = e->linear ? 0 : f->engine.egress_s};
+}
+
+static bool setup_fleet(struct exp_setup *u, uint32_t n, const struct exp_scenario *s, struct exp_cache *cache,
+                        const struct exp_factors *factors, struct sim_status *st)
+{
+    struct exp_fleet_setup *f = &u->fleets[n];
+    const struct exp_fleet_keys *k = &s->fleet[n];
+    struct exp_engine_choice e;
+    if (!load_parts(u, f, s, k, cache, st) || !exp_engine_choose(f, s, n, cache, &e, st)) return false;
+    struct mdl_memory_spec memory = memory_spec(u, f, s, &e);
+    if (!mdl_memory_plan(&memory, &f->memory, st) || !choose_model_len(u, f, &e, &u->notes, st)) return false;
+    exp_engine_describe(f, &e);
+    bool priced = e.linear ? make_linear_cost(f, s, st) : make_profile_cost(u, f, s, &e, factors, st);
+    struct sim_fleet *out = &u->sim_fleets[n];
+    *out = (struct sim_fleet){.name = f->name,
+                              .n_replicas = (uint32_t)k->replicas,
+                              .gpus_per_replica = f->tensor_parallel * f->pipeline_parallel,
+                              .engine = sim_engine_of(f, &e),
+                              .cost = e.linear ? &f->linear.base : f->cost ? mdl_cost_base(f->cost) : NULL};
+    return priced && class_mask(u, k, &out->slo_class_mask, st);
+}
+
+static void setup_classes(struct exp_setup *u, const struct exp_scenario *s)
+{
+    struct exp_class_keys *classes = sim_alloc(SIM_MAX_CLASSES, sizeof *classes);
+    uint32_t n = exp_scenario_classes(s, classes);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct exp_slo_keys *k = &classes[i].slo;
+        memcpy(u->class_names[i], classes[i].name, sizeof u->class_names[i]);
+        u->sim_classes[i] = (struct sim_class){.name = u->class_names[i],
+                                               .slo = {.ttft_s = k->ttft_ms * 1e-3,
+                                                       .tpot_s = k->tpot_ms * 1e-3,
+                                                       .e2el_s = k->e2el_ms * 1e-3,
+                                                       .percentile = k->percentile,
+                                                       .per_metric = k->rule == 1}};
+    }
+    u->config.classes = u->sim_classes;
+    u->config.n_classes = n;
+    free(classes);
+}
+
+static bool setup_load(struct exp_setup *u, const struct exp_scenario *s, struct exp_cache *cache,
+                       struct sim_status *st)
+{
+    if (!exp_workload_init(&u->workload, s, cache, &u->notes, st)) return false;
+    uint32_t longest = 0;
+    for (uint32_t i = 0; i < u->n_fleets; i++)
+        if (u->sim_fleets[i].engine.max_model_len > longest) longest = u->sim_fleets[i].engine.max_model_len;
+    exp_workload_clip(&u->workload, (enum exp_overlong)s->workload.overlong, longest);
+    bool closed = s->workload.source == EXP_CLOSED_LOOP;
+    u->config.load = (struct sim_load){
+        .requests = u->workload.requests,
+        .n_requests = u->workload.n_requests,
+        .concurrency = closed ? (uint32_t)s->workload.closed_loop.concurrency : 0,
+        .think_time_s = closed ? s->workload.closed_loop.think_time_s : 0,
+        .warmup_requests = s->warmup_requests,
+        .warmup_s = s->warmup_s,
+        .horizon_s = s->horizon_s,
+    };
+    return true;
+}
+
+static bool setup_all(struct exp_setup *u, const struct exp_scenario *s, struct exp_cache *cache,
+                      const struct exp_factors *factors, struct sim_status *st)
+{
+    const struct mdl_arch *arch = exp_cache_arch(cache, s->model, st);
+    if (!arch) return false;
+    u->arch = *arch;
+    setup_classes(u, s);
+    for (uint32_t i = 0; i < s->n_fleets; i++) {
+        u->n_fleets = i + 1;
+        if (!setup_fleet(u, i, s, cache, factors, st)) return false;
+    }
+    u->config.fleets = u->sim_fleets;
+    u->config.n_fleets = u->n_fleets;
+    u->config.router = sim_router_find(s->router);
+    u->config.seed = s->seed;
+    u->config.fast_forward = true;
+    return setup_load(u, s, cache, st) && sim_config_check(&u->config, st);
+}
+
+struct exp_setup *exp_setup_new(const struct exp_scenario *s, struct exp_cache *cache,
+                                const struct exp_factors *factors, struct sim_status *st)
+{
+    double begin_s = exp_clock_s();
+    if (!exp_scenario_check(s, st)) return NULL;
+    struct exp_setup *u = sim_alloc(1, sizeof *u);
+    if (!setup_all(u, s, cache, factors, st)) {
+        exp_setup_free(u);
+        return NULL;
+    }
+    u->wall_s = exp_clock_s() - begin_s;
+    return u;
+}
+
+void exp_setup_free(struct exp_setup *u)
+{
+    if (!u) return;
+    for (uint32_t i = 0; i < u->n_fleets; i++) mdl_cost_free(u->fleets[i].cost);
+    exp_workload_fini(&u->workload);
+    free(u);
+}

@@ -1,0 +1,64 @@
+/* From a scenario to a configuration that sim_run takes: architecture, GPU, profile and engine loaded, memory planned,
+ * step costs tabulated, requests read or made. Everything that was chosen on the way (engine defaults, memory
+ * breakdown, warnings) stays readable, because `run` prints it.
+ * Cost: a few ms a fleet, plus the trace when the cache does not hold it yet. */
+#ifndef KVSIM_EXPERIMENTS_SETUP_H
+#define KVSIM_EXPERIMENTS_SETUP_H
+
+#include "experiments/cache.h"
+#include "experiments/notes.h"
+#include "experiments/workload.h"
+#include "models/cost.h"
+#include "models/kvmem.h"
+#include "sim/cluster.h"
+
+/* One line of the resolved engine block. */
+struct exp_setting {
+    const char *name, *unit;
+    double value;
+    const char *word; /* instead of the value: "fcfs", "true"; or NULL */
+    bool defaulted;
+};
+enum { EXP_N_SETTINGS = 13 };
+
+struct exp_fleet_setup {
+    char name[EXP_NAME_BYTES];
+    const struct mdl_gpu *gpu;
+    const struct mdl_profile *profile;
+    struct mdl_engine engine; /* with the scenario's overrides */
+    struct exp_setting settings[EXP_N_SETTINGS];
+    struct mdl_memory memory;
+    uint32_t tensor_parallel, pipeline_parallel;
+    struct mdl_cost *cost; /* NULL when the scenario prices steps by a line */
+    struct sim_cost_linear linear;
+};
+
+/* Operator-error factors of one replication; 1 = as the profile says. */
+struct exp_factors {
+    double family[EXP_MAX_FLEETS][MDL_N_FAMILY];
+    double residual[EXP_MAX_FLEETS];
+};
+
+struct exp_setup {
+    struct sim_config config;
+    struct mdl_arch arch;
+    struct exp_fleet_setup fleets[EXP_MAX_FLEETS];
+    uint32_t n_fleets;
+    struct exp_workload workload;
+    struct exp_notes notes;
+    double wall_s; /* loading and tabulation */
+
+    struct sim_fleet sim_fleets[EXP_MAX_FLEETS];
+    struct sim_class sim_classes[SIM_MAX_CLASSES];
+    char class_names[SIM_MAX_CLASSES][EXP_NAME_BYTES];
+};
+
+/* factors may be NULL. NULL with one line in st. Free with exp_setup_free, before the cache. */
+struct exp_setup *exp_setup_new(const struct exp_scenario *s, struct exp_cache *cache,
+                                const struct exp_factors *factors, struct sim_status *st);
+void exp_setup_free(struct exp_setup *setup);
+
+/* Seconds of a clock that only goes forward. */
+double exp_clock_s(void);
+
+#endif

@@ -1,0 +1,28 @@
+/* Values of scenario keys: from a YAML node into the field that a key names, and back to text. Every refusal names
+ * file:line, the key, what stood there and what was expected. */
+#ifndef KVSIM_EXPERIMENTS_VALUES_H
+#define KVSIM_EXPERIMENTS_VALUES_H
+
+#include "experiments/keys.h"
+#include "models/yaml.h"
+
+#define EXP_CLASS_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+
+/* "demo.yaml:12", or the option for what came from the command line. */
+struct exp_where {
+    char text[300];
+};
+struct exp_where exp_where(const struct mdl_yaml_node *node);
+
+/* `folder` is put before relative paths; NULL leaves them. The word `none` or `default` restores the default. */
+bool exp_value_set(const struct exp_key *key, void *field, const char *path, const char *folder,
+                   const struct mdl_yaml_node *node, struct sim_status *st);
+void exp_value_default(const struct exp_key *key, void *field);
+
+/* What is expected: "a whole number from 1 to 65535", "one of: reject, clip-input". */
+void exp_value_expected(const struct exp_key *key, char *out, size_t size);
+
+/* The router names, joined by ", ". */
+void exp_router_names(char *out, size_t size);
+
+#endif

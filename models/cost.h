@@ -1,0 +1,32 @@
+/* The step cost of one replica: architecture x GPU profile x engine, tabulated before the run over tokens,
+ * sequences and KV tokens, so that the event loop only reads lines (sim/cost.h). Setting up costs a few ms.
+ * `step = async ? max(gpu, cpu) : gpu + cpu` as engine.md "Step cost" says. */
+#ifndef KVSIM_MODELS_COST_H
+#define KVSIM_MODELS_COST_H
+
+#include "models/arch.h"
+#include "models/engine.h"
+#include "models/profile.h"
+#include "sim/cost.h"
+
+struct mdl_cost_spec {
+    const struct mdl_arch *arch;
+    const struct mdl_gpu *gpu;
+    const struct mdl_profile *profile;
+    const struct mdl_engine *engine;
+    enum mdl_dtype weights, kv;
+    uint32_t tensor_parallel, pipeline_parallel;
+    uint32_t max_num_seqs, max_num_batched_tokens;
+    uint64_t kv_capacity_tokens;
+    /* Error bands: every time of a family is multiplied by its factor, the whole GPU time by `residual`. 0 = 1. */
+    double family_factor[MDL_N_FAMILY], residual_factor;
+};
+
+struct mdl_cost;
+
+/* NULL with one line in st when the profile cannot price this model. Free with mdl_cost_free. */
+struct mdl_cost *mdl_cost_new(const struct mdl_cost_spec *spec, struct sim_status *st);
+void mdl_cost_free(struct mdl_cost *c);
+const struct sim_cost *mdl_cost_base(const struct mdl_cost *c);
+
+#endif
