@@ -96,7 +96,8 @@ const struct mdl_arch *exp_cache_arch(struct exp_cache *c, const char *name_or_p
     return NULL;
 }
 
-const struct mdl_engine *exp_cache_engine(struct exp_cache *c, const char *name_or_path, struct sim_status *st)
+const struct mdl_engine *exp_cache_engine(struct exp_cache *c, const char *name_or_path,
+                                          struct sim_status *st)
 {
     struct mdl_engine *e = lookup(c, ENGINE, name_or_path);
     if (e) return e;
@@ -106,8 +107,8 @@ const struct mdl_engine *exp_cache_engine(struct exp_cache *c, const char *name_
     return NULL;
 }
 
-static struct mdl_profile *load_profile(const struct exp_cache *c, const char *name, const struct mdl_gpu *gpu,
-                                        struct sim_status *st)
+static struct mdl_profile *load_profile(const struct exp_cache *c, const char *name,
+                                        const struct mdl_gpu *gpu, struct sim_status *st)
 {
     if (!name[0] || strcmp(name, "analytic") == 0) return mdl_profile_analytic(gpu);
     char *dir = strchr(name, '/') ? sim_strdup(name) : sim_printf("%s/calib/profiles/%s", c->data_dir, name);
@@ -130,7 +131,8 @@ const struct mdl_profile *exp_cache_profile(struct exp_cache *c, const char *nam
     return p;
 }
 
-const struct trc_trace *exp_cache_trace(struct exp_cache *c, const struct exp_workload_keys *w, struct sim_status *st)
+const struct trc_trace *exp_cache_trace(struct exp_cache *c, const struct exp_workload_keys *w,
+                                        struct sim_status *st)
 {
     struct trc_options o = {.time_unit = (enum trc_time_unit)w->time_unit,
                             .columns = w->columns[0] ? w->columns : NULL,
@@ -139,8 +141,8 @@ const struct trc_trace *exp_cache_trace(struct exp_cache *c, const struct exp_wo
                             .spread_ticks = w->spread_ticks,
                             .hash_block_size = (uint32_t)w->hash_block_size,
                             .time_scale = w->time_scale};
-    char *key = sim_printf("%s\n%s\n%d %d %d %d %u %a", w->trace, w->columns, w->time_unit, w->zero_output, w->rebase,
-                           w->spread_ticks, o.hash_block_size, o.time_scale);
+    char *key = sim_printf("%s\n%s\n%d %d %d %d %u %a", w->trace, w->columns, w->time_unit, w->zero_output,
+                           w->rebase, w->spread_ticks, o.hash_block_size, o.time_scale);
     struct trc_trace *t = lookup(c, TRACE, key);
     if (!t) {
         t = trc_read(w->trace, &o, st);

@@ -1,6 +1,6 @@
-/* What scenarios load from disk, each thing once: the GPU catalogue, architectures, engine files, profiles and traces.
- * A run makes one; a study shares one over all its points, which then cost no reading. What it hands out lives until
- * exp_cache_free. Not for use from several threads at once: load first, then share. */
+/* What scenarios load from disk, each thing once: the GPU catalogue, architectures, engine files, profiles
+ * and traces. A run makes one; a study shares one over all its points, which then cost no reading. What it
+ * hands out lives until exp_cache_free. Not for use from several threads at once: load first, then share. */
 #ifndef KVSIM_EXPERIMENTS_CACHE_H
 #define KVSIM_EXPERIMENTS_CACHE_H
 
@@ -21,7 +21,8 @@ const struct mdl_gpu_catalogue *exp_cache_gpus(const struct exp_cache *c);
 
 /* Each NULL with one line in st. */
 const struct mdl_arch *exp_cache_arch(struct exp_cache *c, const char *name_or_path, struct sim_status *st);
-const struct mdl_engine *exp_cache_engine(struct exp_cache *c, const char *name_or_path, struct sim_status *st);
+const struct mdl_engine *exp_cache_engine(struct exp_cache *c, const char *name_or_path,
+                                          struct sim_status *st);
 /* name "" is the GPU's own profile, or analytic when it has none; "analytic"; a shipped name; or a folder. */
 const struct mdl_profile *exp_cache_profile(struct exp_cache *c, const char *name, const struct mdl_gpu *gpu,
                                             struct sim_status *st);

@@ -9,29 +9,34 @@
 #include <unistd.h>
 
 #include "experiments/setup.h"
+#include "sim/memory.h"
 
-uint64_t exp_cli_count(const struct argp_state *state, const char *option, const char *text, uint64_t lo, uint64_t hi)
+uint64_t exp_cli_count(const struct argp_state *state, const char *option, const char *text, uint64_t lo,
+                       uint64_t hi)
 {
     errno = 0;
     uint64_t value = strtoull(text, NULL, 10);
     bool whole = *text && strspn(text, "0123456789") == strlen(text) && errno == 0;
     if (!whole || value < lo || value > hi)
-        argp_error(state, "%s is `%.40s`, expected a whole number from %llu to %llu", option, text,
-                   (unsigned long long)lo, (unsigned long long)hi);
+        argp_failure(state, SIM_EXIT_USAGE, 0, "%s is `%.40s`, expected a whole number from %llu to %llu",
+                     option, text, (unsigned long long)lo, (unsigned long long)hi);
     return value;
 }
 
-double exp_cli_real(const struct argp_state *state, const char *option, const char *text, double lo, double hi)
+double exp_cli_real(const struct argp_state *state, const char *option, const char *text, double lo,
+                    double hi)
 {
     char *end;
     double value = strtod(text, &end);
     bool number = *text && strspn(text, "+-.0123456789eE") == strlen(text) && !*end;
     if (!number || !(value >= lo && value <= hi))
-        argp_error(state, "%s is `%.40s`, expected a number from %g to %g", option, text, lo, hi);
+        argp_failure(state, SIM_EXIT_USAGE, 0, "%s is `%.40s`, expected a number from %g to %g", option, text,
+                     lo, hi);
     return value;
 }
 
-int exp_cli_choice(const struct argp_state *state, const char *option, const char *text, const char *const *choices)
+int exp_cli_choice(const struct argp_state *state, const char *option, const char *text,
+                   const char *const *choices)
 {
     char expected[200] = "";
     size_t n = 0;
@@ -40,7 +45,7 @@ int exp_cli_choice(const struct argp_state *state, const char *option, const cha
         if (n < sizeof expected)
             n += (size_t)snprintf(expected + n, sizeof expected - n, "%s%s", i ? ", " : "", choices[i]);
     }
-    argp_error(state, "%s is `%.40s`, expected one of: %s", option, text, expected);
+    argp_failure(state, SIM_EXIT_USAGE, 0, "%s is `%.40s`, expected one of: %s", option, text, expected);
     return 0;
 }
 
@@ -52,6 +57,19 @@ void exp_next(const char *format, ...)
     vfprintf(stderr, format, args);
     va_end(args);
     fputc('\n', stderr);
+}
+
+char *exp_cli_line(int argc, char *const *argv)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%";
+    char *line = sim_strdup(argv[0]);
+    for (int i = 1; i < argc; i++) {
+        bool quote = !argv[i][0] || argv[i][strspn(argv[i], plain)] != '\0';
+        char *longer = sim_printf(quote ? "%s '%s'" : "%s %s", line, argv[i]);
+        free(line);
+        line = longer;
+    }
+    return line;
 }
 
 struct exp_progress exp_progress_begin(const char *what)
@@ -91,7 +109,8 @@ struct exp_words exp_duration_words(double seconds)
     else if (seconds < 7200)
         snprintf(w.text, sizeof w.text, "%.0f min %.0f s", floor(seconds / 60), fmod(floor(seconds), 60));
     else
-        snprintf(w.text, sizeof w.text, "%.0f h %.0f min", floor(seconds / 3600), floor(fmod(seconds, 3600) / 60));
+        snprintf(w.text, sizeof w.text, "%.0f h %.0f min", floor(seconds / 3600),
+                 floor(fmod(seconds, 3600) / 60));
     return w;
 }
 

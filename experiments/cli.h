@@ -1,5 +1,5 @@
-/* Small things that every command needs: typed option values, the last line that names the next command, a progress
- * line for people, and JSON out. */
+/* Small things that every command needs: typed option values, the last line that names the next command, a
+ * progress line for people, and JSON out. */
 #ifndef KVSIM_EXPERIMENTS_CLI_H
 #define KVSIM_EXPERIMENTS_CLI_H
 
@@ -10,14 +10,21 @@
 #include <stdint.h>
 
 /* Option values; out of range or not a number ends the program with argp's usage error (exit 2). */
-uint64_t exp_cli_count(const struct argp_state *state, const char *option, const char *text, uint64_t lo, uint64_t hi);
-double exp_cli_real(const struct argp_state *state, const char *option, const char *text, double lo, double hi);
-int exp_cli_choice(const struct argp_state *state, const char *option, const char *text, const char *const *choices);
+uint64_t exp_cli_count(const struct argp_state *state, const char *option, const char *text, uint64_t lo,
+                       uint64_t hi);
+double exp_cli_real(const struct argp_state *state, const char *option, const char *text, double lo,
+                    double hi);
+int exp_cli_choice(const struct argp_state *state, const char *option, const char *text,
+                   const char *const *choices);
 
 /* "next: kvsim ..." on stderr. */
 void exp_next(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A share done, for sim_config.progress: a line on stderr that rewrites itself, from 2 s on and only on a terminal. */
+/* The command line as it could be typed again, quoted where a shell needs it; free with free(). */
+char *exp_cli_line(int argc, char *const *argv);
+
+/* A share done, for sim_config.progress: a line on stderr that rewrites itself, from 2 s on and only on a
+ * terminal. */
 struct exp_progress {
     double begin_s;
     bool on, shown;

@@ -22,11 +22,12 @@ static json_t *list_models(struct exp_cache *cache, struct sim_status *st)
     for (int i = 0; names && names[i]; i++) {
         const struct mdl_arch *a = exp_cache_arch(cache, names[i], st);
         if (!a) break;
-        json_array_append_new(rows, json_pack("{s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:s}", "name", names[i],
-                                              "parameters_b", (double)mdl_arch_parameters(a) * 1e-9, "layers",
-                                              (json_int_t)a->n_layers, "heads", (json_int_t)a->n_q_heads, "kv_heads",
-                                              (json_int_t)a->n_kv_heads, "head_dim", (json_int_t)a->head_dim,
-                                              "max_tokens", (json_int_t)a->max_position_embeddings, "kv_kib_per_token",
+        json_array_append_new(rows, json_pack("{s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:s}", "name",
+                                              names[i], "parameters_b", (double)mdl_arch_parameters(a) * 1e-9,
+                                              "layers", (json_int_t)a->n_layers, "heads",
+                                              (json_int_t)a->n_q_heads, "kv_heads", (json_int_t)a->n_kv_heads,
+                                              "head_dim", (json_int_t)a->head_dim, "max_tokens",
+                                              (json_int_t)a->max_position_embeddings, "kv_kib_per_token",
                                               mdl_arch_kv_byte_per_token(a, MDL_BF16) / 1024, "hidden",
                                               (json_int_t)a->hidden, "hugging_face", a->hf_id));
     }
@@ -41,12 +42,13 @@ static json_t *list_gpus(struct exp_cache *cache, struct sim_status *st)
     const struct mdl_gpu_catalogue *c = exp_cache_gpus(cache);
     for (size_t i = 0; i < mdl_gpu_count(c); i++) {
         const struct mdl_gpu *g = mdl_gpu_at(c, i);
-        json_array_append_new(
-            rows, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:s, s:s}", "name", g->name, "memory_gib",
-                            (double)g->memory_bytes / 1073741824.0, "tb_per_s", g->bandwidth_byte_per_s * 1e-12,
-                            "bf16_tflops", g->rate_flops[MDL_BF16] * 1e-12, "fp8_tflops", g->rate_flops[MDL_FP8] * 1e-12,
-                            "nvlink_gb_per_s", g->nvlink_byte_per_s * 1e-9, "profile",
-                            g->profile[0] ? g->profile : "analytic", "title", g->title));
+        json_array_append_new(rows, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:s, s:s}", "name", g->name,
+                                              "memory_gib", (double)g->memory_bytes / 1073741824.0,
+                                              "tb_per_s", g->bandwidth_byte_per_s * 1e-12, "bf16_tflops",
+                                              g->rate_flops[MDL_BF16] * 1e-12, "fp8_tflops",
+                                              g->rate_flops[MDL_FP8] * 1e-12, "nvlink_gb_per_s",
+                                              g->nvlink_byte_per_s * 1e-9, "profile",
+                                              g->profile[0] ? g->profile : "analytic", "title", g->title));
     }
     return rows;
 }
@@ -58,8 +60,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names in a folder of the data folder, sorted, without hidden ones; ended by NULL. A folder that is not there is
- * empty. */
+/* Names in a folder of the data folder, sorted, without hidden ones; ended by NULL. A folder that is not
+ * there is empty. */
 static char **names_in(const char *data_dir, const char *folder)
 {
     size_t n = 0;
@@ -102,9 +104,10 @@ static json_t *list_profiles(struct exp_cache *cache, struct sim_status *st)
         struct mdl_yaml *y = mdl_yaml_load(path, &absent); /* a folder that is no profile is not listed */
         if (y) {
             const struct mdl_yaml_node *root = mdl_yaml_root(y);
-            json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s}", "name", names[i], "gpu",
-                                                  yaml_text(root, "gpu"), "kernels", yaml_text(root, "kernels"), "source",
-                                                  yaml_text(root, "source")));
+            json_array_append_new(rows,
+                                  json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", names[i], "gpu",
+                                            yaml_text(root, "gpu"), "date", yaml_text(root, "date"), "source",
+                                            yaml_text(root, "source"), "engine", yaml_text(root, "engine")));
         }
         mdl_yaml_free(y);
         free(path);
@@ -124,12 +127,13 @@ static json_t *list_engines(struct exp_cache *cache, struct sim_status *st)
         *dot = '\0';
         const struct mdl_engine *e = exp_cache_engine(cache, names[i], st);
         if (!e) break;
-        json_array_append_new(
-            rows, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:b, s:b, s:f}", "name", names[i], "cpu_step_ms",
-                            e->cpu_step_s * 1e3, "cpu_seq_us", e->cpu_seq_s * 1e6, "cpu_layer_eager_us",
-                            e->cpu_layer_eager_s * 1e6, "gpu_layer_us", e->gpu_layer_s * 1e6, "ingress_ms",
-                            e->ingress_s * 1e3, "egress_ms", e->egress_s * 1e3, "async", e->async_scheduling, "fitted",
-                            e->fitted, "residual", e->residual_frac));
+        json_array_append_new(rows, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:b, s:b, s:f}", "name",
+                                              names[i], "cpu_step_ms", e->cpu_step_s * 1e3, "cpu_seq_us",
+                                              e->cpu_seq_s * 1e6, "cpu_layer_eager_us",
+                                              e->cpu_layer_eager_s * 1e6, "gpu_layer_us",
+                                              e->gpu_layer_s * 1e6, "ingress_ms", e->ingress_s * 1e3,
+                                              "egress_ms", e->egress_s * 1e3, "async", e->async_scheduling,
+                                              "fitted", e->fitted, "residual", e->residual_frac));
     }
     names_free(names);
     return rows;
@@ -142,7 +146,8 @@ static json_t *list_strategies(struct exp_cache *cache, struct sim_status *st)
     (void)cache;
     (void)st;
     json_t *rows = json_array();
-    json_array_append_new(rows, json_pack("{s:s, s:s}", "name", "full", "help", "every token's KV in bf16 on the GPU"));
+    json_array_append_new(
+        rows, json_pack("{s:s, s:s}", "name", "full", "help", "every token's KV in bf16 on the GPU"));
     return rows;
 }
 
@@ -152,8 +157,8 @@ static json_t *list_routers(struct exp_cache *cache, struct sim_status *st)
     (void)st;
     json_t *rows = json_array();
     for (size_t i = 0; i < sim_router_count(); i++)
-        json_array_append_new(rows, json_pack("{s:s, s:s}", "name", sim_router_at(i)->name, "help",
-                                              sim_router_at(i)->help));
+        json_array_append_new(
+            rows, json_pack("{s:s, s:s}", "name", sim_router_at(i)->name, "help", sim_router_at(i)->help));
     return rows;
 }
 
@@ -169,10 +174,11 @@ static json_t *list_keys(struct exp_cache *cache, struct sim_status *st)
             if (k->scope != place->scope) continue;
             char expected[300];
             exp_value_expected(k, expected, sizeof expected);
-            char *path = place->pattern[0] ? sim_printf("%s.%s", place->pattern, k->name) : sim_strdup(k->name);
+            char *path =
+                place->pattern[0] ? sim_printf("%s.%s", place->pattern, k->name) : sim_strdup(k->name);
             json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s}", "key", path, "default",
-                                                  k->fallback[0] ? k->fallback : "-", "help", k->help, "expected",
-                                                  expected));
+                                                  k->fallback[0] ? k->fallback : "-", "help", k->help,
+                                                  "expected", expected));
             free(path);
         }
     return rows;
@@ -213,15 +219,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->json = true;
         return 0;
     }
-    if (key == ARGP_KEY_NO_ARGS) argp_error(state, "nothing named to list");
+    if (key == ARGP_KEY_NO_ARGS) argp_failure(state, SIM_EXIT_USAGE, 0, "nothing named to list");
     if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
-    if (a->what) argp_error(state, "too many arguments: `%s`", arg);
+    if (a->what) argp_failure(state, SIM_EXIT_USAGE, 0, "too many arguments: `%s`", arg);
     a->what = arg;
     return 0;
 }
 
-static const struct argp argp = {options, parse, "models|gpus|strategies|profiles|routers|engines|keys",
-                                 "Lists what scenarios can name.", NULL, NULL, NULL};
+static const struct argp argp = {options,
+                                 parse,
+                                 "models|gpus|strategies|profiles|routers|engines|keys",
+                                 "Lists what scenarios can name.",
+                                 NULL,
+                                 NULL,
+                                 NULL};
 
 static int find_list(const char *what, struct sim_status *st)
 {
@@ -230,7 +241,9 @@ static int find_list(const char *what, struct sim_status *st)
         if (strcmp(lists[i].name, what) == 0) return i;
         names[i] = lists[i].name;
     }
-    sim_fail_as(st, SIM_EXIT_USAGE, "kvsim list: `%.40s` cannot be listed, expected models, gpus, strategies, profiles, routers, engines or keys; did you mean `%s`?",
+    sim_fail_as(st, SIM_EXIT_USAGE,
+                "kvsim list: `%.40s` cannot be listed, expected models, gpus, strategies, profiles, routers, "
+                "engines or keys; did you mean `%s`?",
                 what, mdl_nearest(what, names));
     return -1;
 }

@@ -23,8 +23,10 @@ enum { KEY_REPLICATIONS = 0x100, KEY_JSON, KEY_NO_FAST_FORWARD, KEY_SET, KEY_TRA
 
 static const struct argp_option options[] = {
     {"trace", KEY_TRACE, "FILE", 0, "the request trace, in place of the scenario's load", 0},
-    {"set", KEY_SET, "KEY=VALUE", 0, "set one key, e.g. fleet.0.replicas=8 (kvsim list keys); may be repeated", 0},
-    {"replications", KEY_REPLICATIONS, "N", 0, "error bands: N runs with operator errors and seeds drawn anew", 0},
+    {"set", KEY_SET, "KEY=VALUE", 0,
+     "set one key, e.g. fleet.0.replicas=8 (kvsim list keys); may be repeated", 0},
+    {"replications", KEY_REPLICATIONS, "N", 0,
+     "error bands: N runs with operator errors and seeds drawn anew", 0},
     {"out", 'o', "DIR", 0, "write summary.json, requests.csv, timeline.csv and report.html there", 0},
     {"seed", KEY_SEED, "N", 0, "the same as --set seed=N", 0},
     {"json", KEY_JSON, NULL, 0, "print one JSON object instead of tables", 0},
@@ -40,7 +42,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->trace = arg;
         return 0;
     case KEY_SET:
-        if (a->n_sets == MAX_SETS) argp_error(state, "more than %d times --set", MAX_SETS);
+        if (a->n_sets == MAX_SETS)
+            argp_failure(state, SIM_EXIT_USAGE, 0, "more than %d times --set", MAX_SETS);
         a->set[a->n_sets++] = arg;
         return 0;
     case KEY_REPLICATIONS:
@@ -59,20 +62,23 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->no_fast_forward = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (a->scenario) argp_error(state, "too many arguments: `%s`, expected one scenario", arg);
+        if (a->scenario)
+            argp_failure(state, SIM_EXIT_USAGE, 0, "too many arguments: `%s`, expected one scenario", arg);
         a->scenario = arg;
         return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "no scenario given; `kvsim init scenario` writes one");
+        argp_failure(state, SIM_EXIT_USAGE, 0, "no scenario given; `kvsim init scenario` writes one");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const struct argp argp = {options, parse, "SCENARIO",
-                                 "Simulates a scenario and prints latency, throughput, service levels and memory.",
-                                 NULL, NULL, NULL};
+static const struct argp argp = {
+    options,    parse,
+    "SCENARIO", "Simulates a scenario and prints latency, throughput, service levels and memory.",
+    NULL,       NULL,
+    NULL};
 
 static struct exp_scenario *load(const struct arguments *a, struct sim_status *st)
 {
@@ -80,7 +86,8 @@ static struct exp_scenario *load(const struct arguments *a, struct sim_status *s
     bool ok = s != NULL;
     if (ok && a->trace) {
         s->workload.source = EXP_TRACE;
-        ok = snprintf(s->workload.trace, sizeof s->workload.trace, "%s", a->trace) < (int)sizeof s->workload.trace ||
+        ok = snprintf(s->workload.trace, sizeof s->workload.trace, "%s", a->trace) <
+                 (int)sizeof s->workload.trace ||
              sim_fail_as(st, SIM_EXIT_USAGE, "--trace: the path is longer than %d bytes", EXP_TEXT_BYTES - 1);
     }
     for (uint32_t i = 0; ok && i < a->n_sets; i++) ok = exp_scenario_set_option(s, a->set[i], st);
@@ -101,13 +108,31 @@ static void note_prefixes(struct exp_setup *u)
     for (uint64_t i = 0; i < t->n_requests; i++) input_tokens += t->requests[i].input_tokens;
     if (info.hit_tokens)
         exp_note(&u->notes,
-                 "up to %.1f %% of the trace's prompt tokens could have hit a prefix cache, which is not simulated: "
+                 "up to %.1f %% of the trace's prompt tokens could have hit a prefix cache, which is not "
+                 "simulated: "
                  "prompts cost their full length here",
                  100 * (double)info.hit_tokens / (double)input_tokens);
 }
 
+static void note_evidence(struct exp_run *r)
+{
+    double weak = exp_figure(r->figures, "time_extrapolated_frac").mean +
+                  exp_figure(r->figures, "time_transferred_frac").mean +
+                  exp_figure(r->figures, "time_analytic_frac").mean;
+    if (weak > 0.3 && r->setup->fleets[0].profile)
+        exp_note(
+            &r->setup->notes,
+            "%.0f %% of the GPU time was never measured on this GPU (extrapolated, transferred or analytic): "
+            "measure before money is spent",
+            100 * weak);
+    if (r->report->all.arrived == 0)
+        exp_note(&r->setup->notes,
+                 "no request was measured: look at measure.warmup_requests, warmup_s and horizon_s");
+}
+
 struct job {
     const struct arguments *a;
+    const char *line; /* the command as typed */
     const struct exp_scenario *scenario;
     struct exp_cache *cache;
     struct exp_run *run;
@@ -122,7 +147,10 @@ static bool simulate(struct job *j, struct sim_status *st)
                                 .progress = exp_progress_show,
                                 .progress_user = &progress};
     j->run = exp_run_new(j->scenario, j->cache, &o, st);
-    if (j->run) note_prefixes(j->run->setup);
+    if (j->run) {
+        note_prefixes(j->run->setup);
+        note_evidence(j->run);
+    }
     if (j->run && j->a->replications)
         j->bands = exp_replicate(j->scenario, j->cache, j->run->setup, j->a->replications, &o, st);
     exp_progress_end(&progress);
@@ -132,14 +160,13 @@ static bool simulate(struct job *j, struct sim_status *st)
 static void next(const struct job *j, const struct exp_figures *f)
 {
     const struct arguments *a = j->a;
-    const struct exp_scenario *s = j->scenario;
     if (f->load_state == SIM_OVERLOADED)
-        exp_next("kvsim run %s --set fleet.0.replicas=%llu   (the fleet cannot keep up)", a->scenario,
-                 (unsigned long long)s->fleet[0].replicas * 2);
+        exp_next("%s --set fleet.0.replicas=%llu   (the fleet cannot keep up)", j->line,
+                 (unsigned long long)j->scenario->fleet[0].replicas * 2);
     else if (!a->replications)
-        exp_next("kvsim run %s --replications 16   (error bands)", a->scenario);
+        exp_next("%s --replications 16   (error bands)", j->line);
     else if (!a->out)
-        exp_next("kvsim run %s --out DIR   (every request, a timeline and a report)", a->scenario);
+        exp_next("%s --out DIR   (every request, a timeline and a report)", j->line);
     else
         exp_next("open %s/report.html in a browser", a->out);
 }
@@ -150,7 +177,8 @@ static bool show(const struct job *j, struct sim_status *st)
     struct exp_results r = {j->scenario, j->run, f, exp_cache_data_dir(j->cache)};
     if (j->a->out && !exp_results_write(&r, j->a->out, st)) return false;
     if (j->a->out && !exp_report_has_charts())
-        fputs("note: report.html has no charts, Chart.js is not here; install the package libjs-chart.js\n", stderr);
+        fputs("note: report.html has no charts, Chart.js is not here; install the package libjs-chart.js\n",
+              stderr);
     if (j->a->json) {
         if (!exp_print_json(exp_results_json(&r), st)) return false;
     } else {
@@ -163,9 +191,10 @@ static bool show(const struct job *j, struct sim_status *st)
 bool exp_cmd_run(int argc, char **argv, struct sim_status *st)
 {
     struct arguments a = {0};
+    char *line = exp_cli_line(argc, argv); /* argp reorders argv */
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     struct exp_scenario *s = load(&a, st);
-    struct job j = {.a = &a, .scenario = s};
+    struct job j = {.a = &a, .line = line, .scenario = s};
     bool ok = s && exp_scenario_check(s, st) && (!a.out || exp_results_prepare(a.out, st));
     if (ok) j.cache = exp_cache_new(st);
     ok = ok && j.cache && simulate(&j, st) && show(&j, st);
@@ -173,5 +202,6 @@ bool exp_cmd_run(int argc, char **argv, struct sim_status *st)
     exp_run_free(j.run);
     exp_cache_free(j.cache);
     free(s);
+    free(line);
     return ok;
 }

@@ -1,8 +1,12 @@
 #include "experiments/command.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "models/yaml.h"
+#include "sim/line_in.h"
+#include "sim/memory.h"
 
 static const struct exp_command commands[] = {
     {"run", "simulate a scenario: latency, throughput, service levels, memory", exp_cmd_run},
@@ -12,7 +16,7 @@ static const struct exp_command commands[] = {
     {"list", "models, GPUs, strategies, profiles, routers, engines, scenario keys", exp_cmd_list},
     {"init", "write a commented scenario that runs as it is", exp_cmd_init},
 };
-enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+enum { N_COMMANDS = sizeof commands / sizeof commands[0], MAX_COMMANDS = 16 };
 
 size_t exp_command_count(void)
 {
@@ -24,14 +28,40 @@ const struct exp_command *exp_command_at(size_t i)
     return &commands[i];
 }
 
+static const struct exp_command *find(const struct exp_command *table, size_t n, const char *name,
+                                      const char *under, struct sim_status *st)
+{
+    const char *names[MAX_COMMANDS + 1] = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(table[i].name, name) == 0) return &table[i];
+        names[i] = table[i].name;
+    }
+    sim_fail_as(st, SIM_EXIT_USAGE,
+                "%s: unknown command `%s`, expected one of those in `%s --help`; did you mean `%s`?", under,
+                sim_excerpt(name, strlen(name)).text, under, mdl_nearest(name, names));
+    return NULL;
+}
+
 const struct exp_command *exp_command_find(const char *name, struct sim_status *st)
 {
-    const char *names[N_COMMANDS + 1] = {0};
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(commands[i].name, name) == 0) return &commands[i];
-        names[i] = commands[i].name;
+    return find(commands, N_COMMANDS, name, "kvsim", st);
+}
+
+bool exp_dispatch(const struct exp_command *subcommands, size_t n, int argc, char **argv,
+                  struct sim_status *st)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    if (strcmp(what, "--help") == 0 || strcmp(what, "-?") == 0) {
+        printf("Usage: %s COMMAND [options] ARGS\n\nCommands:\n", argv[0]);
+        for (size_t i = 0; i < n; i++) printf("  %-9s %s\n", subcommands[i].name, subcommands[i].help);
+        printf("\n%s COMMAND --help explains a command.\n", argv[0]);
+        return true;
     }
-    sim_fail_as(st, SIM_EXIT_USAGE, "kvsim: unknown command `%.40s`, expected one of those in `kvsim --help`; did you mean `%s`?",
-                name, mdl_nearest(name, names));
-    return NULL;
+    const struct exp_command *command = find(subcommands, n, what, argv[0], st);
+    if (!command) return false;
+    char *name = sim_printf("%s %s", argv[0], command->name);
+    argv[1] = name;
+    bool ok = command->run(argc - 1, argv + 1, st);
+    free(name);
+    return ok;
 }

@@ -1,6 +1,7 @@
-/* The commands of kvsim: one table of name, help and function. A command gets argv with argv[0] = "kvsim NAME", parses
- * it with argp, writes results to stdout and talk to stderr, and returns false with one line in st; only main prints
- * that line and exits. To add a command: one file, one declaration here, one row in command.c. */
+/* The commands of kvsim: one table of name, help and function. A command gets argv with argv[0] = "kvsim
+ * NAME", parses it with argp, writes results to stdout and talk to stderr, and returns false with one line in
+ * st; only main prints that line and exits. To add a command: one file, one declaration here, one row in
+ * command.c. */
 #ifndef KVSIM_EXPERIMENTS_COMMAND_H
 #define KVSIM_EXPERIMENTS_COMMAND_H
 
@@ -18,6 +19,10 @@ size_t exp_command_count(void);
 const struct exp_command *exp_command_at(size_t i);
 /* NULL with the nearest name in st (usage). */
 const struct exp_command *exp_command_find(const char *name, struct sim_status *st);
+
+/* Runs the subcommand that argv[1] names; argv[0] is "kvsim trace", say. --help lists them. */
+bool exp_dispatch(const struct exp_command *subcommands, size_t n, int argc, char **argv,
+                  struct sim_status *st);
 
 bool exp_cmd_run(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_trace(int argc, char **argv, struct sim_status *st);

@@ -23,15 +23,16 @@ static void override(struct mdl_engine *engine, const struct exp_engine_choice *
     struct exp_number n;
     if ((n = PICK(e, block_size)).given) engine->block_size = (uint32_t)n.value;
     if ((n = PICK(e, gpu_memory_utilization)).given) engine->gpu_memory_utilization = n.value;
-    if ((n = PICK(e, long_prefill_token_threshold)).given) engine->long_prefill_token_threshold = (uint32_t)n.value;
+    if ((n = PICK(e, long_prefill_token_threshold)).given)
+        engine->long_prefill_token_threshold = (uint32_t)n.value;
     if ((n = PICK(e, watermark)).given) engine->watermark_frac = n.value;
     if ((n = PICK(e, reserve_full_isl)).given) engine->reserve_full_isl = n.value != 0;
     if ((n = PICK(e, async_scheduling)).given) engine->async_scheduling = n.value != 0;
     if (e->enforce_eager) engine->n_capture_sizes = 0;
 }
 
-bool exp_engine_choose(struct exp_fleet_setup *f, const struct exp_scenario *s, uint32_t fleet, struct exp_cache *cache,
-                       struct exp_engine_choice *out, struct sim_status *st)
+bool exp_engine_choose(struct exp_fleet_setup *f, const struct exp_scenario *s, uint32_t fleet,
+                       struct exp_cache *cache, struct exp_engine_choice *out, struct sim_status *st)
 {
     struct exp_engine_choice e = {.own = &s->fleet[fleet].engine, .all = &s->engine};
     const char *name = e.own->name[0] ? e.own->name : e.all->name[0] ? e.all->name : default_engine;
@@ -65,11 +66,13 @@ void exp_engine_describe(struct exp_fleet_setup *f, const struct exp_engine_choi
     const struct mdl_engine *engine = &f->engine;
     const struct exp_setting settings[EXP_N_SETTINGS] = {
         {"max_num_seqs", "", e->max_num_seqs, NULL, !PICK(e, max_num_seqs).given},
-        {"max_num_batched_tokens", "tokens", e->max_num_batched_tokens, NULL, !PICK(e, max_num_batched_tokens).given},
+        {"max_num_batched_tokens", "tokens", e->max_num_batched_tokens, NULL,
+         !PICK(e, max_num_batched_tokens).given},
         {"max_model_len", "tokens", e->max_model_len, NULL, !e->max_model_len_given},
         {"block_size", "tokens", engine->block_size, NULL, !PICK(e, block_size).given},
         {"num_gpu_blocks", "", (double)f->memory.blocks, NULL, !PICK(e, num_gpu_blocks_override).given},
-        {"gpu_memory_utilization", "", engine->gpu_memory_utilization, NULL, !PICK(e, gpu_memory_utilization).given},
+        {"gpu_memory_utilization", "", engine->gpu_memory_utilization, NULL,
+         !PICK(e, gpu_memory_utilization).given},
         {"long_prefill_token_threshold", "tokens", engine->long_prefill_token_threshold, NULL,
          !PICK(e, long_prefill_token_threshold).given},
         {"watermark", "", engine->watermark_frac, NULL, !PICK(e, watermark).given},

@@ -1,5 +1,5 @@
-/* The engine block of a fleet resolved: what the fleet says, else the scenario, else the engine version's default for
- * that GPU; each remembered as given or defaulted, so that `run` can show both. */
+/* The engine block of a fleet resolved: what the fleet says, else the scenario, else the engine version's
+ * default for that GPU; each remembered as given or defaulted, so that `run` can show both. */
 #ifndef KVSIM_EXPERIMENTS_ENGINE_KEYS_H
 #define KVSIM_EXPERIMENTS_ENGINE_KEYS_H
 
@@ -15,8 +15,8 @@ struct exp_engine_choice {
 };
 
 /* Fills f->engine (the version's file with the scenario's overrides) and *out. */
-bool exp_engine_choose(struct exp_fleet_setup *f, const struct exp_scenario *s, uint32_t fleet, struct exp_cache *cache,
-                       struct exp_engine_choice *out, struct sim_status *st);
+bool exp_engine_choose(struct exp_fleet_setup *f, const struct exp_scenario *s, uint32_t fleet,
+                       struct exp_cache *cache, struct exp_engine_choice *out, struct sim_status *st);
 
 /* Fills f->settings once memory and max_model_len are known. */
 void exp_engine_describe(struct exp_fleet_setup *f, const struct exp_engine_choice *e);

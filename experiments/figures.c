@@ -21,13 +21,22 @@ struct figure {
     double scale;
 };
 
-#define SUMMARY(name, form, field, scale) {name, OF_SUMMARY, form, offsetof(struct sim_summary, field), scale}
-#define REPORT(name, form, field)         {name, OF_REPORT, form, offsetof(struct sim_report, field), 1}
-#define TIMING(name)                      {#name, OF_TIMING, REAL, offsetof(struct exp_timing, name), 1}
-#define STAT(of)                                                                                              \
-    SUMMARY("mean_" #of "_ms", REAL, of.mean, 1e3), SUMMARY("median_" #of "_ms", REAL, of.median, 1e3),           \
-        SUMMARY("std_" #of "_ms", REAL, of.std, 1e3), SUMMARY("p50_" #of "_ms", REAL, of.p50, 1e3),               \
-        SUMMARY("p90_" #of "_ms", REAL, of.p90, 1e3), SUMMARY("p95_" #of "_ms", REAL, of.p95, 1e3),               \
+#define SUMMARY(name, form, field, scale)                                                                    \
+    {                                                                                                        \
+        name, OF_SUMMARY, form, offsetof(struct sim_summary, field), scale                                   \
+    }
+#define REPORT(name, form, field)                                                                            \
+    {                                                                                                        \
+        name, OF_REPORT, form, offsetof(struct sim_report, field), 1                                         \
+    }
+#define TIMING(name)                                                                                         \
+    {                                                                                                        \
+#name, OF_TIMING, REAL, offsetof(struct exp_timing, name), 1                                         \
+    }
+#define STAT(of)                                                                                             \
+    SUMMARY("mean_" #of "_ms", REAL, of.mean, 1e3), SUMMARY("median_" #of "_ms", REAL, of.median, 1e3),      \
+        SUMMARY("std_" #of "_ms", REAL, of.std, 1e3), SUMMARY("p50_" #of "_ms", REAL, of.p50, 1e3),          \
+        SUMMARY("p90_" #of "_ms", REAL, of.p90, 1e3), SUMMARY("p95_" #of "_ms", REAL, of.p95, 1e3),          \
         SUMMARY("p99_" #of "_ms", REAL, of.p99, 1e3)
 
 static const struct figure figures[] = {
@@ -121,7 +130,8 @@ struct exp_figures *exp_figures_new(const struct exp_setup *setup, const struct 
     struct exp_figures *f = empty(report->n_classes);
     const void *base[] = {[OF_SUMMARY] = &report->all, [OF_REPORT] = report, [OF_TIMING] = timing};
     f->load_state = report->load_state;
-    for (size_t i = 0; i < N_FIGURES; i++) f->all[i] = single(read_field(&figures[i], base[figures[i].source]));
+    for (size_t i = 0; i < N_FIGURES; i++)
+        f->all[i] = single(read_field(&figures[i], base[figures[i].source]));
     for (uint32_t c = 0; c < report->n_classes; c++) {
         memcpy(f->class_names[c], setup->class_names[c], sizeof f->class_names[c]);
         for (size_t i = 0; i < N_FIGURES; i++)
@@ -159,10 +169,23 @@ struct exp_band exp_figure_of_class(const struct exp_figures *f, uint32_t class,
 
 /* ---- error bands ---- */
 
+void exp_figures_scale_ttft(struct exp_figures *f, double factor)
+{
+    for (size_t i = 0; i < N_FIGURES; i++) {
+        if (!strstr(figures[i].name, "_ttft_ms")) continue;
+        f->all[i] = single(f->all[i].mean * factor);
+        for (uint32_t c = 0; c < f->n_classes; c++) {
+            struct exp_band *band = &f->classes[c * N_FIGURES + i];
+            *band = single(band->mean * factor);
+        }
+    }
+}
+
 static struct exp_band band_of(double *values, uint32_t n)
 {
     gsl_sort(values, 1, n);
-    return (struct exp_band){gsl_stats_mean(values, 1, n), gsl_stats_quantile_from_sorted_data(values, 1, n, 0.05),
+    return (struct exp_band){gsl_stats_mean(values, 1, n),
+                             gsl_stats_quantile_from_sorted_data(values, 1, n, 0.05),
                              gsl_stats_quantile_from_sorted_data(values, 1, n, 0.95)};
 }
 
@@ -199,7 +222,8 @@ static void put(json_t *object, const struct figure *figure, struct exp_band ban
 {
     char name[64];
     bool flag = figure->form == FLAG && !replicated;
-    json_object_set_new(object, figure->name, flag ? json_boolean(band.mean != 0) : number(band.mean, figure->form));
+    json_object_set_new(object, figure->name,
+                        flag ? json_boolean(band.mean != 0) : number(band.mean, figure->form));
     if (!replicated) return;
     snprintf(name, sizeof name, "%s_lo", figure->name);
     json_object_set_new(object, name, number(band.lo, figure->form));
@@ -216,7 +240,8 @@ json_t *exp_figures_json(const struct exp_figures *f)
     for (uint32_t c = 0; c < f->n_classes; c++) {
         json_t *class = json_object();
         for (size_t i = 0; i < N_FIGURES; i++)
-            if (exp_figure_by_class(i)) put(class, &figures[i], f->classes[c * N_FIGURES + i], f->n_replications > 0);
+            if (exp_figure_by_class(i))
+                put(class, &figures[i], f->classes[c * N_FIGURES + i], f->n_replications > 0);
         json_object_set_new(classes, f->class_names[c], class);
     }
     json_object_set_new(object, "classes", classes);

@@ -1,6 +1,6 @@
-/* The named figures of a run (output_throughput, p99_ttft_ms ...): one table of names and places, from which the JSON
- * summary, the printed tables, the error bands and comparisons are made. A figure is a double; counts are whole.
- * To add one: a row in figures.c. */
+/* The named figures of a run (output_throughput, p99_ttft_ms ...): one table of names and places, from which
+ * the JSON summary, the printed tables, the error bands and comparisons are made. A figure is a double;
+ * counts are whole. To add one: a row in figures.c. */
 #ifndef KVSIM_EXPERIMENTS_FIGURES_H
 #define KVSIM_EXPERIMENTS_FIGURES_H
 
@@ -19,7 +19,7 @@ struct exp_band {
 };
 
 struct exp_figures {
-    uint32_t n_replications; /* 0 = a single run without error bands */
+    uint32_t n_replications;        /* 0 = a single run without error bands */
     enum sim_load_state load_state; /* the worst of all replications */
     uint32_t n_classes;
     char class_names[SIM_MAX_CLASSES][EXP_NAME_BYTES];
@@ -40,10 +40,14 @@ void exp_figures_free(struct exp_figures *f);
 struct exp_band exp_figure(const struct exp_figures *f, const char *name);
 struct exp_band exp_figure_of_class(const struct exp_figures *f, uint32_t class, const char *name);
 
+/* Multiplies every time to first token, of the run and its classes. */
+void exp_figures_scale_ttft(struct exp_figures *f, double factor);
+
 /* The mean and the 5 and 95 % quantiles of n runs of one scenario. */
 struct exp_figures *exp_figures_combine(struct exp_figures *const *runs, uint32_t n);
 
-/* One flat object, with *_lo and *_hi beside each figure when there were replications, and `classes`. The caller's. */
+/* One flat object, with *_lo and *_hi beside each figure when there were replications, and `classes`. The
+ * caller's. */
 json_t *exp_figures_json(const struct exp_figures *f);
 
 #endif

@@ -22,20 +22,44 @@ static const char *const cost_kinds[] = {"profile", "linear", NULL};
 
 static const char not_simulated[] = "which this version does not simulate";
 
-#define S(field)                     offsetof(struct exp_scenario, field)
-#define F(field)                     offsetof(struct exp_fleet_keys, field)
-#define E(field)                     offsetof(struct exp_engine_keys, field)
-#define C(field)                     offsetof(struct exp_class_keys, field)
-#define L(field)                     offsetof(struct exp_slo_keys, field)
-#define TEXT(s, t, n, at, d, x, h)   {n, s, t, false, "", d, 0, 0, NULL, at, x, h, NULL}
-#define CHOICE(s, n, at, c, d, x, h) {n, s, EXP_CHOICE, false, "", d, 0, 0, c, at, x, h, NULL}
-#define ONLY(s, n, at, c, d, x, h)   {n, s, EXP_CHOICE, false, "", d, 0, 0, c, at, x, h, not_simulated}
-#define COUNT(s, n, u, at, d, lo, hi, x, h) {n, s, EXP_COUNT, false, u, d, lo, hi, NULL, at, x, h, NULL}
-#define REAL(s, n, u, at, d, lo, hi, x, h)  {n, s, EXP_REAL, false, u, d, lo, hi, NULL, at, x, h, NULL}
-#define FLAG(s, n, at, d, h)                {n, s, EXP_FLAG, false, "", d, 0, 0, NULL, at, NULL, h, NULL}
-#define MAYBE(t, s, n, u, at, d, lo, hi, h) {n, s, t, true, u, d, lo, hi, NULL, at, NULL, h, NULL}
-#define MAYBE_CHOICE(s, n, at, c, d, h)     {n, s, EXP_CHOICE, true, "", d, 0, 0, c, at, NULL, h, NULL}
-#define BY_ENGINE                           "by engine and GPU"
+#define S(field) offsetof(struct exp_scenario, field)
+#define F(field) offsetof(struct exp_fleet_keys, field)
+#define E(field) offsetof(struct exp_engine_keys, field)
+#define C(field) offsetof(struct exp_class_keys, field)
+#define L(field) offsetof(struct exp_slo_keys, field)
+#define TEXT(s, t, n, at, d, x, h)                                                                           \
+    {                                                                                                        \
+        n, s, t, false, "", d, 0, 0, NULL, at, x, h, NULL                                                    \
+    }
+#define CHOICE(s, n, at, c, d, x, h)                                                                         \
+    {                                                                                                        \
+        n, s, EXP_CHOICE, false, "", d, 0, 0, c, at, x, h, NULL                                              \
+    }
+#define ONLY(s, n, at, c, d, x, h)                                                                           \
+    {                                                                                                        \
+        n, s, EXP_CHOICE, false, "", d, 0, 0, c, at, x, h, not_simulated                                     \
+    }
+#define COUNT(s, n, u, at, d, lo, hi, x, h)                                                                  \
+    {                                                                                                        \
+        n, s, EXP_COUNT, false, u, d, lo, hi, NULL, at, x, h, NULL                                           \
+    }
+#define REAL(s, n, u, at, d, lo, hi, x, h)                                                                   \
+    {                                                                                                        \
+        n, s, EXP_REAL, false, u, d, lo, hi, NULL, at, x, h, NULL                                            \
+    }
+#define FLAG(s, n, at, d, h)                                                                                 \
+    {                                                                                                        \
+        n, s, EXP_FLAG, false, "", d, 0, 0, NULL, at, NULL, h, NULL                                          \
+    }
+#define MAYBE(t, s, n, u, at, d, lo, hi, h)                                                                  \
+    {                                                                                                        \
+        n, s, t, true, u, d, lo, hi, NULL, at, NULL, h, NULL                                                 \
+    }
+#define MAYBE_CHOICE(s, n, at, c, d, h)                                                                      \
+    {                                                                                                        \
+        n, s, EXP_CHOICE, true, "", d, 0, 0, c, at, NULL, h, NULL                                            \
+    }
+#define BY_ENGINE "by engine and GPU"
 
 /* clang-format off */
 static const struct exp_key keys[] = {
@@ -120,13 +144,17 @@ static const struct exp_key keys[] = {
     REAL(EXP_IN_SCENARIO, "cost.token_s", "s", S(cost_token_s), "0", 0, 1e6, NULL, "linear: time of each new token"),
     REAL(EXP_IN_SCENARIO, "cost.kv_token_s", "s", S(cost_kv_token_s), "0", 0, 1e6, NULL, "linear: time of each token that decode attention reads"),
 
-    COUNT(EXP_IN_SCENARIO, "seed", "", S(seed), "1", 0, 18446744073709549568.0, "1", "same scenario and seed, same bytes"),
+    COUNT(EXP_IN_SCENARIO, "seed", "", S(seed), "1", 0, 18446744073709551616.0, "1", "same scenario and seed, same bytes"),
 };
 /* clang-format on */
 
 static const struct exp_place places[] = {
-    {"fleet.N.engine", EXP_IN_ENGINE}, {"fleet.N", EXP_IN_FLEET},       {"engine", EXP_IN_ENGINE},
-    {"classes.NAME.slo", EXP_IN_SLO},  {"classes.NAME", EXP_IN_CLASS}, {"slo", EXP_IN_SLO},
+    {"fleet.N.engine", EXP_IN_ENGINE},
+    {"fleet.N", EXP_IN_FLEET},
+    {"engine", EXP_IN_ENGINE},
+    {"classes.NAME.slo", EXP_IN_SLO},
+    {"classes.NAME", EXP_IN_CLASS},
+    {"slo", EXP_IN_SLO},
     {"", EXP_IN_SCENARIO},
 };
 
@@ -158,7 +186,8 @@ void exp_key_defaults(enum exp_scope scope, void *base)
         if (keys[i].scope == scope) exp_value_default(&keys[i], (char *)base + keys[i].offset);
 }
 
-/* The part of a pattern below a place, NULL when it stands elsewhere: "fleet.N.gpu" below "fleet.N" is "gpu". */
+/* The part of a pattern below a place, NULL when it stands elsewhere: "fleet.N.gpu" below "fleet.N" is "gpu".
+ */
 static const char *below(const char *pattern, const char *place)
 {
     size_t n = strlen(place);
@@ -189,7 +218,8 @@ static bool is_section(const char *pattern)
         const char *rest = below(pattern, places[p].pattern);
         size_t m = rest ? strlen(rest) : 0;
         for (size_t i = 0; m && i < N_KEYS; i++)
-            if (keys[i].scope == places[p].scope && strncmp(keys[i].name, rest, m) == 0 && keys[i].name[m] == '.')
+            if (keys[i].scope == places[p].scope && strncmp(keys[i].name, rest, m) == 0 &&
+                keys[i].name[m] == '.')
                 return true;
     }
     return false;
@@ -230,8 +260,8 @@ static bool unknown(const char *path, const char *pattern, const char *where, st
                                                  : sim_strdup(keys[i].name);
     full[n] = NULL;
     const char *nearest = mdl_nearest(pattern, (const char *const *)full);
-    sim_fail(st, "%s: unknown key `%.80s`, expected one of `kvsim list keys`; did you mean `%s`?", where, path,
-             nearest);
+    sim_fail(st, "%s: unknown key `%.80s`, expected one of `kvsim list keys`; did you mean `%s`?", where,
+             path, nearest);
     for (size_t i = 0; i < n; i++) free(full[i]);
     return false;
 }
@@ -242,8 +272,9 @@ static bool fleet_at(struct exp_scenario *s, const char *path, const char *where
     char *end;
     unsigned long n = strtoul(path + strlen("fleet."), &end, 10);
     if (path[6] < '0' || path[6] > '9' || (*end && *end != '.') || n > s->n_fleets || n >= EXP_MAX_FLEETS)
-        return sim_fail(st, "%s: `%.80s` names no fleet, expected fleet.0 to fleet.%u (at most %d); correct the number",
-                        where, path, s->n_fleets ? s->n_fleets - 1 : 0, EXP_MAX_FLEETS);
+        return sim_fail(
+            st, "%s: `%.80s` names no fleet, expected fleet.0 to fleet.%u (at most %d); correct the number",
+            where, path, s->n_fleets ? s->n_fleets - 1 : 0, EXP_MAX_FLEETS);
     if (n == s->n_fleets) {
         exp_key_defaults(EXP_IN_FLEET, &s->fleet[n]);
         exp_key_defaults(EXP_IN_ENGINE, &s->fleet[n].engine);
@@ -264,8 +295,9 @@ static bool class_at(struct exp_scenario *s, const char *path, const char *where
             return true;
         }
     if (length == 0 || length > 31 || strspn(name, EXP_CLASS_LETTERS) < length)
-        return sim_fail(st, "%s: class `%.80s` is not a name, expected at most 31 letters, digits, _ or -; rename it",
-                        where, name);
+        return sim_fail(
+            st, "%s: class `%.80s` is not a name, expected at most 31 letters, digits, _ or -; rename it",
+            where, name);
     if (s->n_classes == SIM_MAX_CLASSES)
         return sim_fail(st, "%s: more than %d classes; leave some out", where, SIM_MAX_CLASSES);
     struct exp_class_keys *c = &s->classes[s->n_classes++];
@@ -277,8 +309,8 @@ static bool class_at(struct exp_scenario *s, const char *path, const char *where
     return true;
 }
 
-static void *base_of(struct exp_scenario *s, const char *path, const struct exp_place *place, const char *where,
-                     struct sim_status *st)
+static void *base_of(struct exp_scenario *s, const char *path, const struct exp_place *place,
+                     const char *where, struct sim_status *st)
 {
     struct exp_fleet_keys *fleet = NULL;
     struct exp_class_keys *class = NULL;
@@ -290,7 +322,9 @@ static void *base_of(struct exp_scenario *s, const char *path, const struct exp_
         if (!class_at(s, path, where, &class, st)) return NULL;
         return place->scope == EXP_IN_SLO ? (void *)&class->slo : class;
     }
-    return place->scope == EXP_IN_ENGINE ? (void *)&s->engine : place->scope == EXP_IN_SLO ? (void *)&s->slo : s;
+    return place->scope == EXP_IN_ENGINE ? (void *)&s->engine
+           : place->scope == EXP_IN_SLO  ? (void *)&s->slo
+                                         : s;
 }
 
 bool exp_key_resolve(struct exp_scenario *s, const char *path, const char *where, struct exp_target *out,
@@ -298,8 +332,8 @@ bool exp_key_resolve(struct exp_scenario *s, const char *path, const char *where
 {
     char pattern[256];
     if (!exp_key_pattern(path, pattern, sizeof pattern))
-        return sim_fail(st, "%s: `%.80s` is not a key, expected names joined by dots; see `kvsim list keys`", where,
-                        path);
+        return sim_fail(st, "%s: `%.80s` is not a key, expected names joined by dots; see `kvsim list keys`",
+                        where, path);
     const struct exp_place *place;
     const struct exp_key *key = find(pattern, &place);
     if (!key) {

@@ -1,6 +1,7 @@
-/* The one table of scenario keys: path, type, unit, default, range, help and where the value goes. Parsing, range
- * errors, --set, `kvsim init`, `kvsim list keys` and sweeps all read it; to add a key, add a field in scenario.h and
- * a row in keys.c. A key belongs to a scope; a scope may stand at several places (engine and fleet.N.engine). */
+/* The one table of scenario keys: path, type, unit, default, range, help and where the value goes. Parsing,
+ * range errors, --set, `kvsim init`, `kvsim list keys` and sweeps all read it; to add a key, add a field in
+ * scenario.h and a row in keys.c. A key belongs to a scope; a scope may stand at several places (engine and
+ * fleet.N.engine). */
 #ifndef KVSIM_EXPERIMENTS_KEYS_H
 #define KVSIM_EXPERIMENTS_KEYS_H
 
@@ -44,7 +45,8 @@ struct exp_key {
 size_t exp_key_count(void);
 const struct exp_key *exp_key_at(size_t i);
 
-/* Where a scope stands: "" , "fleet.N", "engine", "fleet.N.engine", "classes.NAME", "slo", "classes.NAME.slo". */
+/* Where a scope stands: "" , "fleet.N", "engine", "fleet.N.engine", "classes.NAME", "slo",
+ * "classes.NAME.slo". */
 struct exp_place {
     const char *pattern;
     enum exp_scope scope;
@@ -58,8 +60,8 @@ struct exp_target {
     void *field;
 };
 
-/* False with the nearest valid key in st when the path is neither a key nor a section. `where` opens the message.
- * Adds the fleet or class that the path names when it is the next one. */
+/* False with the nearest valid key in st when the path is neither a key nor a section. `where` opens the
+ * message. Adds the fleet or class that the path names when it is the next one. */
 bool exp_key_resolve(struct exp_scenario *s, const char *path, const char *where, struct exp_target *out,
                      struct sim_status *st);
 

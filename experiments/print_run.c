@@ -10,7 +10,8 @@ const char *exp_load_warning(enum sim_load_state state)
 {
     switch (state) {
     case SIM_BACKLOGGED:
-        return "WARNING: the load is backlogged at the last arrival: latencies depend on how long the trace is";
+        return "WARNING: the load is backlogged at the last arrival: latencies depend on how long the trace "
+               "is";
     case SIM_OVERLOADED:
         return "WARNING: the fleet is overloaded: latencies depend on how long the trace is";
     default:
@@ -26,7 +27,8 @@ static void print_load(const struct exp_scenario *s, const struct exp_run *run, 
     const struct exp_workload_keys *k = &s->workload;
     if (k->source == EXP_CLOSED_LOOP) {
         fprintf(out, "load: closed loop, %s requests in flight, %s in all\n",
-                exp_count_words((double)k->closed_loop.concurrency).text, exp_count_words((double)w->n_requests).text);
+                exp_count_words((double)k->closed_loop.concurrency).text,
+                exp_count_words((double)w->n_requests).text);
         return;
     }
     const struct sim_request *r = w->requests;
@@ -37,58 +39,93 @@ static void print_load(const struct exp_scenario *s, const struct exp_run *run, 
     if (span_s > 0) fprintf(out, ", %.4g requests/s", (double)w->n_requests / span_s);
     fputc('\n', out);
     if (w->scaled)
-        fprintf(out, "      multiplied by %g: %.4g -> %.4g requests/s; index of dispersion (10 s) %.3g -> %.3g\n",
+        fprintf(out,
+                "      multiplied by %g: %.4g -> %.4g requests/s; index of dispersion (10 s) %.3g -> %.3g\n",
                 k->multiply, w->before.request_rate, w->after.request_rate, w->before.dispersion[1],
                 w->after.dispersion[1]);
 }
 
 static void print_fleet(const struct exp_fleet_setup *f, const struct sim_fleet *sim, FILE *out)
 {
-    fprintf(out, "fleet %s: %u x %s, TP %u, PP %u, kv full, profile %s\n", f->name, sim->n_replicas, f->gpu->title,
-            f->tensor_parallel, f->pipeline_parallel, f->cost ? mdl_profile_name(f->profile) : "none (linear cost)");
+    fprintf(out, "fleet %s: %u x %s, TP %u, PP %u, kv full, profile %s\n", f->name, sim->n_replicas,
+            f->gpu->title, f->tensor_parallel, f->pipeline_parallel,
+            f->cost ? mdl_profile_name(f->profile) : "none (linear cost)");
 }
 
-static void print_engine(const struct exp_fleet_setup *f, FILE *out)
+static void setting_text(const struct exp_setting *s, char *text, size_t size)
 {
-    fprintf(out, "engine %s%s\n", f->engine.name, f->engine.fitted ? "" : " (overheads preliminary, not fitted)");
+    char value[40];
+    snprintf(value, sizeof value, "%.10g", s->value);
+    snprintf(text, size, "%s %s%s", s->name, s->word ? s->word : value, s->defaulted ? " (default)" : "");
+}
+
+/* Line i of the memory breakdown, empty past its end. */
+static void memory_text(const struct mdl_memory *m, int i, char *text, size_t size)
+{
+    const struct {
+        const char *name;
+        double bytes;
+    } parts[] = {
+        {"driver reports", m->total_bytes},
+        {"usable", m->usable_bytes},
+        {"weights", m->weight_bytes},
+        {"activations", m->activation_bytes},
+        {"CUDA graphs", m->graph_bytes},
+        {"context, libraries", m->context_bytes},
+        {"KV cache", (double)m->blocks * m->block_bytes},
+    };
+    enum { N_PARTS = sizeof parts / sizeof parts[0] };
+    text[0] = '\0';
+    if (i < N_PARTS)
+        snprintf(text, size, "%-20s %7.2f", parts[i].name, parts[i].bytes / 1073741824.0);
+    else if (i == N_PARTS)
+        snprintf(text, size, "%-20s %s", "KV tokens", exp_count_words((double)m->kv_capacity_tokens).text);
+}
+
+static void print_engine_and_memory(const struct exp_fleet_setup *f, FILE *out)
+{
+    char left[96], right[64];
+    snprintf(left, sizeof left, "engine %s%s", f->engine.name,
+             f->engine.fitted ? "" : ", overheads not fitted");
+    fprintf(out, "  %-46s %s\n", left, "memory of a GPU, GiB");
     for (int i = 0; i < EXP_N_SETTINGS; i++) {
-        const struct exp_setting *s = &f->settings[i];
-        char value[64];
-        if (s->word)
-            snprintf(value, sizeof value, "%s", s->word);
-        else
-            snprintf(value, sizeof value, "%.10g", s->value);
-        fprintf(out, "  %-28s %s%s\n", s->name, value, s->defaulted ? " (default)" : "");
+        setting_text(&f->settings[i], left, sizeof left);
+        memory_text(&f->memory, i, right, sizeof right);
+        fprintf(out, "    %-*s%s%s\n", right[0] ? 44 : 0, left, right[0] ? "   " : "", right);
     }
-}
-
-static void print_memory(const struct exp_fleet_setup *f, FILE *out)
-{
-    const struct mdl_memory *m = &f->memory;
-    const double gib = 1073741824.0;
-    fprintf(out, "memory of a GPU, GiB\n");
-    fprintf(out, "  %-28s %7.2f of %.2f\n", "usable", m->usable_bytes / gib, m->total_bytes / gib);
-    fprintf(out, "  %-28s %7.2f\n", "weights", m->weight_bytes / gib);
-    fprintf(out, "  %-28s %7.2f\n", "activations", m->activation_bytes / gib);
-    fprintf(out, "  %-28s %7.2f\n", "CUDA graphs", m->graph_bytes / gib);
-    fprintf(out, "  %-28s %7.2f\n", "context and libraries", m->context_bytes / gib);
-    fprintf(out, "  %-28s %7.2f = %s blocks, %s tokens\n", "KV cache", (double)m->blocks * m->block_bytes / gib,
-            exp_count_words((double)m->blocks).text, exp_count_words((double)m->kv_capacity_tokens).text);
 }
 
 /* ---- figures ---- */
 
+/* Four digits, and no exponent for what people count. */
+static struct exp_words short_text(double v)
+{
+    struct exp_words w;
+    if (fabs(v) >= 9999.5 && fabs(v) < 1e15) return exp_count_words(v);
+    snprintf(w.text, sizeof w.text, "%.4g", v);
+    return w;
+}
+
+static const char *band_text(struct exp_band b, double scale, bool banded, char *text, size_t size)
+{
+    int n = snprintf(text, size, "%s", short_text(b.mean * scale).text);
+    if (banded)
+        snprintf(text + n, size - (size_t)n, " [%s, %s]", short_text(b.lo * scale).text,
+                 short_text(b.hi * scale).text);
+    return text;
+}
+
 static void print_cell(struct exp_band b, bool banded, FILE *out)
 {
-    char text[40];
-    if (!isfinite(b.mean)) {
-        fprintf(out, banded ? " %21s" : " %10s", "-");
-    } else if (!banded) {
-        fprintf(out, " %10.*f", b.mean < 1000 ? 2 : 0, b.mean);
-    } else {
-        snprintf(text, sizeof text, "%.4g [%.4g, %.4g]", b.mean, b.lo, b.hi);
-        fprintf(out, " %21s", text);
-    }
+    char text[64];
+    if (!isfinite(b.mean))
+        fprintf(out, " %*s", banded ? 23 : 10, "-");
+    else if (banded)
+        fprintf(out, " %23s", band_text(b, 1, true, text, sizeof text));
+    else if (b.mean < 1000)
+        fprintf(out, " %10.2f", b.mean);
+    else
+        fprintf(out, " %10s", exp_count_words(b.mean).text);
 }
 
 static void print_latency(const struct exp_figures *f, FILE *out)
@@ -98,7 +135,7 @@ static void print_latency(const struct exp_figures *f, FILE *out)
     static const char *const columns[] = {"mean", "p50", "p90", "p99"};
     bool banded = f->n_replications > 0;
     fprintf(out, "\nlatency, ms  ");
-    for (int c = 0; c < 4; c++) fprintf(out, banded ? " %21s" : " %10s", columns[c]);
+    for (int c = 0; c < 4; c++) fprintf(out, " %*s", banded ? 23 : 10, columns[c]);
     fputc('\n', out);
     bool any = exp_figure(f, "completed").mean > 0;
     for (int r = 0; r < 5; r++) {
@@ -113,27 +150,22 @@ static void print_latency(const struct exp_figures *f, FILE *out)
     }
 }
 
-static const char *band_text(struct exp_band b, double scale, bool banded, char *text, size_t size)
-{
-    if (banded)
-        snprintf(text, size, "%.4g [%.4g, %.4g]", b.mean * scale, b.lo * scale, b.hi * scale);
-    else
-        snprintf(text, size, "%.4g", b.mean * scale);
-    return text;
-}
-
 static void print_throughput(const struct exp_figures *f, FILE *out)
 {
     bool banded = f->n_replications > 0;
     char a[64], b[64], c[64];
     fprintf(out, "\n%-13s %s arrived, %s completed, %s rejected, %s unfinished in %s\n", "requests",
-            exp_count_words(exp_figure(f, "arrived").mean).text, exp_count_words(exp_figure(f, "completed").mean).text,
-            exp_count_words(exp_figure(f, "rejected").mean).text, exp_count_words(exp_figure(f, "unfinished").mean).text,
+            exp_count_words(exp_figure(f, "arrived").mean).text,
+            exp_count_words(exp_figure(f, "completed").mean).text,
+            exp_count_words(exp_figure(f, "rejected").mean).text,
+            exp_count_words(exp_figure(f, "unfinished").mean).text,
             exp_duration_words(exp_figure(f, "duration_s").mean).text);
+    if (exp_figure(f, "rejected").mean > 0)
+        fprintf(out, "%-13s rejected: input + output above max_model_len\n", "");
     fprintf(out, "%-13s %s requests/s; good %s requests/s\n", "throughput",
             band_text(exp_figure(f, "request_throughput"), 1, banded, a, sizeof a),
             band_text(exp_figure(f, "request_goodput"), 1, banded, b, sizeof b));
-    fprintf(out, "%-13s %s output tokens/s, %s per GPU, %s in and out\n", "",
+    fprintf(out, "%-13s %s output tokens/s, %s per GPU; %s with input\n", "",
             band_text(exp_figure(f, "output_throughput"), 1, banded, a, sizeof a),
             band_text(exp_figure(f, "output_throughput_per_gpu"), 1, banded, b, sizeof b),
             band_text(exp_figure(f, "total_token_throughput"), 1, banded, c, sizeof c));
@@ -148,17 +180,20 @@ static void print_machine(const struct exp_figures *f, FILE *out)
             band_text(exp_figure(f, "kv_mean_utilization"), 100, banded, b, sizeof b),
             exp_count_words(exp_figure(f, "kv_capacity_tokens").mean).text,
             exp_count_words(exp_figure(f, "preemptions").mean).text);
-    fprintf(out, "%-13s GPU %s %%; running %s in the cluster, at most %s on a replica; waiting at most %s\n", "busy",
-            band_text(exp_figure(f, "gpu_busy"), 100, banded, a, sizeof a),
+    fprintf(out, "%-13s GPU %s %%; running %s in the cluster, at most %s on a replica; waiting at most %s\n",
+            "busy", band_text(exp_figure(f, "gpu_busy"), 100, banded, a, sizeof a),
             band_text(exp_figure(f, "mean_running"), 1, banded, b, sizeof b),
             exp_count_words(exp_figure(f, "max_running").mean).text,
             exp_count_words(exp_figure(f, "max_waiting").mean).text);
-    fprintf(out, "%-13s", "evidence");
-    for (int e = 0; e < SIM_N_EVIDENCE; e++) {
+    fprintf(out, "%-13s%s", "evidence",
+            exp_figure(f, "gpu_busy").mean > 0 ? "" : " no GPU time was simulated");
+    for (int e = 0, n = 0; e < SIM_N_EVIDENCE; e++) {
         char name[40];
         snprintf(name, sizeof name, "time_%s_frac", sim_evidence_name((enum sim_evidence)e));
-        fprintf(out, "%s %s %.1f %%", e ? "," : "", sim_evidence_name((enum sim_evidence)e),
-                100 * exp_figure(f, name).mean);
+        double frac = exp_figure(f, name).mean;
+        if (frac > 0)
+            fprintf(out, "%s %s %.1f %%", n++ ? "," : "", sim_evidence_name((enum sim_evidence)e),
+                    100 * frac);
     }
     fprintf(out, "\n%-13s in %s (%s requests/s), set up in %s\n", "simulated",
             exp_duration_words(exp_figure(f, "sim_wall_s").mean).text,
@@ -180,11 +215,26 @@ static void limits_text(const struct sim_slo *slo, char *text, size_t size)
     if (!n) snprintf(text, size, "none");
 }
 
+/* Attainment in %, never rounded up: 99.999 is not 100. */
+static double floor_percent(double frac)
+{
+    return floor(frac * 1e4) / 100;
+}
+
+static void attained_text(struct exp_band b, bool banded, char *text, size_t size)
+{
+    if (banded)
+        snprintf(text, size, "%.2f [%.2f, %.2f]", floor_percent(b.mean), floor_percent(b.lo),
+                 floor_percent(b.hi));
+    else
+        snprintf(text, size, "%.2f", floor_percent(b.mean));
+}
+
 static void print_slas(const struct exp_run *run, const struct exp_figures *f, FILE *out)
 {
     bool banded = f->n_replications > 0;
-    fprintf(out, "\n%-14s %-30s %*s %9s %7s\n", "service level", "limits, ms", banded ? 22 : 10, "attained", "worst 5'",
-            "goal");
+    fprintf(out, "\n%-14s %-30s %*s %9s %7s\n", "service level", "limits, ms", banded ? 22 : 10, "attained",
+            "worst 5'", "goal");
     for (uint32_t c = 0; c < f->n_classes; c++) {
         const struct sim_slo *slo = &run->setup->sim_classes[c].slo;
         char limits[80], attained[64];
@@ -193,10 +243,11 @@ static void print_slas(const struct exp_run *run, const struct exp_figures *f, F
             fprintf(out, "  %-12s %-30s no requests\n", f->class_names[c], limits);
             continue;
         }
-        band_text(exp_figure_of_class(f, c, "slo_attainment"), 100, banded, attained, sizeof attained);
+        attained_text(exp_figure_of_class(f, c, "slo_attainment"), banded, attained, sizeof attained);
         double met = exp_figure_of_class(f, c, "sla_met").mean;
-        fprintf(out, "  %-12s %-30s %*s %% %7.4g %% %4.4g %%  ", f->class_names[c], limits, banded ? 20 : 8, attained,
-                100 * exp_figure_of_class(f, c, "slo_attainment_worst_5min").mean, slo->percentile);
+        fprintf(out, "  %-12s %-30s %*s %% %7.2f %% %4.4g %%  ", f->class_names[c], limits, banded ? 20 : 8,
+                attained, floor_percent(exp_figure_of_class(f, c, "slo_attainment_worst_5min").mean),
+                slo->percentile);
         if (banded && met > 0 && met < 1)
             fprintf(out, "met in %.0f %% of replications\n", 100 * met);
         else
@@ -213,8 +264,7 @@ void exp_print_run(const struct exp_scenario *s, const struct exp_run *run, cons
     print_load(s, run, out);
     for (uint32_t i = 0; i < u->n_fleets; i++) {
         print_fleet(&u->fleets[i], &u->sim_fleets[i], out);
-        print_engine(&u->fleets[i], out);
-        print_memory(&u->fleets[i], out);
+        print_engine_and_memory(&u->fleets[i], out);
     }
     fputc('\n', out);
     for (uint32_t i = 0; i < u->notes.n; i++) fprintf(out, "note: %s\n", u->notes.text[i]);

@@ -1,5 +1,5 @@
-/* What `kvsim run` shows a person: the scenario as it was resolved, memory, service levels, latencies, and where the
- * numbers come from. 80 columns wide where the values allow it, readable without colour. */
+/* What `kvsim run` shows a person: the scenario as it was resolved, memory, service levels, latencies, and
+ * where the numbers come from. 80 columns wide where the values allow it, readable without colour. */
 #ifndef KVSIM_EXPERIMENTS_PRINT_RUN_H
 #define KVSIM_EXPERIMENTS_PRINT_RUN_H
 

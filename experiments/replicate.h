@@ -1,20 +1,23 @@
-/* Error bands: the same scenario run N times, each time with its own seed and with operator times multiplied by errors
- * drawn once per replication, family and profile (never per look-up, which would average them away), and the whole by
- * the engine's residual. Spreads come from the profile (error on sites its fit did not see) and the engine file. */
+/* Error bands: the same scenario run N times, each time with its own seed and with operator times multiplied
+ * by errors drawn once per replication, family and profile (never per look-up, which would average them
+ * away), and the whole by the engine's residual. Spreads come from the profile (error on sites its fit did
+ * not see) and the engine file. */
 #ifndef KVSIM_EXPERIMENTS_REPLICATE_H
 #define KVSIM_EXPERIMENTS_REPLICATE_H
 
 #include "experiments/run.h"
 
-/* The factors of replication k (from 0) for the fleets of `setup`: log-normal, median 1, a function of (seed, k). */
+/* The factors of replication k (from 0) for the fleets of `setup`: log-normal, median 1, a function of (seed,
+ * k). */
 void exp_factors_draw(const struct exp_setup *setup, uint64_t seed, uint32_t k, struct exp_factors *out);
 
 /* The scenario's seed in replication k. */
 uint64_t exp_replication_seed(uint64_t seed, uint32_t k);
 
-/* n >= 2 runs; mean and 5 to 95 % interval of every figure. `setup` is the scenario's own, for profiles and engines.
- * NULL with one line in st. Free with exp_figures_free. */
-struct exp_figures *exp_replicate(const struct exp_scenario *s, struct exp_cache *cache, const struct exp_setup *setup,
-                                  uint32_t n, const struct exp_run_options *options, struct sim_status *st);
+/* n >= 2 runs; mean and 5 to 95 % interval of every figure. `setup` is the scenario's own, for profiles and
+ * engines. NULL with one line in st. Free with exp_figures_free. */
+struct exp_figures *exp_replicate(const struct exp_scenario *s, struct exp_cache *cache,
+                                  const struct exp_setup *setup, uint32_t n,
+                                  const struct exp_run_options *options, struct sim_status *st);
 
 #endif

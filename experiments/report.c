@@ -9,7 +9,7 @@
 #include "models/textfile.h"
 #include "sim/memory.h"
 
-enum { MAX_TEMPLATE_BYTES = 1 << 20, MAX_LIBRARY_BYTES = 4 << 20, CDF_POINTS = 201 };
+enum { MAX_TEMPLATE_BYTES = 1 << 20, MAX_LIBRARY_BYTES = 4 << 20, CDF_POINTS = 201, MAX_SORTED = 200000 };
 
 static const char *const libraries[] = {
     "/usr/share/javascript/chart.js/chart.min.js",
@@ -59,26 +59,34 @@ static double rounded(double value)
     return strtod(text, NULL);
 }
 
+/* Every n-th request is enough for a curve; the tables have the exact percentiles. */
+static uint64_t stride_of(const struct exp_run *run)
+{
+    return run->result->n_requests / MAX_SORTED + 1;
+}
+
 /* Milliseconds at 0, 0.5 ... 100 %; an empty list when nothing completed. */
-static json_t *quantiles_ms(const struct exp_run *run, double (*value)(const struct sim_request *, const struct sim_outcome *),
+static json_t *quantiles_ms(const struct exp_run *run,
+                            double (*value)(const struct sim_request *, const struct sim_outcome *),
                             uint32_t least_output_tokens, double *values)
 {
-    uint64_t n = 0;
+    uint64_t n = 0, stride = stride_of(run);
     json_t *list = json_array();
-    for (uint64_t i = 0; i < run->result->n_requests; i++) {
+    for (uint64_t i = 0; i < run->result->n_requests; i += stride) {
         const struct sim_request *q = &run->setup->config.load.requests[i];
         if (counted(run, i) && q->output_tokens >= least_output_tokens)
             values[n++] = value(q, &run->result->outcomes[i]) * 1e3;
     }
     gsl_sort(values, 1, n);
     for (int p = 0; n && p < CDF_POINTS; p++)
-        json_array_append_new(list, json_real(rounded(values[(uint64_t)((double)(n - 1) * p / (CDF_POINTS - 1))])));
+        json_array_append_new(list,
+                              json_real(rounded(values[(uint64_t)((double)(n - 1) * p / (CDF_POINTS - 1))])));
     return list;
 }
 
 static json_t *distributions(const struct exp_run *run)
 {
-    double *values = sim_alloc(run->result->n_requests, sizeof *values);
+    double *values = sim_alloc(run->result->n_requests / stride_of(run) + 1, sizeof *values);
     json_t *o = json_object();
     json_object_set_new(o, "TTFT", quantiles_ms(run, ttft_s, 1, values));
     json_object_set_new(o, "TPOT", quantiles_ms(run, sim_tpot_s, 2, values));
@@ -109,8 +117,9 @@ static json_t *limits(const struct exp_setup *u)
     for (uint32_t c = 0; c < u->config.n_classes; c++) {
         const struct sim_slo *slo = &u->sim_classes[c].slo;
         json_object_set_new(o, u->class_names[c],
-                            json_pack("{s:f,s:f,s:f,s:f}", "ttft_ms", slo->ttft_s * 1e3, "tpot_ms", slo->tpot_s * 1e3,
-                                      "e2el_ms", slo->e2el_s * 1e3, "percentile", slo->percentile));
+                            json_pack("{s:f,s:f,s:f,s:f}", "ttft_ms", slo->ttft_s * 1e3, "tpot_ms",
+                                      slo->tpot_s * 1e3, "e2el_ms", slo->e2el_s * 1e3, "percentile",
+                                      slo->percentile));
     }
     return o;
 }
@@ -119,7 +128,8 @@ static json_t *report_data(const struct exp_results *r)
 {
     double blocks = 0;
     for (uint32_t f = 0; f < r->run->setup->n_fleets; f++)
-        blocks += (double)r->run->setup->sim_fleets[f].engine.n_blocks * r->run->setup->sim_fleets[f].n_replicas;
+        blocks +=
+            (double)r->run->setup->sim_fleets[f].engine.n_blocks * r->run->setup->sim_fleets[f].n_replicas;
     json_t *o = json_object();
     json_object_set_new(o, "summary", exp_results_json(r));
     json_object_set_new(o, "scenario", json_string(r->scenario->file));

@@ -8,6 +8,7 @@
 
 #include <csv.h>
 
+#include "experiments/number_out.h"
 #include "experiments/print_run.h"
 #include "experiments/report.h"
 #include "experiments/version.h"
@@ -35,11 +36,11 @@ static json_t *settings_json(const struct exp_fleet_setup *f)
 
 static json_t *memory_json(const struct mdl_memory *m)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "total_bytes", m->total_bytes, "usable_bytes",
-                     m->usable_bytes, "weight_bytes", m->weight_bytes, "activation_bytes", m->activation_bytes,
-                     "graph_bytes", m->graph_bytes, "context_bytes", m->context_bytes, "kv_bytes", m->kv_bytes,
-                     "block_bytes", m->block_bytes, "blocks", (json_int_t)m->blocks, "kv_capacity_tokens",
-                     (json_int_t)m->kv_capacity_tokens);
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "total_bytes", m->total_bytes,
+                     "usable_bytes", m->usable_bytes, "weight_bytes", m->weight_bytes, "activation_bytes",
+                     m->activation_bytes, "graph_bytes", m->graph_bytes, "context_bytes", m->context_bytes,
+                     "kv_bytes", m->kv_bytes, "block_bytes", m->block_bytes, "blocks", (json_int_t)m->blocks,
+                     "kv_capacity_tokens", (json_int_t)m->kv_capacity_tokens);
 }
 
 static json_t *fleet_json(const struct exp_fleet_setup *f, const struct sim_fleet *sim)
@@ -87,34 +88,61 @@ static bool write_summary(const struct exp_results *r, FILE *out, struct sim_sta
 
 /* ---- requests.csv ---- */
 
+enum { ROW_BYTES = 512 };
+
 static void write_id(const struct trc_trace *t, uint64_t i, FILE *out)
 {
     const char *id = t->request_id ? t->request_id[i] : NULL;
+    char number[EXP_NUMBER_BYTES];
     if (!id)
-        fprintf(out, "%llu", (unsigned long long)(t->file_row ? t->file_row[i] : i));
+        fwrite(number, 1, (size_t)(exp_put_u64(number, t->file_row ? t->file_row[i] : i) - number), out);
     else if (strpbrk(id, ",\"\r\n"))
         csv_fwrite(out, id, strlen(id));
     else
         fputs(id, out);
 }
 
-static void write_request(const struct exp_run *run, uint64_t i, FILE *out)
+static char *put_text(char *at, const char *text)
+{
+    size_t n = strlen(text);
+    memcpy(at, text, n);
+    return at + n;
+}
+
+/* The row behind its id; class names are at most 31 bytes, so that a row fits. */
+static char *put_request(char *at, const struct exp_run *run, uint64_t i)
 {
     const struct sim_request *q = &run->setup->config.load.requests[i];
     const struct sim_outcome *o = &run->result->outcomes[i];
-    bool arrived = o->status != SIM_NOT_ARRIVED;
-    bool placed = arrived && o->status != SIM_REJECTED_TOO_LONG;
+    bool arrived = o->status != SIM_NOT_ARRIVED, completed = o->status == SIM_COMPLETED;
+    const double times[] = {o->queue_s, o->ttft_s, sim_tpot_s(q, o), o->e2el_s};
+    *at++ = ',';
+    at = put_text(at, run->setup->class_names[q->slo_class]);
+    *at++ = ',';
+    if (arrived && o->status != SIM_REJECTED_TOO_LONG) at = exp_put_u64(at, o->replica);
+    *at++ = ',';
+    if (arrived) at = exp_put_double(at, o->arrival_s);
+    *at++ = ',';
+    at = exp_put_u64(at, q->input_tokens);
+    *at++ = ',';
+    at = exp_put_u64(at, q->output_tokens);
+    for (int k = 0; k < 4; k++) {
+        *at++ = ',';
+        if (completed) at = exp_put_double(at, times[k]);
+    }
+    *at++ = ',';
+    at = exp_put_u64(at, o->preemptions);
+    *at++ = ',';
+    at = put_text(at, sim_outcome_name((enum sim_outcome_status)o->status));
+    *at++ = '\n';
+    return at;
+}
+
+static void write_request(const struct exp_run *run, uint64_t i, FILE *out)
+{
+    char row[ROW_BYTES];
     write_id(run->setup->workload.trace, i, out);
-    fprintf(out, ",%s,", run->setup->class_names[q->slo_class]);
-    if (placed) fprintf(out, "%u", o->replica);
-    fputc(',', out);
-    if (arrived) fprintf(out, "%.17g", o->arrival_s);
-    fprintf(out, ",%u,%u,", q->input_tokens, q->output_tokens);
-    if (o->status == SIM_COMPLETED)
-        fprintf(out, "%.17g,%.17g,%.17g,%.17g", o->queue_s, o->ttft_s, sim_tpot_s(q, o), o->e2el_s);
-    else
-        fputs(",,,", out);
-    fprintf(out, ",%u,%s\n", o->preemptions, sim_outcome_name((enum sim_outcome_status)o->status));
+    fwrite(row, 1, (size_t)(put_request(row, run, i) - row), out);
 }
 
 static bool write_requests(const struct exp_results *r, FILE *out, struct sim_status *st)
@@ -141,9 +169,9 @@ static bool write_timeline(const struct exp_results *r, FILE *out, struct sim_st
     for (uint32_t i = 0; i < res->n_timeline; i++) {
         const struct sim_sample *s = &res->timeline[i];
         fprintf(out, "%.17g,%llu,%llu,%llu,%.6g,%llu,%llu,%llu\n", s->time_s, (unsigned long long)s->running,
-                (unsigned long long)s->waiting, (unsigned long long)s->used_blocks, (double)s->used_blocks / blocks,
-                (unsigned long long)s->arrived, (unsigned long long)s->completed,
-                (unsigned long long)s->output_tokens);
+                (unsigned long long)s->waiting, (unsigned long long)s->used_blocks,
+                (double)s->used_blocks / blocks, (unsigned long long)s->arrived,
+                (unsigned long long)s->completed, (unsigned long long)s->output_tokens);
     }
     (void)st;
     return true;
@@ -154,8 +182,9 @@ static bool write_timeline(const struct exp_results *r, FILE *out, struct sim_st
 bool exp_results_prepare(const char *dir, struct sim_status *st)
 {
     if (!sim_make_dir(dir, st)) return false;
-    return access(dir, W_OK | X_OK) == 0 || sim_fail(st, "%s: cannot be written to (%s), expected a writable folder; name another place",
-                                                     dir, strerror(errno));
+    return access(dir, W_OK | X_OK) == 0 ||
+           sim_fail(st, "%s: cannot be written to (%s), expected a writable folder; name another place", dir,
+                    strerror(errno));
 }
 
 static const struct {
@@ -175,7 +204,8 @@ static bool write_file(const struct exp_results *r, int i, const char *path, str
     FILE *out = sim_outfile_stream(file);
     if (!files[i].write(r, out, st)) return false;
     if (fflush(out) == 0 && !ferror(out)) return true;
-    return sim_fail(st, "%s: writing failed (%s), nothing was left behind; free some space or name another place",
+    return sim_fail(st,
+                    "%s: writing failed (%s), nothing was left behind; free some space or name another place",
                     path, strerror(errno));
 }
 

@@ -1,6 +1,6 @@
-/* A run's files: summary.json, requests.csv, timeline.csv and report.html in one folder. All four are written beside
- * their names first and take them together at the end: a run that fails, or a full disk, leaves what was there.
- * requests.csv is streamed: about 1.5 us a request. */
+/* A run's files: summary.json, requests.csv, timeline.csv and report.html in one folder. All four are written
+ * beside their names first and take them together at the end: a run that fails, or a full disk, leaves what
+ * was there. requests.csv is streamed: about 1.5 us a request. */
 #ifndef KVSIM_EXPERIMENTS_RESULTS_H
 #define KVSIM_EXPERIMENTS_RESULTS_H
 
@@ -13,7 +13,8 @@ struct exp_results {
     const char *data_dir;
 };
 
-/* The object of `run --json` and summary.json: the flat figures, then classes, fleets and warnings. The caller's. */
+/* The object of `run --json` and summary.json: the flat figures, then classes, fleets and warnings. The
+ * caller's. */
 json_t *exp_results_json(const struct exp_results *r);
 
 /* Makes the folder; fails when nothing can be written there, so that it is known before a long run. */

@@ -17,7 +17,8 @@ static void simulate(struct exp_run *r, const struct exp_run_options *o)
     double wall_s = exp_clock_s() - begin_s;
     r->timing = (struct exp_timing){.setup_wall_s = r->setup->wall_s,
                                     .sim_wall_s = wall_s,
-                                    .simulated_requests_per_s = wall_s > 0 ? (double)r->report->all.arrived / wall_s : 0};
+                                    .simulated_requests_per_s =
+                                        wall_s > 0 ? (double)r->report->all.arrived / wall_s : 0};
     r->figures = exp_figures_new(r->setup, r->report, &r->timing);
 }
 

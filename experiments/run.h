@@ -1,5 +1,5 @@
-/* One scenario, run: set up, simulated, measured. What `run` prints, what replications repeat, and what studies and
- * validation call for each of their points. */
+/* One scenario, run: set up, simulated, measured. What `run` prints, what replications repeat, and what
+ * studies and validation call for each of their points. */
 #ifndef KVSIM_EXPERIMENTS_RUN_H
 #define KVSIM_EXPERIMENTS_RUN_H
 

@@ -44,18 +44,21 @@ static enum exp_source source_of(const char *path)
     return strncmp(path, "workload.closed_loop.", 21) == 0 ? EXP_CLOSED_LOOP : EXP_NO_LOAD;
 }
 
-static bool note_source(struct reader *r, const char *path, const struct mdl_yaml_node *node, struct sim_status *st)
+static bool note_source(struct reader *r, const char *path, const struct mdl_yaml_node *node,
+                        struct sim_status *st)
 {
     enum exp_source now = source_of(path), was = r->s->workload.source;
     if (now == EXP_NO_LOAD) return true;
     if (r->from_file && was != EXP_NO_LOAD && was != now)
-        return sim_fail(st, "%s: %s is a second load, expected one of trace, open_loop, closed_loop; remove the others",
-                        exp_where(node).text, path);
+        return sim_fail(
+            st, "%s: %s is a second load, expected one of trace, open_loop, closed_loop; remove the others",
+            exp_where(node).text, path);
     r->s->workload.source = now;
     return true;
 }
 
-static bool walk_map(struct reader *r, const char *path, const struct mdl_yaml_node *node, struct sim_status *st)
+static bool walk_map(struct reader *r, const char *path, const struct mdl_yaml_node *node,
+                     struct sim_status *st)
 {
     for (size_t i = 0; i < mdl_yaml_size(node); i++) {
         char child[PATH_MAX_BYTES];
@@ -64,7 +67,8 @@ static bool walk_map(struct reader *r, const char *path, const struct mdl_yaml_n
         const struct mdl_yaml_node *value = mdl_yaml_at(node, i);
         snprintf(child, sizeof child, "%s%s%s", path, *path ? "." : "", shown.text);
         if (strchr(key, '.'))
-            return sim_fail(st, "%s: key `%s` holds a dot, expected nested keys; write them one below the other",
+            return sim_fail(st,
+                            "%s: key `%s` holds a dot, expected nested keys; write them one below the other",
                             exp_where(value).text, shown.text);
         if (!walk(r, child, value, st)) return false;
     }
@@ -75,8 +79,9 @@ static bool walk_fleet(struct reader *r, const struct mdl_yaml_node *node, struc
 {
     size_t n = mdl_yaml_size(node);
     if (mdl_yaml_kind(node) != MDL_YAML_LIST || n == 0 || n > EXP_MAX_FLEETS)
-        return sim_fail(st, "%s: fleet is not a list of 1 to %d entries, expected `- {gpu: h100-sxm, replicas: 1}`",
-                        exp_where(node).text, EXP_MAX_FLEETS);
+        return sim_fail(
+            st, "%s: fleet is not a list of 1 to %d entries, expected `- {gpu: h100-sxm, replicas: 1}`",
+            exp_where(node).text, EXP_MAX_FLEETS);
     r->s->n_fleets = 0;
     for (size_t i = 0; i < n; i++) {
         char path[16];
@@ -91,11 +96,13 @@ static bool walk_fleet(struct reader *r, const struct mdl_yaml_node *node, struc
 }
 
 /* What a section holds when it is not a mapping: nothing at all is an empty section. */
-static bool section_or_fail(struct reader *r, const char *path, const struct mdl_yaml_node *node, struct sim_status *st)
+static bool section_or_fail(struct reader *r, const char *path, const struct mdl_yaml_node *node,
+                            struct sim_status *st)
 {
     if (strcmp(path, "fleet") == 0) return walk_fleet(r, node, st);
     if (mdl_yaml_kind(node) == MDL_YAML_MAP) return walk_map(r, path, node, st);
-    return sim_fail(st, "%s: %s is a single value or a list, expected a mapping of keys; see `kvsim list keys`",
+    return sim_fail(st,
+                    "%s: %s is a single value or a list, expected a mapping of keys; see `kvsim list keys`",
                     exp_where(node).text, path);
 }
 
@@ -105,7 +112,8 @@ static bool walk(struct reader *r, const char *path, const struct mdl_yaml_node 
     if (!exp_key_resolve(r->s, path, exp_where(node).text, &target, st)) return false;
     if (!target.key) return section_or_fail(r, path, node, st);
     if (strncmp(path, "slo.", 4) == 0) r->s->slo_given = true;
-    return note_source(r, path, node, st) && exp_value_set(target.key, target.field, path, r->folder, node, st);
+    return note_source(r, path, node, st) &&
+           exp_value_set(target.key, target.field, path, r->folder, node, st);
 }
 
 static struct exp_scenario *from_yaml(struct mdl_yaml *y, const char *folder, struct sim_status *st)
@@ -114,10 +122,11 @@ static struct exp_scenario *from_yaml(struct mdl_yaml *y, const char *folder, st
     struct exp_scenario *s = exp_scenario_new();
     struct reader r = {s, folder, true};
     snprintf(s->file, sizeof s->file, "%s", mdl_yaml_file(root));
-    bool ok = mdl_yaml_kind(root) == MDL_YAML_MAP
-                  ? walk_map(&r, "", root, st)
-                  : sim_fail(st, "%s: is not a mapping, expected a scenario; `kvsim init scenario` writes one",
-                             exp_where(root).text);
+    bool ok =
+        mdl_yaml_kind(root) == MDL_YAML_MAP
+            ? walk_map(&r, "", root, st)
+            : sim_fail(st, "%s: is not a mapping, expected a scenario; `kvsim init scenario` writes one",
+                       exp_where(root).text);
     if (ok) return s;
     free(s);
     return NULL;
@@ -135,7 +144,8 @@ struct exp_scenario *exp_scenario_load(const char *path, struct sim_status *st)
     return s;
 }
 
-struct exp_scenario *exp_scenario_parse(const char *name, const char *text, size_t length, struct sim_status *st)
+struct exp_scenario *exp_scenario_parse(const char *name, const char *text, size_t length,
+                                        struct sim_status *st)
 {
     struct mdl_yaml *y = mdl_yaml_parse(name, text, length, st);
     struct exp_scenario *s = y ? from_yaml(y, NULL, st) : NULL;
@@ -160,7 +170,8 @@ bool exp_scenario_set_option(struct exp_scenario *s, const char *option, struct 
 {
     const char *equals = strchr(option, '=');
     if (!equals || equals == option || !equals[1])
-        return sim_fail_as(st, SIM_EXIT_USAGE, "--set %.80s: has no value, expected KEY=VALUE such as fleet.0.replicas=8",
+        return sim_fail_as(st, SIM_EXIT_USAGE,
+                           "--set %.80s: has no value, expected KEY=VALUE such as fleet.0.replicas=8",
                            option);
     char *path = sim_strdup(option);
     path[equals - option] = '\0';
@@ -190,10 +201,12 @@ static bool check_classes(const struct exp_scenario *s, struct sim_status *st)
 {
     for (uint32_t i = 0; s->slo_given && i < s->n_classes; i++)
         if (strcmp(s->classes[i].name, "default") == 0)
-            return sim_fail(st, "%s: `slo` and `classes.default` both set the limits of class default; remove one",
-                            file_of(s));
+            return sim_fail(
+                st, "%s: `slo` and `classes.default` both set the limits of class default; remove one",
+                file_of(s));
     if (s->slo_given && s->n_classes == SIM_MAX_CLASSES)
-        return sim_fail(st, "%s: more than %d classes with `slo`; leave some out", file_of(s), SIM_MAX_CLASSES);
+        return sim_fail(st, "%s: more than %d classes with `slo`; leave some out", file_of(s),
+                        SIM_MAX_CLASSES);
     return true;
 }
 
@@ -201,8 +214,9 @@ static bool check_load(const struct exp_scenario *s, struct sim_status *st)
 {
     const struct exp_workload_keys *w = &s->workload;
     if (w->source == EXP_NO_LOAD || (w->source == EXP_TRACE && !w->trace[0]))
-        return sim_fail(st, "%s: has no load, expected workload.trace, open_loop or closed_loop; give --trace FILE",
-                        file_of(s));
+        return sim_fail(
+            st, "%s: has no load, expected workload.trace, open_loop or closed_loop; give --trace FILE",
+            file_of(s));
     if (w->source == EXP_OPEN_LOOP && w->open_loop.num_requests == 0 && w->open_loop.duration_s == 0)
         return sim_fail(st, "%s: workload.open_loop never ends, expected num_requests or duration_s; set one",
                         file_of(s));
@@ -212,10 +226,12 @@ static bool check_load(const struct exp_scenario *s, struct sim_status *st)
 bool exp_scenario_check(const struct exp_scenario *s, struct sim_status *st)
 {
     if (!s->model[0])
-        return sim_fail(st, "%s: has no `model`, expected a catalogue name or a config.json; see `kvsim list models`",
-                        file_of(s));
+        return sim_fail(
+            st, "%s: has no `model`, expected a catalogue name or a config.json; see `kvsim list models`",
+            file_of(s));
     if (s->n_fleets == 0)
-        return sim_fail(st, "%s: has no `fleet`, expected `fleet: [{gpu: h100-sxm, replicas: 1}]`; add one", file_of(s));
+        return sim_fail(st, "%s: has no `fleet`, expected `fleet: [{gpu: h100-sxm, replicas: 1}]`; add one",
+                        file_of(s));
     uint64_t replicas = 0;
     for (uint32_t i = 0; i < s->n_fleets; i++) {
         replicas += s->fleet[i].replicas;
@@ -224,7 +240,7 @@ bool exp_scenario_check(const struct exp_scenario *s, struct sim_status *st)
                             file_of(s), i);
     }
     if (replicas > UINT16_MAX)
-        return sim_fail(st, "%s: has %llu replicas, expected at most %d in all; make the fleets smaller", file_of(s),
-                        (unsigned long long)replicas, UINT16_MAX);
+        return sim_fail(st, "%s: has %llu replicas, expected at most %d in all; make the fleets smaller",
+                        file_of(s), (unsigned long long)replicas, UINT16_MAX);
     return check_load(s, st) && check_classes(s, st);
 }

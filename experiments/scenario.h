@@ -1,9 +1,8 @@
-/* A scenario: everything that determines a run, as plain data, read from YAML through the one table of keys in
- * keys.c. No pointers: a struct copy is a deep copy, which is what sweeps and validation build on:
- *   struct exp_scenario *point = exp_scenario_copy(base);
- *   exp_scenario_set(point, "fleet.0.tensor_parallel", "4", st);
- * Paths in a scenario file are kept joined to the file's folder; paths given to exp_scenario_set are as they are.
- * About 60 KB a scenario: keep them on the heap. */
+/* A scenario: everything that determines a run, as plain data, read from YAML through the one table of keys
+ * in keys.c. No pointers: a struct copy is a deep copy, which is what sweeps and validation build on: struct
+ * exp_scenario *point = exp_scenario_copy(base); exp_scenario_set(point, "fleet.0.tensor_parallel", "4", st);
+ * Paths in a scenario file are kept joined to the file's folder; paths given to exp_scenario_set are as they
+ * are. About 60 KB a scenario: keep them on the heap. */
 #ifndef KVSIM_EXPERIMENTS_SCENARIO_H
 #define KVSIM_EXPERIMENTS_SCENARIO_H
 
@@ -28,7 +27,7 @@ struct exp_engine_keys {
     char name[EXP_TEXT_BYTES]; /* vllm-0.24, or a path to an engine file; "" = inherited */
     struct exp_number max_num_seqs, max_num_batched_tokens, block_size, gpu_memory_utilization;
     struct exp_number num_gpu_blocks_override, max_model_len, long_prefill_token_threshold;
-    struct exp_number watermark; /* share of the pool */
+    struct exp_number watermark;                                         /* share of the pool */
     struct exp_number reserve_full_isl, async_scheduling, enforce_eager; /* flags */
     struct exp_number scheduling_policy;                                 /* enum sim_policy */
     struct exp_number preemption;                                        /* enum sim_preemption */
@@ -123,11 +122,12 @@ struct exp_scenario *exp_scenario_copy(const struct exp_scenario *s);
  * The result may still lack things (exp_scenario_check), so that --set can add them. */
 struct exp_scenario *exp_scenario_load(const char *path, struct sim_status *st);
 /* The same from memory; `name` stands for the file in messages and paths stay as they are. */
-struct exp_scenario *exp_scenario_parse(const char *name, const char *text, size_t length, struct sim_status *st);
+struct exp_scenario *exp_scenario_parse(const char *name, const char *text, size_t length,
+                                        struct sim_status *st);
 
-/* Sets one key, e.g. "fleet.0.replicas", from text in YAML ("8", "[0.8, 1.0]", "{ttft_ms: 300}"). A load named here
- * replaces the one that was there. fleet.N with N = the number of fleets adds one. The scenario is unchanged on
- * failure. */
+/* Sets one key, e.g. "fleet.0.replicas", from text in YAML ("8", "[0.8, 1.0]", "{ttft_ms: 300}"). A load
+ * named here replaces the one that was there. fleet.N with N = the number of fleets adds one. The scenario is
+ * unchanged on failure. */
 bool exp_scenario_set(struct exp_scenario *s, const char *path, const char *value, struct sim_status *st);
 /* "path=value" as a command line has it. */
 bool exp_scenario_set_option(struct exp_scenario *s, const char *option, struct sim_status *st);
@@ -135,7 +135,8 @@ bool exp_scenario_set_option(struct exp_scenario *s, const char *option, struct 
 /* What is missing or contradicts itself: model, GPU, a load, classes that nobody defines ... */
 bool exp_scenario_check(const struct exp_scenario *s, struct sim_status *st);
 
-/* The classes of a run: the scenario's own, or `slo:` alone as class `default`. Returns how many, at least 1. */
+/* The classes of a run: the scenario's own, or `slo:` alone as class `default`. Returns how many, at least 1.
+ */
 uint32_t exp_scenario_classes(const struct exp_scenario *s, struct exp_class_keys out[SIM_MAX_CLASSES]);
 
 #endif

@@ -34,23 +34,25 @@ static struct mdl_memory_spec memory_spec(const struct exp_setup *u, const struc
                                     .num_gpu_blocks_override = e->num_gpu_blocks_override};
 }
 
-/* Longest request: the model's limit, or what the pool holds when that is less; a limit that the user gave is never
- * lowered silently. */
-static bool choose_model_len(const struct exp_setup *u, const struct exp_fleet_setup *f, struct exp_engine_choice *e,
-                             struct exp_notes *notes, struct sim_status *st)
+/* Longest request: the model's limit, or what the pool holds when that is less; a limit that the user gave is
+ * never lowered silently. */
+static bool choose_model_len(const struct exp_setup *u, const struct exp_fleet_setup *f,
+                             struct exp_engine_choice *e, struct exp_notes *notes, struct sim_status *st)
 {
     uint64_t pool_tokens = f->memory.blocks * f->engine.block_size;
     uint32_t limit = u->arch.max_position_embeddings;
     if (e->max_model_len_given && e->max_model_len > pool_tokens)
-        return sim_fail(st,
-                        "engine.max_model_len %u: needs %u tokens of KV cache on %s, expected at most the pool's %llu; "
-                        "lower it, or give more memory (tensor_parallel, gpu_memory_utilization)",
-                        e->max_model_len, e->max_model_len, f->name, (unsigned long long)pool_tokens);
+        return sim_fail(
+            st,
+            "engine.max_model_len %u: needs %u tokens of KV cache on %s, expected at most the pool's %llu; "
+            "lower it, or give more memory (tensor_parallel, gpu_memory_utilization)",
+            e->max_model_len, e->max_model_len, f->name, (unsigned long long)pool_tokens);
     if (e->max_model_len_given) return true;
     e->max_model_len = pool_tokens < limit ? (uint32_t)pool_tokens : limit;
     if (e->max_model_len < limit)
-        exp_note(notes, "fleet %s: max_model_len lowered from %u to %u tokens, which is all its KV cache holds", f->name,
-                 limit, e->max_model_len);
+        exp_note(notes,
+                 "fleet %s: max_model_len lowered from %u to %u tokens, which is all its KV cache holds",
+                 f->name, limit, e->max_model_len);
     return true;
 }
 
@@ -59,29 +61,31 @@ static bool load_parts(struct exp_setup *u, struct exp_fleet_setup *f, const str
 {
     f->gpu = mdl_gpu_find(exp_cache_gpus(cache), k->gpu, st);
     if (!f->gpu) return false;
-    f->profile = exp_cache_profile(cache, k->profile, f->gpu, st);
+    bool linear = s->cost_kind == EXP_COST_LINEAR;
+    if (!linear && !(f->profile = exp_cache_profile(cache, k->profile, f->gpu, st))) return false;
     snprintf(f->name, sizeof f->name, "%s", k->name[0] ? k->name : f->gpu->name);
     f->tensor_parallel = (uint32_t)k->tensor_parallel;
     f->pipeline_parallel = (uint32_t)k->pipeline_parallel;
-    if (!f->profile || !mdl_arch_check_parallel(&u->arch, f->tensor_parallel, f->pipeline_parallel, st)) return false;
-    if (!k->profile[0] && !f->gpu->profile[0] && s->cost_kind == EXP_COST_PROFILE)
-        exp_note(&u->notes, "fleet %s: no measured profile of %s, step costs are analytic (datasheet peaks)", f->name,
-                 f->gpu->title);
+    if (!mdl_arch_check_parallel(&u->arch, f->tensor_parallel, f->pipeline_parallel, st)) return false;
+    if (!k->profile[0] && !f->gpu->profile[0] && !linear)
+        exp_note(&u->notes, "fleet %s: no measured profile of %s, step costs are analytic (datasheet peaks)",
+                 f->name, f->gpu->title);
     return true;
 }
 
 static bool make_linear_cost(struct exp_fleet_setup *f, const struct exp_scenario *s, struct sim_status *st)
 {
     if (f->pipeline_parallel > 1)
-        return sim_fail(st, "cost.kind linear: prices one stage, expected pipeline_parallel 1, found %u; use profile",
-                        f->pipeline_parallel);
+        return sim_fail(
+            st, "cost.kind linear: prices one stage, expected pipeline_parallel 1, found %u; use profile",
+            f->pipeline_parallel);
     sim_cost_linear_init(&f->linear, s->cost_step_s, s->cost_token_s, s->cost_kv_token_s);
     return true;
 }
 
-static bool make_profile_cost(const struct exp_setup *u, struct exp_fleet_setup *f, const struct exp_scenario *s,
-                              const struct exp_engine_choice *e, const struct exp_factors *factors,
-                              struct sim_status *st)
+static bool make_profile_cost(const struct exp_setup *u, struct exp_fleet_setup *f,
+                              const struct exp_scenario *s, const struct exp_engine_choice *e,
+                              const struct exp_factors *factors, struct sim_status *st)
 {
     struct mdl_cost_spec spec = {.arch = &u->arch,
                                  .gpu = f->gpu,
@@ -103,7 +107,8 @@ static bool make_profile_cost(const struct exp_setup *u, struct exp_fleet_setup 
     return f->cost != NULL;
 }
 
-static bool class_mask(const struct exp_setup *u, const struct exp_fleet_keys *k, uint64_t *mask, struct sim_status *st)
+static bool class_mask(const struct exp_setup *u, const struct exp_fleet_keys *k, uint64_t *mask,
+                       struct sim_status *st)
 {
     *mask = 0;
     for (const char *at = k->classes; *at;) {
@@ -113,8 +118,9 @@ static bool class_mask(const struct exp_setup *u, const struct exp_fleet_keys *k
                (strlen(u->class_names[c]) != length || memcmp(u->class_names[c], at, length) != 0))
             c++;
         if (c == u->config.n_classes)
-            return sim_fail(st, "fleet.classes: `%.*s` is no class of this scenario, expected a name under `classes`",
-                            (int)length, at);
+            return sim_fail(
+                st, "fleet.classes: `%.*s` is no class of this scenario, expected a name under `classes`",
+                (int)length, at);
         *mask |= (uint64_t)1 << c;
         at += length + (at[length] == ',');
     }
@@ -129,7 +135,8 @@ static struct sim_engine sim_engine_of(const struct exp_fleet_setup *f, const st
                                .long_prefill_token_threshold = f->engine.long_prefill_token_threshold,
                                .max_model_len = e->max_model_len,
                                .n_blocks = f->memory.blocks,
-                               .watermark_blocks = (uint64_t)ceil(f->engine.watermark_frac * (double)f->memory.blocks),
+                               .watermark_blocks =
+                                   (uint64_t)ceil(f->engine.watermark_frac * (double)f->memory.blocks),
                                .reserve_full_isl = f->engine.reserve_full_isl,
                                .policy = e->policy,
                                .preemption = e->preemption,
@@ -137,8 +144,8 @@ static struct sim_engine sim_engine_of(const struct exp_fleet_setup *f, const st
                                .egress_s = e->linear ? 0 : f->engine.egress_s};
 }
 
-static bool setup_fleet(struct exp_setup *u, uint32_t n, const struct exp_scenario *s, struct exp_cache *cache,
-                        const struct exp_factors *factors, struct sim_status *st)
+static bool setup_fleet(struct exp_setup *u, uint32_t n, const struct exp_scenario *s,
+                        struct exp_cache *cache, const struct exp_factors *factors, struct sim_status *st)
 {
     struct exp_fleet_setup *f = &u->fleets[n];
     const struct exp_fleet_keys *k = &s->fleet[n];
@@ -153,8 +160,40 @@ static bool setup_fleet(struct exp_setup *u, uint32_t n, const struct exp_scenar
                               .n_replicas = (uint32_t)k->replicas,
                               .gpus_per_replica = f->tensor_parallel * f->pipeline_parallel,
                               .engine = sim_engine_of(f, &e),
-                              .cost = e.linear ? &f->linear.base : f->cost ? mdl_cost_base(f->cost) : NULL};
+                              .cost = e.linear  ? &f->linear.base
+                                      : f->cost ? mdl_cost_base(f->cost)
+                                                : NULL};
     return priced && class_mask(u, k, &out->slo_class_mask, st);
+}
+
+/* Whatever went wrong, with the scenario and the key named in front. */
+static bool blame(const struct exp_scenario *s, const char *key, const struct sim_status *why,
+                  struct sim_status *st)
+{
+    return sim_fail_as(st, why->code, "%s%s%s: %s", s->file, s->file[0] ? ": " : "", key, why->message);
+}
+
+static bool setup_arch(struct exp_setup *u, const struct exp_scenario *s, struct exp_cache *cache,
+                       struct sim_status *st)
+{
+    struct sim_status why = {0};
+    const struct mdl_arch *arch = exp_cache_arch(cache, s->model, &why);
+    if (!arch) return blame(s, "model", &why, st);
+    u->arch = *arch;
+    return true;
+}
+
+static bool setup_fleets(struct exp_setup *u, const struct exp_scenario *s, struct exp_cache *cache,
+                         const struct exp_factors *factors, struct sim_status *st)
+{
+    for (uint32_t i = 0; i < s->n_fleets; i++) {
+        struct sim_status why = {0};
+        char key[16];
+        snprintf(key, sizeof key, "fleet.%u", i);
+        u->n_fleets = i + 1;
+        if (!setup_fleet(u, i, s, cache, factors, &why)) return blame(s, key, &why, st);
+    }
+    return true;
 }
 
 static void setup_classes(struct exp_setup *u, const struct exp_scenario *s)
@@ -200,14 +239,9 @@ static bool setup_load(struct exp_setup *u, const struct exp_scenario *s, struct
 static bool setup_all(struct exp_setup *u, const struct exp_scenario *s, struct exp_cache *cache,
                       const struct exp_factors *factors, struct sim_status *st)
 {
-    const struct mdl_arch *arch = exp_cache_arch(cache, s->model, st);
-    if (!arch) return false;
-    u->arch = *arch;
+    if (!setup_arch(u, s, cache, st)) return false;
     setup_classes(u, s);
-    for (uint32_t i = 0; i < s->n_fleets; i++) {
-        u->n_fleets = i + 1;
-        if (!setup_fleet(u, i, s, cache, factors, st)) return false;
-    }
+    if (!setup_fleets(u, s, cache, factors, st)) return false;
     u->config.fleets = u->sim_fleets;
     u->config.n_fleets = u->n_fleets;
     u->config.router = sim_router_find(s->router);

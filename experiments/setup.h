@@ -1,7 +1,7 @@
-/* From a scenario to a configuration that sim_run takes: architecture, GPU, profile and engine loaded, memory planned,
- * step costs tabulated, requests read or made. Everything that was chosen on the way (engine defaults, memory
- * breakdown, warnings) stays readable, because `run` prints it.
- * Cost: a few ms a fleet, plus the trace when the cache does not hold it yet. */
+/* From a scenario to a configuration that sim_run takes: architecture, GPU, profile and engine loaded, memory
+ * planned, step costs tabulated, requests read or made. Everything that was chosen on the way (engine
+ * defaults, memory breakdown, warnings) stays readable, because `run` prints it. Cost: a few ms a fleet, plus
+ * the trace when the cache does not hold it yet. */
 #ifndef KVSIM_EXPERIMENTS_SETUP_H
 #define KVSIM_EXPERIMENTS_SETUP_H
 
@@ -24,12 +24,12 @@ enum { EXP_N_SETTINGS = 13 };
 struct exp_fleet_setup {
     char name[EXP_NAME_BYTES];
     const struct mdl_gpu *gpu;
-    const struct mdl_profile *profile;
-    struct mdl_engine engine; /* with the scenario's overrides */
+    const struct mdl_profile *profile; /* NULL when the scenario prices steps by a line */
+    struct mdl_engine engine;          /* with the scenario's overrides */
     struct exp_setting settings[EXP_N_SETTINGS];
     struct mdl_memory memory;
     uint32_t tensor_parallel, pipeline_parallel;
-    struct mdl_cost *cost; /* NULL when the scenario prices steps by a line */
+    struct mdl_cost *cost; /* NULL likewise */
     struct sim_cost_linear linear;
 };
 

@@ -69,13 +69,15 @@ void exp_value_expected(const struct exp_key *key, char *out, size_t size)
         snprintf(out, size, "one of: %s", names);
         break;
     case EXP_LENGTHS:
-        snprintf(out, size, "a number, uniform:lo:hi, lognormal:mean:cv[:max], gamma:mean:cv[:max] or file:PATH");
+        snprintf(out, size,
+                 "a number, uniform:lo:hi, lognormal:mean:cv[:max], gamma:mean:cv[:max] or file:PATH");
         break;
     case EXP_NAMES:
         snprintf(out, size, "a list of names");
         break;
     default:
-        snprintf(out, size, "text of at most %d bytes", (key->type == EXP_NAME ? (int)EXP_NAME_BYTES : (int)EXP_TEXT_BYTES) - 1);
+        snprintf(out, size, "text of at most %d bytes",
+                 (key->type == EXP_NAME ? (int)EXP_NAME_BYTES : (int)EXP_TEXT_BYTES) - 1);
     }
 }
 
@@ -212,8 +214,8 @@ static bool is_path(const struct exp_key *key, const char *text)
     }
 }
 
-static bool keep_text(const struct input *in, char *field, const char *before, const char *folder, const char *text,
-                      struct sim_status *st)
+static bool keep_text(const struct input *in, char *field, const char *before, const char *folder,
+                      const char *text, struct sim_status *st)
 {
     size_t size = in->key->type == EXP_NAME || in->key->type == EXP_ROUTER ? EXP_NAME_BYTES : EXP_TEXT_BYTES;
     bool join_folder = folder && text[0] != '/' && strcmp(text, "-") != 0;
@@ -257,7 +259,8 @@ static bool set_names(const struct input *in, char *field, struct sim_status *st
 static bool set_range(const struct input *in, double *field, struct sim_status *st)
 {
     double v[2];
-    if (mdl_yaml_kind(in->node) != MDL_YAML_LIST || mdl_yaml_size(in->node) != 2) return wrong(in, "not a pair", st);
+    if (mdl_yaml_kind(in->node) != MDL_YAML_LIST || mdl_yaml_size(in->node) != 2)
+        return wrong(in, "not a pair", st);
     for (size_t i = 0; i < 2; i++) {
         struct input item = *in;
         item.node = mdl_yaml_at(in->node, i);

@@ -1,5 +1,5 @@
-/* Values of scenario keys: from a YAML node into the field that a key names, and back to text. Every refusal names
- * file:line, the key, what stood there and what was expected. */
+/* Values of scenario keys: from a YAML node into the field that a key names, and back to text. Every refusal
+ * names file:line, the key, what stood there and what was expected. */
 #ifndef KVSIM_EXPERIMENTS_VALUES_H
 #define KVSIM_EXPERIMENTS_VALUES_H
 
@@ -14,7 +14,8 @@ struct exp_where {
 };
 struct exp_where exp_where(const struct mdl_yaml_node *node);
 
-/* `folder` is put before relative paths; NULL leaves them. The word `none` or `default` restores the default. */
+/* `folder` is put before relative paths; NULL leaves them. The word `none` or `default` restores the default.
+ */
 bool exp_value_set(const struct exp_key *key, void *field, const char *path, const char *folder,
                    const struct mdl_yaml_node *node, struct sim_status *st);
 void exp_value_default(const struct exp_key *key, void *field);

@@ -27,12 +27,9 @@ static bool take_trace(struct exp_workload *w, const struct exp_scenario *s, str
 static bool take_synth(struct exp_workload *w, struct trc_synth *spec, const char *input, const char *output,
                        struct sim_status *st)
 {
-    if (!trc_dist_parse(input, &spec->input, st)) return false;
-    if (trc_dist_parse(output, &spec->output, st)) {
+    if (trc_dist_parse(input, &spec->input, st) && trc_dist_parse(output, &spec->output, st))
         w->trace = w->own_trace = trc_synth(spec, st);
-        trc_dist_fini(&spec->output);
-    }
-    trc_dist_fini(&spec->input);
+    trc_synth_fini(spec);
     return w->trace != NULL;
 }
 
@@ -83,7 +80,8 @@ static bool same(const char *wanted, char **column, uint64_t i)
     return !wanted[0] || (column && column[i] && strcmp(wanted, column[i]) == 0);
 }
 
-static bool matches(const struct exp_class_keys *c, const struct sim_request *r, const struct trc_trace *t, uint64_t i)
+static bool matches(const struct exp_class_keys *c, const struct sim_request *r, const struct trc_trace *t,
+                    uint64_t i)
 {
     return has_rule(c) && (!c->min_input_tokens.given || r->input_tokens >= c->min_input_tokens.value) &&
            (!c->max_input_tokens.given || r->input_tokens <= c->max_input_tokens.value) &&
@@ -111,7 +109,8 @@ static void assign_by_rule(struct sim_request *r, uint64_t n, const struct assig
     }
 }
 
-static void assign_by_trace(struct sim_request *r, uint64_t n, const struct assign *a, struct exp_notes *notes)
+static void assign_by_trace(struct sim_request *r, uint64_t n, const struct assign *a,
+                            struct exp_notes *notes)
 {
     const struct trc_trace *t = a->trace;
     uint16_t *map = sim_alloc(t->n_classes, sizeof *map);
@@ -120,8 +119,8 @@ static void assign_by_trace(struct sim_request *r, uint64_t n, const struct assi
         while (c < a->n_classes && strcmp(a->classes[c].name, t->class_names[i]) != 0) c++;
         map[i] = (uint16_t)(c < a->n_classes ? c : a->otherwise);
         if (c == a->n_classes && a->n_classes > 1)
-            exp_note(notes, "class `%.40s` of the trace is not in the scenario: counted as `%s`", t->class_names[i],
-                     a->classes[a->otherwise].name);
+            exp_note(notes, "class `%.40s` of the trace is not in the scenario: counted as `%s`",
+                     t->class_names[i], a->classes[a->otherwise].name);
     }
     for (uint64_t i = 0; i < n; i++) r[i].slo_class = map[r[i].slo_class < t->n_classes ? r[i].slo_class : 0];
     free(map);

@@ -1,6 +1,7 @@
-/* From a scenario's workload to the requests that the simulator takes: a trace read (and scaled), or an open or closed
- * loop made to order; service classes assigned, overlong requests clipped when the scenario says so. The requests of
- * an unchanged trace are borrowed from the cache, so that a study over one trace holds it once. */
+/* From a scenario's workload to the requests that the simulator takes: a trace read (and scaled), or an open
+ * or closed loop made to order; service classes assigned, overlong requests clipped when the scenario says
+ * so. The requests of an unchanged trace are borrowed from the cache, so that a study over one trace holds it
+ * once. */
 #ifndef KVSIM_EXPERIMENTS_WORKLOAD_H
 #define KVSIM_EXPERIMENTS_WORKLOAD_H
 
@@ -11,9 +12,9 @@
 struct exp_workload {
     const struct sim_request *requests; /* sorted by arrival; the order of `trace` */
     uint64_t n_requests;
-    const struct trc_trace *trace;  /* ids and side columns of the requests */
-    uint64_t n_clipped;             /* requests that workload.overlong shortened */
-    bool scaled;                    /* workload.multiply changed the trace: before and after hold */
+    const struct trc_trace *trace; /* ids and side columns of the requests */
+    uint64_t n_clipped;            /* requests that workload.overlong shortened */
+    bool scaled;                   /* workload.multiply changed the trace: before and after hold */
     struct trc_info before, after;
     struct sim_request *own_requests;
     struct trc_trace *own_trace;

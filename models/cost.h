@@ -29,4 +29,7 @@ struct mdl_cost *mdl_cost_new(const struct mdl_cost_spec *spec, struct sim_statu
 void mdl_cost_free(struct mdl_cost *c);
 const struct sim_cost *mdl_cost_base(const struct mdl_cost *c);
 
+/* Takes over another engine's overheads; the GPU's tables and the captured graphs stay. For fitting engines. */
+void mdl_cost_set_overheads(struct mdl_cost *c, const struct mdl_engine *engine);
+
 #endif

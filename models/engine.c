@@ -61,6 +61,7 @@ static const struct field memory_fields[] = {
 };
 
 static const struct field residual_field = {"residual_frac", SOURCED, 0, 2, AT(residual_frac)};
+static const struct field residual_ttft_field = {"residual_ttft_frac", SOURCED, 0, 2, AT(residual_ttft_frac)};
 
 enum {
     N_SCHEDULER = sizeof scheduler_fields / sizeof *scheduler_fields,
@@ -267,7 +268,7 @@ static bool read_text(const struct mdl_yaml_node *root, const char *key, char *o
 static bool read_root(const struct mdl_yaml_node *root, struct mdl_engine *e, struct sim_status *st)
 {
     static const char *const keys[] = {"engine",      "version", "fitted",    "scheduler",     "batch_limits",
-                                       "cuda_graphs", "memory",  "overheads", "residual_frac", NULL};
+                                       "cuda_graphs", "memory",  "overheads", "residual_frac", "residual_ttft_frac", NULL};
     return check_keys(root, "the engine file", keys, st) &&
            read_text(root, "engine", e->engine, sizeof e->engine, st) &&
            read_text(root, "version", e->version, sizeof e->version, st) &&
@@ -275,7 +276,7 @@ static bool read_root(const struct mdl_yaml_node *root, struct mdl_engine *e, st
            read_section(root, "scheduler", scheduler_fields, N_SCHEDULER, e, st) &&
            read_defaults(root, e, st) && read_graphs(root, e, st) &&
            read_section(root, "memory", memory_fields, N_MEMORY, e, st) && read_overheads(root, e, st) &&
-           read_field(root, &residual_field, e, st);
+           read_field(root, &residual_field, e, st) && read_field(root, &residual_ttft_field, e, st);
 }
 
 /* ---- finding files ---- */

@@ -36,7 +36,8 @@ struct mdl_engine {
     double gpu_layer_s;    /* idle GPU time per layer between kernels inside a CUDA graph */
     double ingress_s;      /* HTTP and tokenising, before the scheduler sees a request */
     double egress_s;       /* detokenising and streaming, after the step */
-    double residual_frac;  /* one standard deviation of log(measured / predicted) on points not fitted */
+    double residual_frac;  /* one standard deviation of log(measured / predicted) TPOT */
+    double residual_ttft_frac; /* the same of TTFT */
     bool fitted;           /* false: preliminary values, none fitted on measured serving points */
 
     /* Settings that the engine chooses. */

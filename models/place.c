@@ -30,20 +30,22 @@ static const struct mdl_kernel GEMM = {
     .n_terms = 1, .n_neighbours = 64, .amplitude = {1}, .length = {{8, 8, APART}}, .nugget = 0.015};
 
 /* Features: heads x batch, group, batch, query heads, KV heads, KV heads x batch, head size, KV type. */
-static const struct mdl_kernel PREFILL = {.n_terms = 3,
-                                          .n_neighbours = 32,
-                                          .amplitude = {1, 1.6, 0.4},
-                                          .length = {{0, 5.2, 11.5, 0, 0, 1.1, 0.7, 282},
-                                                     {0, 0, 15.5, 44, 190, 0, 0.5, 7.4},
-                                                     {0, 2.1, 0, 36, 0, 10, 6.1, 5.3}},
-                                          .nugget = 0.0154};
-static const struct mdl_kernel DECODE = {.n_terms = 3,
+static const struct mdl_kernel PREFILL = {.n_terms = 4,
+                                          .n_neighbours = 37,
+                                          .amplitude = {0.70, 0.93, 0.40, 0.032},
+                                          .length = {{0, 3.1, 20, 0, 0, 0.92, 0.55, 150},
+                                                     {0, 0, 15.5, 0, 280, 0, 0.5, 7.4},
+                                                     {0, 2.1, 0, 32, 0, 10, 0, 5.3},
+                                                     {0, 3.8, 5.5, 2, 0, 0, 6, 10}},
+                                          .nugget = 0.0335};
+static const struct mdl_kernel DECODE = {.n_terms = 4,
                                          .n_neighbours = 40,
-                                         .amplitude = {1, 0.46, 0.04},
-                                         .length = {{0, 56, 6.7, 0, 0, 2, 1.8, 11},
-                                                    {0, 0, 6.9, 12, 7.3, 0, 5.7, 4.1},
-                                                    {0, 9, 0, 19, 0, 35, 1.9, 200}},
-                                         .nugget = 0.0126};
+                                         .amplitude = {0.90, 0.70, 0.024, 0.0056},
+                                         .length = {{0, 0, 4.5, 0, 0, 1.8, 0.85, 2.7},
+                                                    {0, 0, 6.9, 12, 11.5, 0, 1.5, 2.9},
+                                                    {0, 9, 0, 34, 0, 18, 1.3, 10},
+                                                    {6.4, 0, 0, 4, 4.3, 0, 29, 6}},
+                                         .nugget = 0.0144};
 
 const struct mdl_kernel *mdl_place_kernel(enum mdl_family family)
 {

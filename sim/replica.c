@@ -169,7 +169,7 @@ static double price_stages(struct sim_replica *r, const struct sim_batch *b, dou
         end_s += price.step_s;
         r->stage_free_s[stage] = end_s;
         r->stats.gpu_s += price.gpu_s / n_stages(r);
-        for (int e = 0; e < SIM_N_EVIDENCE; e++) r->stats.by_evidence_s[e] += price.by_evidence_s[e];
+        for (int e = 0; e < SIM_N_EVIDENCE; e++) r->stats.by_evidence_s[e] += price.by_evidence_s[e] / n_stages(r);
     }
     return end_s;
 }
@@ -190,6 +190,7 @@ static void form_batch(struct sim_replica *r, struct sim_step *step, double now_
 static void start_step(struct sim_replica *r, double now_s)
 {
     struct sim_step *step = &r->steps[(r->first_step + r->n_in_flight) % n_stages(r)];
+    sim_replica_book_time(r, now_s);
     form_batch(r, step, now_s);
     r->start_s = INFINITY;
     if (!step->n_rows) return;
@@ -198,7 +199,6 @@ static void start_step(struct sim_replica *r, double now_s)
     double swap_s = (double)step->swapped_tokens * r->cost->swap_token_s;
     bool line = n_stages(r) == 1 && b.n_chunks == 0;
     step->start_s = now_s;
-    step->used_blocks = sim_replica_used_blocks(r);
     step->end_s = line ? now_s + (sim_replica_decode_step_s(r, b.n_decodes, b.decode_kv_tokens) + swap_s)
                        : price_stages(r, &b, now_s, swap_s);
     r->n_in_flight++;
@@ -257,7 +257,7 @@ static void finish_step(struct sim_replica *r)
     struct sim_step *step = &r->steps[r->first_step];
     double now_s = step->end_s;
     bool any_finished = false;
-    sim_replica_book_time(r, step, r->n_running);
+    sim_replica_book_time(r, now_s);
     for (uint32_t i = 0; i < step->n_rows; i++) {
         struct sim_seq *s = &r->seqs[step->rows[i].slot];
         s->in_flight = false;

@@ -36,8 +36,7 @@ struct sim_step {
     struct sim_row *rows;
     struct sim_chunk *chunks;
     uint32_t n_rows;
-    uint64_t swapped_tokens;   /* moved over the host link for this step, preemption by swapping only */
-    uint64_t used_blocks;      /* while it runs */
+    uint64_t swapped_tokens; /* moved over the host link for this step, preemption by swapping only */
     double start_s, end_s;
 };
 
@@ -101,6 +100,7 @@ struct sim_replica {
     uint32_t first_step, n_in_flight;
     double stage_free_s[SIM_MAX_STAGES];
     double start_s; /* when the next step may be formed; infinity when nothing is there to do */
+    double booked_s; /* integrals over time are known up to here */
 
     struct sim_decode_run run;
     struct sim_line_use use;
@@ -153,13 +153,15 @@ uint32_t sim_replica_admit(struct sim_replica *r, uint32_t request, uint32_t kno
 /* Takes running[index] out: blocks free, back to the head of the queue. */
 void sim_replica_preempt(struct sim_replica *r, uint32_t index, struct sim_step *step);
 
-/* Books the time of a step that ended: integrals over time of blocks and running requests. */
-static inline void sim_replica_book_time(struct sim_replica *r, const struct sim_step *step, uint32_t n_running)
+/* Books the time since the last booking, if a step was in flight: integrals over time of blocks and running requests.
+ * Called before either changes, at the start and at the end of a step. */
+static inline void sim_replica_book_time(struct sim_replica *r, double now_s)
 {
-    double step_s = step->end_s - step->start_s;
-    r->stats.kv_block_s += (double)step->used_blocks * step_s;
-    r->stats.running_s += (double)n_running * step_s;
-    r->stats.step_s += step_s;
+    double past_s = r->n_in_flight ? now_s - r->booked_s : 0;
+    r->stats.kv_block_s += (double)sim_replica_used_blocks(r) * past_s;
+    r->stats.running_s += (double)r->n_running * past_s;
+    r->stats.step_s += past_s;
+    r->booked_s = now_s;
 }
 
 /* Prices a step of decodes only; fetches a line when the one in use does not cover it. */

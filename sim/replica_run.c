@@ -77,7 +77,6 @@ static bool take_step(struct sim_replica *r, struct sim_step *step, double now_s
     run->kv_tokens += run->n_seqs;
     step->start_s = now_s;
     step->end_s = now_s + sim_replica_decode_step_s(r, run->n_seqs, run->kv_tokens);
-    step->used_blocks += grown;
     r->stats.iterations++;
     r->stats.computed_tokens += run->n_seqs;
     if (r->waiting.n > r->stats.max_waiting) r->stats.max_waiting = r->waiting.n;
@@ -91,7 +90,7 @@ void sim_run_advance(struct sim_replica *r)
     double ready_s = sim_replica_inbox_ready_s(r);
     do {
         double now_s = step->end_s;
-        sim_replica_book_time(r, step, run->n_seqs);
+        sim_replica_book_time(r, now_s);
         count_gaps(r, now_s - step->start_s);
         r->shared->n_tokens += run->n_seqs;
         bool over = ++run->steps == run->steps_limit;

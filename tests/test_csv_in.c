@@ -130,6 +130,22 @@ START_TEST(gzip_reads_as_the_plain_text_and_a_cut_one_is_refused)
 }
 END_TEST
 
+/* A quoted field in a row sends it through libcsv; without one it is split directly. Both must agree. */
+START_TEST(rows_with_and_without_quotes_are_split_alike)
+{
+    static const char *const rows[] = {"1,2,3", " 1 ,\t2\t, 3 ", ",,", "a b , c d,  ", "1,2,3,", "\t,\t,\t"};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "x,y\n%s,z\n%s,\"z\"\n", rows[i], rows[i]);
+        struct dump d = dump_file(test_file("alike.csv", text));
+        char *plain = strchr(d.text, '/') + 1, *quoted = strchr(plain, '/');
+        *quoted++ = '\0';
+        ck_assert_str_eq(plain, quoted);
+    }
+    expect("a\tb\n 1 \t\t\n", "a|b/1||");
+}
+END_TEST
+
 START_TEST(a_callback_can_stop_without_an_error)
 {
     struct dump d = {.stop_at = 2};
@@ -323,6 +339,7 @@ Suite *test_suite(void)
     tcase_add_test(rows, quotes_follow_rfc_4180_and_may_hold_delimiters_quotes_and_lines);
     tcase_add_test(rows, the_delimiter_is_a_comma_else_a_tab_else_a_semicolon);
     tcase_add_test(rows, gzip_reads_as_the_plain_text_and_a_cut_one_is_refused);
+    tcase_add_test(rows, rows_with_and_without_quotes_are_split_alike);
     tcase_add_test(rows, a_callback_can_stop_without_an_error);
     tcase_add_test(rows, rows_longer_than_any_buffer_arrive_whole);
     tcase_add_test(rows, peeking_leaves_the_line_to_be_read);

@@ -294,6 +294,25 @@ START_TEST(a_full_disk_is_one_line_of_failure_and_leaves_the_old_file_alone)
 }
 END_TEST
 
+START_TEST(a_disk_that_was_full_for_a_moment_fails_the_whole_file)
+{
+    const char *folder = make_folder("moment");
+    char *path = in(folder, "timeline.csv");
+    struct sim_status st = {0};
+    struct rlimit before;
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct sim_outfile *f = sim_outfile_open(path, &st);
+    ck_assert_ptr_nonnull(f);
+    limit_disk(16);
+    for (int line = 0; line < 100000; line++) fputs("1234567890\n", sim_outfile_stream(f));
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    ck_assert(!sim_outfile_commit(f, &st)); /* what is still buffered could be written now */
+    ck_assert_int_eq(st.code, SIM_EXIT_FAILURE);
+    ck_assert_int_eq(n_entries(folder), 0);
+    free(path);
+}
+END_TEST
+
 START_TEST(a_place_that_cannot_be_written_is_named_with_the_reason)
 {
     const char *folder = make_folder("places");
@@ -353,6 +372,7 @@ Suite *test_suite(void)
     tcase_add_test(c, a_file_appears_and_is_replaced_only_when_it_is_committed);
     tcase_add_test(c, an_abandoned_or_interrupted_write_leaves_what_was_there);
     tcase_add_test(c, a_full_disk_is_one_line_of_failure_and_leaves_the_old_file_alone);
+    tcase_add_test(c, a_disk_that_was_full_for_a_moment_fails_the_whole_file);
     tcase_add_test(c, a_place_that_cannot_be_written_is_named_with_the_reason);
     tcase_add_test(c, folders_are_made_with_their_parents_and_once_more_without_complaint);
     suite_add_tcase(s, c);

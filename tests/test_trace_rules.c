@@ -371,8 +371,10 @@ START_TEST(a_block_size_that_does_not_fit_the_ids_stops_the_reading)
     refused(WITH_IDS "1,33,1,1 2 3\n2,64,1,1 2\n", DEFAULTS,
             "bad.txt:3: column hash_ids: 2 ids for 64 input tokens");
     refused(WITH_IDS "1,1,1,1\n", DEFAULTS, "several powers of two fit");
-    refused(WITH_IDS "1,11,1,1 2\n2,21,1,1 2 3\n", DEFAULTS,
-            "several powers of two fit"); /* 8 by ceil, 8 and 4 no: */
+    refused(WITH_IDS "1,30,1,1 2 3 4 5\n", DEFAULTS, "no power of two fits");         /* 6 or 7 tokens */
+    struct trc_trace *t = read_text(WITH_IDS "1,11,1,1 2\n2,21,1,1 2 3\n", DEFAULTS); /* 7 to 10 */
+    ck_assert_uint_eq(t->hash_block_size, 8);
+    trc_free(t);
 }
 END_TEST
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# What `make fuzz` runs: fuzz.sh tests/fuzz_<name>.c...   with BUILD, FUZZ_SECONDS, JOBS and MAKE from the Makefile.
+# What `make fuzz` runs: fuzz.sh tests/fuzz_<name>.c...   with BUILD, FUZZ_SECONDS, MAKE and JOBS
+# (fuzzers at once) from the Makefile.
 # Each fuzzer starts from tests/corpus/<name>/ and from what earlier runs kept in $BUILD/fuzz/corpus/<name>/; what
 # breaks one is written to $BUILD/fuzz/findings/<name>/. Exit 1 when something broke.
 set -eu
@@ -29,6 +30,11 @@ fuzz_one() { # NAME
     fi
 }
 
+if [ "${1:-}" = --one ]; then
+    name=${2##*/fuzz_}
+    fuzz_one "${name%.c}" || exit 1
+    exit 0
+fi
 [ $# -gt 0 ] || { echo "fuzz: there are no fuzzers"; exit 0; }
 mkdir -p "$fuzz"
 if ! has_libfuzzer; then
@@ -38,9 +44,4 @@ if ! has_libfuzzer; then
 fi
 SANITIZE='-O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DKVSIM_DEBUG'
 $MAKE -O BUILD="$fuzz" CC=clang SANITIZE="$SANITIZE" fuzzers
-broke=0
-for source; do
-    name=${source##*/fuzz_}
-    fuzz_one "${name%.c}" || broke=1
-done
-exit "$broke"
+printf '%s\n' "$@" | xargs -n 1 -P "${JOBS:-1}" "$0" --one || exit 1

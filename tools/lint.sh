@@ -10,7 +10,7 @@ export COMPILE
 headers_compile_alone() {
     # shellcheck disable=SC2016 # expanded by the inner shell
     tools/files.sh '*.h' | xargs -P "${JOBS:-1}" -n 4 sh -c '
-        for h; do echo "#include \"$h\"" | $COMPILE -Werror -fsyntax-only -x c - 2>&1 | grep -E ": (fatal )?error:" |
+        for h; do printf "#include \"%s\"\nextern int lint_unit;\n" "$h" | $COMPILE -Werror -fsyntax-only -x c - 2>&1 | grep -E ": (fatal )?error:" |
             sed "s|^|$h:1: does not compile alone: |"; done; true' sh
 }
 

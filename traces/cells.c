@@ -163,6 +163,7 @@ bool trc_cell_is_failed(const struct trc_cells *cells)
 {
     static const char *const failed[] = {"failed",  "failure", "error", "canceled", "cancelled",
                                          "aborted", "timeout", "true",  "1"};
+    if (cells->cell[TRC_F_STATUS].length == 0) return false;
     for (size_t i = 0; i < sizeof failed / sizeof *failed; i++)
         if (strcasecmp(cells->cell[TRC_F_STATUS].text, failed[i]) == 0) return true;
     return false;

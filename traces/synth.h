@@ -8,15 +8,17 @@
 #include <stddef.h>
 
 /* A length or gap distribution. Text form (scenario and --input / --output):
- *   "512"  "fixed:512"  "uniform:lo:hi"  "lognormal:mean:cv[:max]"  "gamma:mean:cv[:max]"  "file:lengths.csv"
- */
+ *   "512"  "fixed:512"  "uniform:lo:hi"  "lognormal:mean:cv[:max]"  "gamma:mean:cv[:max]"
+ *   "file:lengths.csv"  "file:lengths.csv:column"
+ * Draws are rounded to whole tokens, at least 1; above max they are max.
+ * TRC_EMPIRICAL draws one of values with equal chance; in TRC_QUANTILES they stand at the fractions of
+ * dist.h. */
 enum trc_dist_kind { TRC_FIXED, TRC_UNIFORM, TRC_LOGNORMAL, TRC_GAMMA, TRC_EMPIRICAL, TRC_QUANTILES };
 
 struct trc_dist {
     enum trc_dist_kind kind;
     double a, b, max; /* as in the text form; max 0 = none */
-    uint32_t
-        *values; /* owned. TRC_EMPIRICAL: drawn with equal chance. TRC_QUANTILES: at dist.h's fractions */
+    uint32_t *values; /* owned: trc_dist_fini */
     uint64_t n_values;
 };
 
@@ -45,8 +47,8 @@ struct trc_bursts {
 };
 
 struct trc_synth {
-    uint64_t n_requests; /* stop after so many, > 0, or ... */
-    double duration_s;   /* ... after so long; 0 = no limit */
+    uint64_t n_requests; /* stop after so many; 0 = no limit. One of both limits is needed */
+    double duration_s;   /* stop after so long; 0 = no limit */
     enum trc_arrivals arrivals;
     double request_rate; /* mean, per second; CURVE: 0 = as the file says, else it is scaled to this mean */
     double burstiness;   /* gamma shape of the gaps as in vLLM bench: 1 (or 0) = Poisson, < 1 burstier */
@@ -57,8 +59,8 @@ struct trc_synth {
     const char *curve_path; /* rate curve: CSV time_s,request_rate (step function, repeated) */
     struct trc_bursts bursts;
     struct trc_dist input, output; /* owned: trc_synth_fini */
-    double length_lo,
-        length_hi; /* length_range: integers uniform in [ceil(lo L), floor(hi L)]; 1, 1 (or 0, 0) = off */
+    /* length_range: integers uniform in [ceil(lo L), floor(hi L)], at least 1; 1, 1 (or 0, 0) = off */
+    double length_lo, length_hi;
     uint64_t seed;
 };
 
@@ -67,7 +69,7 @@ struct trc_trace *trc_synth(const struct trc_synth *spec, struct sim_status *st)
 void trc_synth_fini(struct trc_synth *spec); /* frees the distributions */
 
 /* A preset fitted to a public trace, as many requests as that has, seed 1: azure-conv, azure-code,
- * mooncake-conversation, arxiv-summarization. README.md has sources and closeness. Free with trc_synth_fini.
+ * mooncake-conversation, arxiv-summarization. README.md has sources and closeness. trc_synth_fini frees it.
  */
 bool trc_preset(const char *name, struct trc_synth *out, struct sim_status *st);
 
@@ -75,8 +77,9 @@ bool trc_preset(const char *name, struct trc_synth *out, struct sim_status *st);
 const char *trc_preset_name(size_t i);
 
 /* Load scaling: a new trace of k times the load, k > 0 (see engine.md "Load"). Free with trc_free.
- *   TRC_SUPERPOSE  ceil(k) copies, each shifted in time (round the trace's duration), the last one thinned to
- * the fraction of k; keeps the duration and the time scale of bursts. k < 1 thins TRC_COMPRESS   times / k
+ *   TRC_SUPERPOSE  ceil(k) copies shifted around the trace's duration, the last one thinned to the fraction
+ *                  of k; keeps the duration and the time scale of bursts; k < 1 thins
+ *   TRC_COMPRESS   times / k
  *   TRC_THIN       each request stays with chance k <= 1
  * Side columns stay; copy c of a request_id, session_id gets "#c" after it, and its hash_ids are set apart
  * from the other copies' (other users, other prompts); prefix groups stay shared. */

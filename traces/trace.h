@@ -55,8 +55,8 @@ struct trc_trace {
 
 /* Reads a whole trace (CSV, JSONL, either as .gz; `-` is stdin); NULL and one line in st on any bad input.
  *   options   NULL = all by default
- *   returns   free with trc_free; arrivals are whole microseconds, so that trc_write loses nothing. Texts of
- * side columns are never NULL: an empty cell is "" (slo_class: "default") */
+ *   returns   free with trc_free. Arrivals are whole microseconds, so that trc_write loses nothing; texts of
+ *             side columns are never NULL: an empty cell is "" (slo_class: "default") */
 struct trc_trace *trc_read(const char *path, const struct trc_options *options, struct sim_status *st);
 void trc_free(struct trc_trace *t);
 

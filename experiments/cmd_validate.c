@@ -1,0 +1,245 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "experiments/cli.h"
+#include "experiments/command.h"
+#include "experiments/crossval.h"
+#include "experiments/fit_engine.h"
+#include "sim/memory.h"
+#include "sim/outfile.h"
+
+struct arguments {
+    const char *measured, *scenario, *fit;
+    bool json, cross;
+    uint32_t replications, threads;
+};
+
+enum { KEY_SCENARIO = 0x100, KEY_FIT, KEY_CROSS, KEY_REPLICATIONS, KEY_JSON };
+
+static const struct argp_option options[] = {
+    {"scenario", KEY_SCENARIO, "FILE", 0,
+     "what the rows do not say: a validation file or a scenario (default: experiments/validate/vllm.yaml)", 0},
+    {"fit", KEY_FIT, "DIR", 0, "fit the engine's overheads to the rows, one set per engine version, and write the engine files there", 0},
+    {"cross", KEY_CROSS, NULL, 0, "fit without one tensor_parallel at a time, and on each source for the others; judge what was left out", 0},
+    {"replications", KEY_REPLICATIONS, "N", 0, "90 % intervals from N draws of operator and residual errors, and their coverage", 0},
+    {"jobs", 'j', "N", 0, "threads (default: all cores)", 0},
+    {"json", KEY_JSON, NULL, 0, "print one JSON object instead of tables", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+    switch (key) {
+    case KEY_SCENARIO:
+        a->scenario = arg;
+        return 0;
+    case KEY_FIT:
+        a->fit = arg;
+        return 0;
+    case KEY_CROSS:
+        a->cross = true;
+        return 0;
+    case KEY_REPLICATIONS:
+        a->replications = (uint32_t)exp_cli_count(state, "--replications", arg, 2, 100000);
+        return 0;
+    case 'j':
+        a->threads = (uint32_t)exp_cli_count(state, "--jobs", arg, 1, 1024);
+        return 0;
+    case KEY_JSON:
+        a->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (a->measured) argp_error(state, "too many arguments: `%s`, expected one file of measured points", arg);
+        a->measured = arg;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "no file of measured points given");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {options, parse, "MEASURED.csv",
+                                 "Simulates measured serving points and prints the errors of the prediction.\v"
+                                 "Columns: model_path, system, isl, osl, concurrency, ttft_ms, tpot_ms; and, if there, "
+                                 "precision, tp_size, backend, backend_version, id.",
+                                 NULL, NULL, NULL};
+
+/* --- text --- */
+
+static void print_rows(const struct exp_trials *t, bool intervals)
+{
+    printf("%-28s %-10s %3s %6s %6s %5s  %9s %9s %7s  %8s %8s %7s\n", "model", "gpu", "TP", "isl", "osl", "conc",
+           "TTFT ms", "predicted", "error", "TPOT ms", "predict.", "error");
+    for (uint32_t i = 0; i < t->n; i++) {
+        const struct exp_trial *x = &t->trial[i];
+        const struct exp_point *p = x->point;
+        const char *model = strrchr(p->model, '/') ? strrchr(p->model, '/') + 1 : p->model;
+        printf("%-28.28s %-10.10s %3u %6u %6u %5u  %9.1f %9.1f %+6.1f%%  %8.2f %8.2f %+6.1f%%", model, p->system,
+               p->tensor_parallel, p->isl, p->osl, p->concurrency, p->ttft_ms, x->ttft_ms,
+               100 * (x->ttft_ms / p->ttft_ms - 1), p->tpot_ms, x->tpot_ms, 100 * (x->tpot_ms / p->tpot_ms - 1));
+        if (intervals) printf("  [%.1f, %.1f] [%.2f, %.2f]", x->ttft_lo, x->ttft_hi, x->tpot_lo, x->tpot_hi);
+        putchar('\n');
+    }
+}
+
+static void print_errors(const char *what, const char *name, struct exp_errors e)
+{
+    if (!e.n) return;
+    printf("%-30.30s %-5s %4u  MAPE %6.2f %%  bias %+6.2f %%  median %6.2f %%  p90 %6.2f %%  worst %6.2f %%\n", what, name,
+           e.n, 100 * e.mape, 100 * e.bias, 100 * e.median, 100 * e.p90, 100 * e.worst);
+}
+
+static void print_both(const char *what, const struct exp_trials *t, const bool *chosen)
+{
+    print_errors(what, "TPOT", exp_trials_errors(t, EXP_TPOT, chosen));
+    print_errors(what, "TTFT", exp_trials_errors(t, EXP_TTFT, chosen));
+}
+
+/* One line pair per engine version and model. */
+static void print_sources(const struct exp_trials *t)
+{
+    bool *chosen = sim_alloc(t->n, sizeof *chosen), *done = sim_alloc(t->n, sizeof *done);
+    for (uint32_t i = 0; i < t->n; i++) {
+        if (done[i]) continue;
+        const struct exp_point *p = t->trial[i].point;
+        char what[256];
+        const char *model = strrchr(p->model, '/') ? strrchr(p->model, '/') + 1 : p->model;
+        for (uint32_t k = 0; k < t->n; k++) {
+            const struct exp_point *o = t->trial[k].point;
+            chosen[k] = !strcmp(o->model, p->model) && !strcmp(o->version, p->version) && !strcmp(o->system, p->system);
+            done[k] |= chosen[k];
+        }
+        snprintf(what, sizeof what, "%s %s", model, t->trial[i].setup->fleets[0].engine.name);
+        print_both(what, t, chosen);
+    }
+    free(chosen);
+    free(done);
+}
+
+static void print_coverage(const struct exp_coverage *c)
+{
+    printf("90 %% intervals, residuals from the other folds: TPOT covers %.1f %%, TTFT %.1f %% of %u points\n",
+           100 * c->tpot, 100 * c->ttft, c->n);
+}
+
+/* --- JSON --- */
+
+static json_t *row_json(const struct exp_trial *x, bool intervals)
+{
+    const struct exp_point *p = x->point;
+    json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "id", p->id, "model_path",
+                          p->model, "system", p->system, "tp_size", (int)p->tensor_parallel, "isl", (int)p->isl, "osl",
+                          (int)p->osl, "concurrency", (int)p->concurrency, "ttft_ms", p->ttft_ms, "predicted_ttft_ms",
+                          x->ttft_ms, "tpot_ms", p->tpot_ms, "predicted_tpot_ms", x->tpot_ms, "ttft_error",
+                          x->ttft_ms / p->ttft_ms - 1, "tpot_error", x->tpot_ms / p->tpot_ms - 1);
+    if (o && intervals) {
+        json_object_set_new(o, "ttft_interval_ms", json_pack("[f, f]", x->ttft_lo, x->ttft_hi));
+        json_object_set_new(o, "tpot_interval_ms", json_pack("[f, f]", x->tpot_lo, x->tpot_hi));
+    }
+    return o;
+}
+
+static void set_errors(json_t *o, const char *prefix, struct exp_errors e)
+{
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {{"mape", e.mape}, {"bias", e.bias}, {"median", e.median}, {"p90", e.p90}, {"worst", e.worst}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "%s_%s", prefix, rows[i].name);
+        json_object_set_new(o, key, json_real(rows[i].value));
+    }
+}
+
+static bool print_json(const struct exp_trials *t, const struct exp_coverage *c, struct sim_status *st)
+{
+    json_t *o = json_object(), *rows = json_array();
+    json_object_set_new(o, "n", json_integer(t->n));
+    set_errors(o, "tpot", exp_trials_errors(t, EXP_TPOT, NULL));
+    set_errors(o, "ttft", exp_trials_errors(t, EXP_TTFT, NULL));
+    if (c) {
+        json_object_set_new(o, "tpot_coverage", json_real(c->tpot));
+        json_object_set_new(o, "ttft_coverage", json_real(c->ttft));
+    }
+    for (uint32_t i = 0; i < t->n; i++) json_array_append_new(rows, row_json(&t->trial[i], c != NULL));
+    json_object_set_new(o, "rows", rows);
+    return exp_print_json(o, st);
+}
+
+/* --- the command --- */
+
+static bool fit_all(struct exp_trials *t, const struct arguments *a, struct sim_status *st)
+{
+    if (!sim_make_dir(a->fit, st)) return false;
+    bool *chosen = sim_alloc(t->n, sizeof *chosen), *done = sim_alloc(t->n, sizeof *done), ok = true;
+    for (uint32_t i = 0; ok && i < t->n; i++) {
+        if (done[i]) continue;
+        struct mdl_engine engine = t->trial[i].setup->fleets[0].engine;
+        uint32_t n = exp_choose_engine(t, engine.name, chosen);
+        for (uint32_t k = 0; k < t->n; k++) done[k] |= chosen[k];
+        fprintf(stderr, "fitting %s to %u points\n", engine.name, n);
+        char *path = sim_printf("%s/%s.yaml", a->fit, engine.name);
+        const char *file = strrchr(a->measured, '/') ? strrchr(a->measured, '/') + 1 : a->measured;
+        char *source = sim_printf("fitted by kvsim validate --fit on %u points of %s", n, file);
+        ok = exp_fit_engine(t, chosen, &engine, a->threads, st) && exp_write_engine(&engine, path, source, st);
+        if (ok) fprintf(stderr, "wrote %s\n", path);
+        free(source);
+        free(path);
+    }
+    free(chosen);
+    free(done);
+    return ok;
+}
+
+static bool cross_all(struct exp_trials *t, const struct arguments *a, struct sim_status *st)
+{
+    struct exp_crossval c;
+    if (!exp_leave_one_tp_out(t, a->threads, &c, st)) return false;
+    print_errors("leave one TP out", "TPOT", c.tpot);
+    print_errors("leave one TP out", "TTFT", c.ttft);
+    return exp_cross_sources(t, a->threads, print_both, st);
+}
+
+static bool report(struct exp_trials *t, struct exp_cache *cache, const struct arguments *a, struct sim_status *st)
+{
+    struct exp_coverage coverage;
+    bool intervals = a->replications > 0;
+    if (intervals && !exp_intervals(t, cache, a->replications, a->threads, &coverage, st)) return false;
+    if (a->json) return print_json(t, intervals ? &coverage : NULL, st);
+    print_rows(t, intervals);
+    putchar('\n');
+    print_sources(t);
+    print_both("all", t, NULL);
+    if (intervals) print_coverage(&coverage);
+    return true;
+}
+
+bool exp_cmd_validate(int argc, char **argv, struct sim_status *st)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    struct arguments a = {.threads = cores > 0 ? (uint32_t)cores : 1};
+    struct exp_measured measured = {0};
+    struct exp_trials trials = {0};
+    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    struct exp_cache *cache = exp_cache_new(st);
+    char *shipped = cache ? sim_printf("%s/experiments/validate/vllm.yaml", exp_cache_data_dir(cache)) : NULL;
+    bool ok = cache && exp_measured_read(a.measured, &measured, st) &&
+              exp_trials_new(&measured, a.scenario ? a.scenario : shipped, cache, &trials, st);
+    if (ok && a.fit) ok = fit_all(&trials, &a, st);
+    if (ok && !a.fit) exp_trials_run(&trials, NULL, NULL, a.threads);
+    ok = ok && report(&trials, cache, &a, st);
+    if (ok && a.cross) ok = cross_all(&trials, &a, st);
+    if (ok) exp_next(a.fit ? "copy the engine files to calib/engines and validate rows that were not fitted"
+                           : "kvsim validate %s --replications 32   (intervals and their coverage)", a.measured);
+    exp_trials_fini(&trials);
+    exp_measured_fini(&measured);
+    free(shipped);
+    exp_cache_free(cache);
+    return ok;
+}

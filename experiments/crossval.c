@@ -1,0 +1,201 @@
+#include "experiments/crossval.h"
+
+#include "experiments/replicate.h"
+#include "sim/memory.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FOLDS = 5 };
+static const double Z_90 = 1.6448536269514722; /* half width of a central 90 % interval in standard deviations */
+
+static const struct mdl_engine *engine_of(const struct exp_trials *t, uint32_t i)
+{
+    return &t->trial[i].setup->fleets[0].engine;
+}
+
+uint32_t exp_choose_engine(const struct exp_trials *t, const char *engine, bool *chosen)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->n; i++) n += chosen[i] = strcmp(engine_of(t, i)->name, engine) == 0;
+    return n;
+}
+
+/* The first trial from i on whose engine no earlier trial has; t->n when there is none. */
+static uint32_t next_engine(const struct exp_trials *t, uint32_t i)
+{
+    for (; i < t->n; i++) {
+        uint32_t k = 0;
+        while (k < i && strcmp(engine_of(t, k)->name, engine_of(t, i)->name) != 0) k++;
+        if (k == i) break;
+    }
+    return i;
+}
+
+/* --- leaving out --- */
+
+static uint32_t choose_split(const struct exp_trials *t, const char *engine, uint32_t tp, bool *in, bool *out)
+{
+    uint32_t n_in = 0;
+    for (uint32_t i = 0; i < t->n; i++) {
+        bool same = strcmp(engine_of(t, i)->name, engine) == 0;
+        bool left_out = t->trial[i].point->tensor_parallel == tp;
+        out[i] = same && left_out;
+        n_in += in[i] = same && !left_out;
+    }
+    return n_in;
+}
+
+static void keep(const struct exp_trials *t, const bool *chosen, struct exp_trial *kept)
+{
+    for (uint32_t i = 0; i < t->n; i++)
+        if (chosen[i]) kept[i] = t->trial[i];
+}
+
+bool exp_leave_one_tp_out(struct exp_trials *t, uint32_t n_threads, struct exp_crossval *out, struct sim_status *st)
+{
+    bool *in = sim_alloc(t->n, sizeof *in), *left = sim_alloc(t->n, sizeof *left), ok = true;
+    bool *done = sim_alloc(t->n, sizeof *done);
+    struct exp_trials kept = {sim_alloc(t->n, sizeof *kept.trial), t->n};
+    for (uint32_t i = 0; ok && i < t->n; i++) {
+        if (done[i]) continue;
+        struct mdl_engine engine = *engine_of(t, i);
+        uint32_t tp = t->trial[i].point->tensor_parallel, n = choose_split(t, engine.name, tp, in, left);
+        fprintf(stderr, "fitting %s without TP %u\n", engine.name, (unsigned)tp);
+        if (n) ok = exp_fit_engine(t, in, &engine, n_threads, st);
+        exp_trials_run(t, left, &engine, n_threads);
+        keep(t, left, kept.trial);
+        for (uint32_t k = 0; k < t->n; k++) done[k] |= left[k];
+    }
+    if (ok) *out = (struct exp_crossval){exp_trials_errors(&kept, EXP_TPOT, NULL), exp_trials_errors(&kept, EXP_TTFT, NULL)};
+    free(kept.trial);
+    free(done);
+    free(left);
+    free(in);
+    return ok;
+}
+
+bool exp_cross_sources(struct exp_trials *t, uint32_t n_threads,
+                       void (*show)(const char *what, const struct exp_trials *t, const bool *chosen),
+                       struct sim_status *st)
+{
+    bool *in = sim_alloc(t->n, sizeof *in), *judged = sim_alloc(t->n, sizeof *judged), ok = true;
+    for (uint32_t i = next_engine(t, 0); ok && i < t->n; i = next_engine(t, i + 1)) {
+        struct mdl_engine engine = *engine_of(t, i);
+        if (exp_choose_engine(t, engine.name, in) == t->n) break;
+        ok = exp_fit_engine(t, in, &engine, n_threads, st);
+        for (uint32_t j = next_engine(t, 0); ok && j < t->n; j = next_engine(t, j + 1)) {
+            if (j == i) continue;
+            char what[128];
+            exp_choose_engine(t, engine_of(t, j)->name, judged);
+            exp_trials_run(t, judged, &engine, n_threads);
+            snprintf(what, sizeof what, "%s by %s", engine_of(t, j)->name, engine.name);
+            show(what, t, judged);
+        }
+    }
+    free(judged);
+    free(in);
+    return ok;
+}
+
+/* --- intervals --- */
+
+struct spread {
+    double ttft, tpot; /* variance of the log prediction over operator errors */
+};
+
+struct draws {
+    struct exp_trials *t;
+    struct exp_cache *cache; /* filled already: only looked up */
+    struct spread *spread;
+    uint32_t n_draws, next;
+    bool failed;
+};
+
+/* Predicts one trial again under draw k of operator errors, without a residual: that is added in closed form. */
+static bool draw(const struct draws *d, const struct exp_trial *x, uint32_t k, double *ttft, double *tpot, struct sim_status *st)
+{
+    struct exp_factors factors;
+    exp_factors_draw(x->setup, x->scenario->seed, k, &factors);
+    factors.residual[0] = 1;
+    struct exp_trial again = {.point = x->point};
+    again.setup = exp_setup_new(x->scenario, d->cache, &factors, st);
+    if (!again.setup) return false;
+    exp_trial_run(&again);
+    *ttft = log(again.ttft_ms / x->ttft_ms);
+    *tpot = log(again.tpot_ms / x->tpot_ms);
+    exp_setup_free(again.setup);
+    return true;
+}
+
+static void *draw_trials(void *user)
+{
+    struct draws *d = user;
+    for (uint32_t i; (i = __atomic_fetch_add(&d->next, 1, __ATOMIC_RELAXED)) < d->t->n;) {
+        struct spread sum = {0, 0};
+        for (uint32_t k = 0; k < d->n_draws; k++) {
+            double ttft, tpot;
+            struct sim_status st = {0};
+            if (!draw(d, &d->t->trial[i], k, &ttft, &tpot, &st)) {
+                __atomic_store_n(&d->failed, true, __ATOMIC_RELAXED); /* out of the ordinary: every set-up passed once */
+                return NULL;
+            }
+            sum.ttft += ttft * ttft;
+            sum.tpot += tpot * tpot;
+        }
+        d->spread[i] = (struct spread){sum.ttft / d->n_draws, sum.tpot / d->n_draws};
+    }
+    return NULL;
+}
+
+static double squared_log_error(const struct exp_trial *x, enum exp_quantity q)
+{
+    double e = q == EXP_TTFT ? log(x->point->ttft_ms / x->ttft_ms) : log(x->point->tpot_ms / x->tpot_ms);
+    return e * e;
+}
+
+/* Variance beyond operator errors, from the trials of the same engine in other folds. */
+static double residual_variance(const struct draws *d, uint32_t i, enum exp_quantity q)
+{
+    double sum = 0;
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < d->t->n; k++) {
+        if (k % FOLDS == i % FOLDS || strcmp(engine_of(d->t, k)->name, engine_of(d->t, i)->name) != 0) continue;
+        sum += squared_log_error(&d->t->trial[k], q) - (q == EXP_TTFT ? d->spread[k].ttft : d->spread[k].tpot);
+        n++;
+    }
+    return n && sum > 0 ? sum / n : 0;
+}
+
+static bool set_interval(const struct draws *d, uint32_t i, enum exp_quantity q)
+{
+    struct exp_trial *x = &d->t->trial[i];
+    double own = q == EXP_TTFT ? d->spread[i].ttft : d->spread[i].tpot;
+    double half = Z_90 * sqrt(own + residual_variance(d, i, q));
+    double center = q == EXP_TTFT ? x->ttft_ms : x->tpot_ms, truth = q == EXP_TTFT ? x->point->ttft_ms : x->point->tpot_ms;
+    *(q == EXP_TTFT ? &x->ttft_lo : &x->tpot_lo) = center * exp(-half);
+    *(q == EXP_TTFT ? &x->ttft_hi : &x->tpot_hi) = center * exp(half);
+    return fabs(log(truth / center)) <= half;
+}
+
+bool exp_intervals(struct exp_trials *t, struct exp_cache *cache, uint32_t n_draws, uint32_t n_threads,
+                   struct exp_coverage *out, struct sim_status *st)
+{
+    struct draws d = {.t = t, .cache = cache, .spread = sim_alloc(t->n, sizeof *d.spread), .n_draws = n_draws};
+    pthread_t *threads = sim_alloc(n_threads, sizeof *threads);
+    uint32_t started = 0, ttft = 0, tpot = 0;
+    while (started + 1 < n_threads && pthread_create(&threads[started], NULL, draw_trials, &d) == 0) started++;
+    draw_trials(&d);
+    for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
+    for (uint32_t i = 0; i < t->n && !d.failed; i++) {
+        ttft += set_interval(&d, i, EXP_TTFT);
+        tpot += set_interval(&d, i, EXP_TPOT);
+    }
+    if (!d.failed) *out = (struct exp_coverage){t->n, (double)tpot / t->n, (double)ttft / t->n};
+    free(threads);
+    free(d.spread);
+    return !d.failed || sim_fail(st, "a point that could be simulated could not be repeated under operator errors");
+}

@@ -1,0 +1,174 @@
+#include "experiments/fit_engine.h"
+
+#include "models/textfile.h"
+#include "sim/memory.h"
+#include "sim/outfile.h"
+
+#include <gsl/gsl_multimin.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double TTFT_WEIGHT = 0.25;
+enum { MAX_ITERATIONS = 400, RESTARTS = 3, MAX_FILE_BYTES = 1 << 20 };
+
+/* --- many trials at once --- */
+
+struct pool {
+    struct exp_trials *t;
+    const bool *chosen;
+    const struct mdl_engine *engine; /* NULL = as each trial is */
+    uint32_t next;                   /* taken atomically; a trial is touched by one thread only */
+};
+
+static void *work(void *user)
+{
+    struct pool *p = user;
+    for (uint32_t i; (i = __atomic_fetch_add(&p->next, 1, __ATOMIC_RELAXED)) < p->t->n;) {
+        if (p->chosen && !p->chosen[i]) continue;
+        if (p->engine) exp_trial_set_engine(&p->t->trial[i], p->engine);
+        exp_trial_run(&p->t->trial[i]);
+    }
+    return NULL;
+}
+
+void exp_trials_run(struct exp_trials *t, const bool *chosen, const struct mdl_engine *engine, uint32_t n_threads)
+{
+    struct pool p = {t, chosen, engine, 0};
+    pthread_t *threads = sim_alloc(n_threads, sizeof *threads);
+    uint32_t started = 0;
+    while (started + 1 < n_threads && pthread_create(&threads[started], NULL, work, &p) == 0) started++;
+    work(&p);
+    for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
+    free(threads);
+}
+
+/* --- the fit --- */
+
+struct problem {
+    struct exp_trials *t;
+    const bool *chosen;
+    struct mdl_engine engine;
+    uint32_t n_threads;
+};
+
+static double *number(struct mdl_engine *e, size_t i)
+{
+    return (double *)(void *)((char *)e + mdl_engine_number_at(i)->offset);
+}
+
+static void from_logits(const gsl_vector *z, struct mdl_engine *e)
+{
+    for (size_t i = 0; i < MDL_N_ENGINE_NUMBERS; i++) {
+        const struct mdl_engine_number *n = mdl_engine_number_at(i);
+        *number(e, i) = n->low + (n->high - n->low) / (1 + exp(-gsl_vector_get(z, i)));
+    }
+}
+
+static void to_logits(struct mdl_engine *e, gsl_vector *z)
+{
+    for (size_t i = 0; i < MDL_N_ENGINE_NUMBERS; i++) {
+        const struct mdl_engine_number *n = mdl_engine_number_at(i);
+        double share = (*number(e, i) - n->low) / (n->high - n->low);
+        share = share < 1e-3 ? 1e-3 : share > 1 - 1e-3 ? 1 - 1e-3 : share;
+        gsl_vector_set(z, i, log(share / (1 - share)));
+    }
+}
+
+static double objective(const gsl_vector *z, void *user)
+{
+    struct problem *p = user;
+    from_logits(z, &p->engine);
+    exp_trials_run(p->t, p->chosen, &p->engine, p->n_threads);
+    double sum = 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->t->n; i++) {
+        if (p->chosen && !p->chosen[i]) continue;
+        const struct exp_trial *t = &p->t->trial[i];
+        sum += fabs(log(t->tpot_ms / t->point->tpot_ms)) + TTFT_WEIGHT * fabs(log(t->ttft_ms / t->point->ttft_ms));
+        n++;
+    }
+    return sum / n;
+}
+
+/* One descent from z; z becomes the best point found. */
+static void descend(gsl_multimin_fminimizer *m, gsl_multimin_function *f, gsl_vector *z)
+{
+    gsl_vector *step = gsl_vector_alloc(z->size);
+    gsl_vector_set_all(step, 0.7);
+    gsl_multimin_fminimizer_set(m, f, z, step);
+    for (int i = 0; i < MAX_ITERATIONS; i++) {
+        if (gsl_multimin_fminimizer_iterate(m) != GSL_SUCCESS) break;
+        if (gsl_multimin_test_size(gsl_multimin_fminimizer_size(m), 2e-3) == GSL_SUCCESS) break;
+    }
+    gsl_vector_memcpy(z, gsl_multimin_fminimizer_x(m));
+    gsl_vector_free(step);
+}
+
+bool exp_fit_engine(struct exp_trials *t, const bool *chosen, struct mdl_engine *engine, uint32_t n_threads,
+                    struct sim_status *st)
+{
+    struct problem p = {t, chosen, *engine, n_threads};
+    gsl_multimin_function f = {objective, MDL_N_ENGINE_NUMBERS, &p};
+    gsl_multimin_fminimizer *m = gsl_multimin_fminimizer_alloc(gsl_multimin_fminimizer_nmsimplex2, f.n);
+    gsl_vector *z = gsl_vector_alloc(f.n);
+    if (!m || !z) return sim_fail(st, "no memory for a fit of %d numbers", MDL_N_ENGINE_NUMBERS);
+    to_logits(&p.engine, z);
+    for (int i = 0; i < RESTARTS; i++) descend(m, &f, z);
+    objective(z, &p); /* leaves the trials at the optimum */
+    *engine = p.engine;
+    engine->fitted = true;
+    engine->residual_frac = exp_trials_errors(t, EXP_TPOT, chosen).log_sigma;
+    engine->residual_ttft_frac = exp_trials_errors(t, EXP_TTFT, chosen).log_sigma;
+    gsl_vector_free(z);
+    gsl_multimin_fminimizer_free(m);
+    return true;
+}
+
+/* --- the fitted file --- */
+
+/* The value that belongs on this line of an engine file; NULL when the line stays. */
+static const char *fitted_name(const struct mdl_engine *e, const char *line, size_t length, double *value)
+{
+    static const char *const residuals[] = {"residual_frac", "residual_ttft_frac"};
+    const double residual[] = {e->residual_frac, e->residual_ttft_frac};
+    size_t indent = strspn(line, " ");
+    const char *name = line + indent;
+    for (size_t i = 0; i < MDL_N_ENGINE_NUMBERS + 2; i++) {
+        bool overhead = i < MDL_N_ENGINE_NUMBERS;
+        const char *is = overhead ? mdl_engine_number_at(i)->name : residuals[i - MDL_N_ENGINE_NUMBERS];
+        size_t n = strlen(is);
+        if (indent + n >= length || memcmp(name, is, n) != 0 || name[n] != ':') continue;
+        *value = overhead ? *number((struct mdl_engine *)e, i) : residual[i - MDL_N_ENGINE_NUMBERS];
+        return is;
+    }
+    return NULL;
+}
+
+bool exp_write_engine(const struct mdl_engine *e, const char *path, const char *source, struct sim_status *st)
+{
+    size_t length;
+    char *text = mdl_textfile_read(e->path, MAX_FILE_BYTES, &length, st);
+    struct sim_outfile *out = text ? sim_outfile_open(path, st) : NULL;
+    if (!out) {
+        free(text);
+        return false;
+    }
+    FILE *f = sim_outfile_stream(out);
+    for (const char *line = text, *end = text + length; line < end;) {
+        const char *next = memchr(line, '\n', (size_t)(end - line));
+        next = next ? next + 1 : end;
+        double value;
+        const char *name = fitted_name(e, line, (size_t)(next - line), &value);
+        if (name)
+            fprintf(f, "%.*s%s: {value: %.4g, source: \"%s\"}\n", (int)strspn(line, " "), line, name, value, source);
+        else if (strncmp(line, "fitted:", 7) == 0)
+            fputs("fitted: true\n", f);
+        else
+            fwrite(line, 1, (size_t)(next - line), f);
+        line = next;
+    }
+    free(text);
+    return sim_outfile_commit(out, st);
+}

@@ -1,0 +1,54 @@
+/* Predicted against measured: every measured point is simulated as the closed loop it was, and the errors are summed
+ * up. A point's own columns override the scenario's model, gpu, weights, tensor_parallel, engine version and load; what
+ * a row does not say (how its lengths were drawn, how many requests were sent) comes from a validation file:
+ *   requests_per_concurrency: 10
+ *   settings: {workload.closed_loop.length_range: [1, 1]}             scenario keys, for every row
+ *   sources:
+ *     - {version: "0.12", settings: {...}}                            and for rows of one engine version ("" = not said)
+ * A plain scenario works too. */
+#ifndef KVSIM_EXPERIMENTS_VALIDATE_H
+#define KVSIM_EXPERIMENTS_VALIDATE_H
+
+#include "experiments/cache.h"
+#include "experiments/measured.h"
+#include "experiments/setup.h"
+
+/* One point, ready to be simulated under any engine parameters. */
+struct exp_trial {
+    const struct exp_point *point;
+    struct exp_scenario *scenario;
+    struct exp_setup *setup;
+    double ttft_ms, tpot_ms; /* predicted means */
+    double ttft_lo, ttft_hi, tpot_lo, tpot_hi; /* 90 % intervals; 0 without */
+    uint64_t preemptions;
+};
+
+struct exp_trials {
+    struct exp_trial *trial;
+    uint32_t n;
+};
+
+/* Sets up every point; the cache outlives the trials. `progress` may be NULL. */
+bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache,
+                    struct exp_trials *out, struct sim_status *st);
+void exp_trials_fini(struct exp_trials *t);
+
+/* Simulates one trial with the engine numbers and factors that its setup holds. */
+void exp_trial_run(struct exp_trial *t);
+
+/* Gives a trial other engine parameters: its overheads, nothing that changes memory or batch limits. */
+void exp_trial_set_engine(struct exp_trial *t, const struct mdl_engine *engine);
+
+/* Errors of one quantity over a set of trials, as fractions of the measured value. */
+struct exp_errors {
+    uint32_t n;
+    double mape, bias, median, p90, worst; /* of |error|, but bias: mean error */
+    double log_sigma;                      /* root mean square of log(measured / predicted) */
+};
+
+enum exp_quantity { EXP_TTFT, EXP_TPOT };
+
+/* Over the trials with chosen[i], or all when chosen is NULL. */
+struct exp_errors exp_trials_errors(const struct exp_trials *t, enum exp_quantity q, const bool *chosen);
+
+#endif

@@ -1,0 +1,116 @@
+/* What a profile says of everything but GEMM and attention, and what it says when nothing was measured. */
+#include "models/profile_parts.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "sim/check.h"
+#include "sim/memory.h"
+
+/* ---- all-reduce ---- */
+
+/* The row of a variant whose number of GPUs is nearest in log; MDL_NO_ROW when the variant was not measured. */
+static uint32_t allreduce_row(const struct mdl_sheet *sheet, enum mdl_variant v, uint32_t tp)
+{
+    uint32_t best = MDL_NO_ROW;
+    double nearest = INFINITY;
+    for (uint32_t r = 0; r < sheet->s.n_rows; r++) {
+        const uint32_t *key = sheet->key + (size_t)r * MDL_MAX_KEYS;
+        double distance = fabs(log((double)key[1] / tp));
+        if (key[0] != v || distance >= nearest) continue;
+        nearest = distance;
+        best = r;
+    }
+    return best;
+}
+
+static struct mdl_time allreduce_at(const struct mdl_profile *p, uint32_t row, uint32_t tp, double bytes)
+{
+    const struct mdl_sheet *sheet = &p->sheet[MDL_ALLREDUCE];
+    const double *y = sheet->s.y + (size_t)row * sheet->s.n_cols;
+    struct mdl_place at = mdl_axis_place(sheet->s.axis, sheet->s.n_cols, bytes);
+    uint32_t right = at.i + (at.frac > 0);
+    double slow = (1 - at.frac) * y[at.i] + at.frac * y[right];
+    bool inside = bytes >= sheet->s.axis[0] && bytes <= sheet->s.axis[sheet->s.n_cols - 1] &&
+                  sheet->key[(size_t)row * MDL_MAX_KEYS + 1] == tp;
+    bool on_grid = inside && (at.frac <= 0 || at.frac >= 1);
+    enum sim_evidence how = on_grid ? SIM_MEASURED : inside ? SIM_INTERPOLATED : SIM_EXTRAPOLATED;
+    return (struct mdl_time){exp(slow) * (sheet->t0_s + mdl_roof_allreduce_s(&p->peaks, tp, bytes)),
+                             mdl_profile_evidence(p, how)};
+}
+
+/* Engines hand a message to whichever is faster: vLLM's own kernel for small ones, NCCL for large ones. */
+static struct mdl_time fastest_allreduce(const struct mdl_profile *p, enum mdl_variant own, uint32_t tp, double bytes)
+{
+    const enum mdl_variant variants[] = {own, MDL_NCCL, own == MDL_GRAPH ? MDL_EAGER : MDL_GRAPH};
+    struct mdl_time best = {0, SIM_ANALYTIC};
+    for (int i = 0; i < 3; i++) {
+        uint32_t row = allreduce_row(&p->sheet[MDL_ALLREDUCE], variants[i], tp);
+        if (row == MDL_NO_ROW || (i == 2 && best.s > 0)) continue;
+        struct mdl_time t = allreduce_at(p, row, tp, bytes);
+        if (best.s <= 0 || t.s < best.s) best = t;
+    }
+    return best;
+}
+
+struct mdl_time mdl_allreduce_s(const struct mdl_profile *p, uint32_t tp, double bytes, bool graph)
+{
+    if (tp < 2 || !(bytes > 0)) return (struct mdl_time){0.0, SIM_MEASURED};
+    struct mdl_time best = {0, SIM_ANALYTIC};
+    if (p->present[MDL_ALLREDUCE]) best = fastest_allreduce(p, graph ? MDL_GRAPH : MDL_EAGER, tp, bytes);
+    if (best.s > 0) return best;
+    double t0_s = mdl_typical_t0_s(MDL_ALLREDUCE), roof_s = mdl_roof_allreduce_s(&p->peaks, tp, bytes);
+    return (struct mdl_time){(t0_s + roof_s) / mdl_typical_efficiency(MDL_ALLREDUCE, roof_s / t0_s), SIM_ANALYTIC};
+}
+
+/* ---- elementwise ---- */
+
+struct mdl_time mdl_elementwise_s(const struct mdl_profile *p, double bytes, double launches)
+{
+    if (!(bytes > 0) && !(launches > 0)) return (struct mdl_time){0.0, SIM_MEASURED};
+    double t0_s = p->present[MDL_ELEMENTWISE] ? p->sheet[MDL_ELEMENTWISE].t0_s : mdl_typical_t0_s(MDL_ELEMENTWISE);
+    double stream_s = bytes / (mdl_typical_efficiency(MDL_ELEMENTWISE, INFINITY) * p->peaks.bandwidth_byte_per_s);
+    return (struct mdl_time){launches * t0_s + stream_s, SIM_ANALYTIC};
+}
+
+/* ---- nothing measured ---- */
+
+/* Efficiency (t0 + roofline) / time against log2(roofline / t0): medians over the measured cells of the shipped
+ * profiles, see calib/README.md, "Typical curves". */
+enum { N_TYPICAL = 9 };
+static const double TYPICAL_RATIO_LOG2[N_TYPICAL] = {-6, -4, -2, 0, 2, 4, 6, 8, 10};
+static const struct {
+    double t0_s, efficiency[N_TYPICAL];
+} typical[MDL_N_FAMILY] = {
+    [MDL_GEMM] = {3.0e-6, {0.8, 0.7, 0.6, 0.55, 0.6, 0.65, 0.7, 0.7, 0.7}},
+    [MDL_ATTN_PREFILL] = {9.0e-6, {0.8, 0.7, 0.5, 0.4, 0.45, 0.5, 0.55, 0.55, 0.55}},
+    [MDL_ATTN_DECODE] = {9.0e-6, {0.9, 0.8, 0.6, 0.5, 0.6, 0.7, 0.75, 0.75, 0.75}},
+    [MDL_ALLREDUCE] = {4.5e-6, {0.9, 0.8, 0.7, 0.7, 0.75, 0.75, 0.75, 0.75, 0.75}},
+    [MDL_ELEMENTWISE] = {2.0e-6, {0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8}},
+};
+
+double mdl_typical_t0_s(enum mdl_family f)
+{
+    return typical[f].t0_s;
+}
+
+double mdl_typical_efficiency(enum mdl_family f, double ratio)
+{
+    const double *e = typical[f].efficiency;
+    double x = ratio > 0 ? log2(ratio) : TYPICAL_RATIO_LOG2[0];
+    if (x <= TYPICAL_RATIO_LOG2[0]) return e[0];
+    for (int i = 1; i < N_TYPICAL; i++) {
+        double lo = TYPICAL_RATIO_LOG2[i - 1], hi = TYPICAL_RATIO_LOG2[i];
+        if (x < hi) return e[i - 1] + (e[i] - e[i - 1]) * (x - lo) / (hi - lo);
+    }
+    return e[N_TYPICAL - 1];
+}
+
+/* ---- error ---- */
+
+double mdl_profile_error_frac(const struct mdl_profile *p, enum mdl_family f)
+{
+    /* Without a measurement: the spread of the shipped cards around the typical curves. */
+    static const double UNMEASURED_SD = 0.30;
+    return p->error[f][MDL_CHECK_SITES].n > 0 ? p->error[f][MDL_CHECK_SITES].sd_log : UNMEASURED_SD;
+}

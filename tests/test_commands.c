@@ -1,0 +1,612 @@
+/* build/kvsim as a user meets it: exit codes, one line per failure, the agreed JSON names, the result files,
+ * and that nothing half-written stays behind. KVSIM_BIN names another program. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "experiments/figures.h"
+#include "experiments/number_out.h"
+#include "sim/csv_in.h"
+#include "sim/memory.h"
+#include "tests/harness.h"
+
+enum { TEXT_BYTES = 1 << 18 };
+
+/* ---- running the program ---- */
+
+struct ran {
+    int code;
+    char out[TEXT_BYTES], err[TEXT_BYTES];
+};
+
+static void slurp(const char *name, char *text)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s", test_dir(), name);
+    FILE *f = fopen(path, "rb");
+    ck_assert_ptr_nonnull(f);
+    size_t n = fread(text, 1, TEXT_BYTES - 1, f);
+    text[n] = '\0';
+    fclose(f);
+}
+
+static const char *program(void)
+{
+    static char path[4200];
+    const char *given = getenv("KVSIM_BIN");
+    if (given) return given;
+    char self[4096] = "";
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    ck_assert_int_gt(n, 0);
+    *strrchr(self, '/') = '\0';
+    snprintf(path, sizeof path, "%s/../kvsim", self);
+    return path;
+}
+
+/* Exit code of `BEFORE kvsim ARGUMENTS REDIRECTIONS` in the test's folder. */
+static int shell(const char *before, const char *arguments, const char *redirections)
+{
+    char *line = sim_printf("cd '%s' && %s '%s' %s %s </dev/null", test_dir(), before, program(), arguments,
+                            redirections);
+    int status = system(line);
+    free(line);
+    ck_assert_msg(WIFEXITED(status), "kvsim %s was killed", arguments);
+    return WEXITSTATUS(status);
+}
+
+/* Runs `kvsim ARGUMENTS`. The result is valid until the next call. */
+static const struct ran *kvsim(const char *arguments)
+{
+    static struct ran r;
+    r.code = shell("", arguments, ">out.txt 2>err.txt");
+    slurp("out.txt", r.out);
+    slurp("err.txt", r.err);
+    return &r;
+}
+
+static const struct ran *works(const char *arguments)
+{
+    const struct ran *r = kvsim(arguments);
+    ck_assert_msg(r->code == 0, "kvsim %s: exit %d: %s", arguments, r->code, r->err);
+    return r;
+}
+
+static json_t *json_of(const char *arguments)
+{
+    json_error_t why;
+    json_t *o = json_loads(works(arguments)->out, 0, &why);
+    ck_assert_msg(o != NULL, "kvsim %s: %s", arguments, why.text);
+    return o;
+}
+
+static int lines_of(const char *text)
+{
+    int n = 0;
+    for (; *text; text++) n += *text == '\n';
+    return n;
+}
+
+static void fails(const char *arguments, int code, const char *expected)
+{
+    const struct ran *r = kvsim(arguments);
+    ck_assert_msg(r->code == code, "kvsim %s: exit %d, expected %d: %s", arguments, r->code, code, r->err);
+    ck_assert_msg(r->out[0] == '\0', "kvsim %s printed %s", arguments, r->out);
+    ck_assert_msg(strstr(r->err, expected) != NULL, "kvsim %s: `%s` lacks `%s`", arguments, r->err, expected);
+    ck_assert_msg(lines_of(r->err) == 1, "kvsim %s: not one line: %s", arguments, r->err);
+}
+
+static bool there(const char *name)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s", test_dir(), name);
+    return access(path, F_OK) == 0;
+}
+
+/* How many files of a folder (below the test's) hold `piece` in their name; all of them for "". */
+static int files_with(const char *folder, const char *piece)
+{
+    char *line = sim_printf("ls -A '%s/%s' 2>/dev/null | grep -c -- '%s'", test_dir(), folder, piece);
+    FILE *p = popen(line, "r");
+    int n = -1;
+    ck_assert_int_eq(fscanf(p, "%d", &n), 1);
+    pclose(p);
+    free(line);
+    return n;
+}
+
+/* A scenario that needs no profile: four replicas, two classes, a synthesised load. */
+static const char *scenario(void)
+{
+    return test_file("s.yaml",
+                     "model: llama-3.1-8b\n"
+                     "fleet: [{gpu: h100-sxm, replicas: 2, profile: analytic}]\n"
+                     "router: least_outstanding\n"
+                     "workload:\n"
+                     "  open_loop: {request_rate: 8, num_requests: 400, input_tokens: "
+                     "'lognormal:600:0.7:4000', output_tokens: 'uniform:20:200'}\n"
+                     "classes:\n"
+                     "  default: {slo: {ttft_ms: 40, tpot_ms: 50}}\n"
+                     "  long: {slo: {e2el_ms: 9000, percentile: 90}, assign: {min_input_tokens: 600}}\n");
+}
+
+/* ---- the program ---- */
+
+START_TEST(help_names_every_command_and_a_wrong_one_is_told_the_nearest)
+{
+    const struct ran *r = works("--help");
+    static const char *const names[] = {"run", "trace", "calib", "validate", "list", "init"};
+    for (int i = 0; i < 6; i++) {
+        char line[32];
+        snprintf(line, sizeof line, "\n  %-9s ", names[i]);
+        ck_assert_msg(strstr(r->out, line) != NULL, "no %s in %s", names[i], r->out);
+    }
+    ck_assert_ptr_nonnull(strstr(works("--version")->out, "kvsim "));
+    fails("rum", 2, "did you mean `run`");
+    fails("trace inf", 2, "did you mean `info`");
+    fails("calib chek", 2, "did you mean `check`");
+    fails("list gpu", 2, "did you mean `gpus`");
+    fails("run", 2, "no scenario given");
+    fails("run s.yaml --replications 1", 2, "expected a whole number from 2");
+    ck_assert_int_eq(kvsim("")->code, 2);
+    ck_assert_int_eq(kvsim("run --bogus")->code, 2);
+    ck_assert_ptr_nonnull(strstr(works("run --help")->out, "--set=KEY=VALUE"));
+}
+END_TEST
+
+START_TEST(every_list_has_rows_and_names_the_next_command)
+{
+    static const char *const names[] = {"models", "gpus", "strategies", "routers", "engines", "keys"};
+    for (int i = 0; i < 6; i++) {
+        char arguments[32];
+        snprintf(arguments, sizeof arguments, "list %s --json", names[i]);
+        json_t *o = json_of(arguments), *rows = json_object_get(o, names[i]);
+        ck_assert_uint_ge(json_array_size(rows), 1);
+        json_decref(o);
+        snprintf(arguments, sizeof arguments, "list %s", names[i]);
+        ck_assert_int_ge(lines_of(works(arguments)->out), 2);
+        ck_assert_ptr_nonnull(strstr(kvsim(arguments)->err, "next: kvsim "));
+    }
+}
+END_TEST
+
+/* ---- run ---- */
+
+/* The names that design.md promises to other programs. */
+static const char *const promised[] = {"arrived",
+                                       "completed",
+                                       "rejected",
+                                       "unfinished",
+                                       "duration_s",
+                                       "request_throughput",
+                                       "output_throughput",
+                                       "total_token_throughput",
+                                       "request_goodput",
+                                       "output_throughput_per_gpu",
+                                       "slo_attainment",
+                                       "slo_violations_ttft",
+                                       "slo_violations_tpot",
+                                       "slo_violations_e2el",
+                                       "preemptions",
+                                       "kv_capacity_tokens",
+                                       "kv_peak_utilization",
+                                       "kv_mean_utilization",
+                                       "gpu_busy",
+                                       "link_busy",
+                                       "iterations",
+                                       "sim_wall_s",
+                                       "setup_wall_s",
+                                       "simulated_requests_per_s",
+                                       "time_measured_frac",
+                                       "time_interpolated_frac",
+                                       "time_extrapolated_frac",
+                                       "time_transferred_frac",
+                                       "time_analytic_frac",
+                                       "mean_queue_ms",
+                                       "p50_queue_ms",
+                                       "p90_queue_ms",
+                                       "p99_queue_ms",
+                                       "max_waiting",
+                                       "mean_running",
+                                       "max_running"};
+
+static void has_number(const json_t *o, const char *name)
+{
+    ck_assert_msg(json_is_number(json_object_get(o, name)), "no number %s", name);
+}
+
+static double number(const json_t *o, const char *name)
+{
+    has_number(o, name);
+    return json_number_value(json_object_get(o, name));
+}
+
+START_TEST(the_summary_has_every_promised_name_for_the_run_and_its_classes)
+{
+    scenario();
+    json_t *o = json_of("run s.yaml --json"), *classes = json_object_get(o, "classes");
+    static const char *const stats[] = {"mean", "median", "std", "p50", "p90", "p95", "p99"};
+    static const char *const of[] = {"ttft", "tpot", "itl", "e2el"};
+    for (size_t i = 0; i < sizeof promised / sizeof promised[0]; i++) has_number(o, promised[i]);
+    ck_assert_str_eq(json_string_value(json_object_get(o, "load_state")), "stable");
+    ck_assert_uint_eq(json_object_size(classes), 2);
+    for (int s = 0; s < 7; s++)
+        for (int q = 0; q < 4; q++) {
+            char name[40];
+            snprintf(name, sizeof name, "%s_%s_ms", stats[s], of[q]);
+            has_number(o, name);
+            has_number(json_object_get(classes, "long"), name);
+        }
+    ck_assert_double_eq(number(o, "arrived"), 400);
+    ck_assert_double_eq(number(json_object_get(classes, "long"), "arrived") +
+                            number(json_object_get(classes, "default"), "arrived"),
+                        400);
+    double evidence = number(o, "time_measured_frac") + number(o, "time_interpolated_frac") +
+                      number(o, "time_extrapolated_frac") + number(o, "time_transferred_frac") +
+                      number(o, "time_analytic_frac");
+    ck_assert_double_eq_tol(evidence, 1, 1e-12);
+    json_decref(o);
+}
+END_TEST
+
+static void drop_wall_times(json_t *o)
+{
+    json_object_del(o, "sim_wall_s");
+    json_object_del(o, "setup_wall_s");
+    json_object_del(o, "simulated_requests_per_s");
+}
+
+START_TEST(a_run_repeats_exactly_and_fast_forward_changes_nothing_but_a_seed_does)
+{
+    scenario();
+    json_t *a = json_of("run s.yaml --json"), *b = json_of("run s.yaml --json --no-fast-forward");
+    json_t *c = json_of("run s.yaml --json --seed 2"), *d = json_of("run s.yaml --json --set seed=2");
+    drop_wall_times(a);
+    drop_wall_times(b);
+    drop_wall_times(c);
+    drop_wall_times(d);
+    ck_assert(json_equal(a, b));
+    ck_assert(!json_equal(a, c));
+    ck_assert(json_equal(c, d));
+    json_decref(a);
+    json_decref(b);
+    json_decref(c);
+    json_decref(d);
+}
+END_TEST
+
+START_TEST(replications_give_every_figure_an_interval_around_its_mean)
+{
+    scenario();
+    json_t *o = json_of("run s.yaml --json --replications 6");
+    ck_assert_double_eq(number(o, "replications"), 6);
+    for (size_t i = 0; i < exp_figure_count(); i++) {
+        char lo[64], hi[64];
+        snprintf(lo, sizeof lo, "%s_lo", exp_figure_name(i));
+        snprintf(hi, sizeof hi, "%s_hi", exp_figure_name(i));
+        if (!json_is_number(json_object_get(o, exp_figure_name(i)))) continue;
+        ck_assert_msg(number(o, lo) <= number(o, hi), "%s", lo);
+    }
+    ck_assert_double_lt(number(o, "mean_tpot_ms_lo"), number(o, "mean_tpot_ms"));
+    ck_assert_double_gt(number(o, "mean_tpot_ms_hi"), number(o, "mean_tpot_ms"));
+    json_decref(o);
+}
+END_TEST
+
+/* ---- result files ---- */
+
+static void prints_as_printf(double value)
+{
+    char expected[64], got[64];
+    snprintf(expected, sizeof expected, "%.17g", value);
+    *exp_put_double(got, value) = '\0';
+    ck_assert_str_eq(got, expected);
+}
+
+START_TEST(a_time_is_written_as_printf_writes_it_with_17_digits)
+{
+    uint64_t state = 88172645463325252;
+    for (int i = 0; i < 400000; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        double unit = (double)(state >> 11) / 9007199254740992.0;
+        prints_as_printf(pow(10, -6 + 23 * unit));
+        prints_as_printf((double)(state % 100000) / 1000);
+        prints_as_printf(ldexp((double)(state % 1024), -(int)(state >> 60)));
+    }
+    for (int e = -7; e < 18; e++) {
+        double power = pow(10, e);
+        prints_as_printf(power);
+        prints_as_printf(nextafter(power, 0));
+        prints_as_printf(nextafter(power, INFINITY));
+    }
+    prints_as_printf(0);
+    prints_as_printf(-1.5);
+    char text[32];
+    *exp_put_u64(text, UINT64_MAX) = '\0';
+    ck_assert_str_eq(text, "18446744073709551615");
+    *exp_put_u64(text, 0) = '\0';
+    ck_assert_str_eq(text, "0");
+}
+END_TEST
+
+struct sums {
+    double ttft, e2el, tpot, output;
+    uint64_t rows, good;
+};
+
+static bool add_row(void *user, uint64_t index, const struct sim_csv_row *row, struct sim_status *st)
+{
+    static const char *const names[] = {"request_id",   "slo_class",     "replica",     "arrival_s",
+                                        "input_tokens", "output_tokens", "queue_s",     "ttft_s",
+                                        "tpot_s",       "e2el_s",        "preemptions", "status"};
+    struct sums *s = user;
+    if (index == 0) {
+        ck_assert_uint_eq(row->n_fields, 12);
+        for (int i = 0; i < 12; i++) ck_assert_str_eq(row->field[i], names[i]);
+        return true;
+    }
+    double ttft, tpot, e2el, input, output;
+    bool read = sim_csv_double(row, 7, "ttft_s", &ttft, st) && sim_csv_double(row, 8, "tpot_s", &tpot, st) &&
+                sim_csv_double(row, 9, "e2el_s", &e2el, st) &&
+                sim_csv_double(row, 4, "input_tokens", &input, st) &&
+                sim_csv_double(row, 5, "output_tokens", &output, st);
+    if (!read) return false;
+    bool is_long = strcmp(row->field[1], "long") == 0;
+    ck_assert_int_eq(is_long, input >= 600);
+    s->rows++;
+    s->ttft += ttft;
+    s->tpot += tpot;
+    s->e2el += e2el;
+    s->output += output;
+    s->good += is_long ? e2el <= 9 : ttft <= 0.04 && tpot <= 0.05;
+    return true;
+}
+
+START_TEST(the_figures_of_the_summary_follow_from_the_rows_of_requests_csv)
+{
+    scenario();
+    works("run s.yaml --out results/a");
+    ck_assert_int_eq(files_with("results/a", ""), 4);
+    char path[4200];
+    struct sums s = {0};
+    struct sim_status st = {0};
+    snprintf(path, sizeof path, "%s/results/a/requests.csv", test_dir());
+    ck_assert_msg(sim_csv_read(path, add_row, &s, &st), "%s", st.message);
+    snprintf(path, sizeof path, "%s/results/a/summary.json", test_dir());
+    json_t *o = json_load_file(path, 0, NULL);
+    ck_assert_ptr_nonnull(o);
+    double n = (double)s.rows;
+    ck_assert_double_eq(n, number(o, "completed"));
+    ck_assert_double_eq_tol(1e3 * s.ttft / n, number(o, "mean_ttft_ms"), 1e-9 * number(o, "mean_ttft_ms"));
+    ck_assert_double_eq_tol(1e3 * s.tpot / n, number(o, "mean_tpot_ms"), 1e-9 * number(o, "mean_tpot_ms"));
+    ck_assert_double_eq_tol(1e3 * s.e2el / n, number(o, "mean_e2el_ms"), 1e-9 * number(o, "mean_e2el_ms"));
+    ck_assert_double_eq_tol(s.output / number(o, "duration_s"), number(o, "output_throughput"), 1e-6);
+    ck_assert_double_eq_tol((double)s.good / 400, number(o, "slo_attainment"), 1e-12);
+    ck_assert_double_gt(number(o, "slo_attainment"), 0.02);
+    ck_assert_double_lt(number(o, "slo_attainment"), 0.98);
+    json_decref(o);
+}
+END_TEST
+
+START_TEST(times_in_requests_csv_are_read_back_as_the_same_doubles)
+{
+    scenario();
+    works("run s.yaml --out results/b");
+    char path[4200], line[512];
+    snprintf(path, sizeof path, "%s/results/b/requests.csv", test_dir());
+    FILE *f = fopen(path, "r");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, f));
+    int n = 0;
+    while (fgets(line, sizeof line, f)) {
+        double ttft, tpot, e2el;
+        unsigned output;
+        ck_assert_int_eq(sscanf(line, "%*[^,],%*[^,],%*[^,],%*[^,],%*[^,],%u,%*[^,],%lf,%lf,%lf", &output,
+                                &ttft, &tpot, &e2el),
+                         4);
+        ck_assert_double_eq(tpot, (e2el - ttft) / (output - 1)); /* bit for bit: no digit was lost */
+        n++;
+    }
+    ck_assert_int_eq(n, 400);
+    fclose(f);
+}
+END_TEST
+
+START_TEST(the_report_is_one_file_that_asks_for_nothing_and_keeps_its_curves_short)
+{
+    scenario();
+    works("run s.yaml --out results/c");
+    char path[4200];
+    snprintf(path, sizeof path, "%s/results/c/report.html", test_dir());
+    FILE *f = fopen(path, "rb");
+    char *page = sim_alloc(1 << 20, 1);
+    ck_assert_uint_lt(fread(page, 1, (1 << 20) - 1, f), 600000);
+    fclose(f);
+    static const char *const asking[] = {" src=",  "<link",          "@import",          "url(",
+                                         "fetch(", "XMLHttpRequest", "sourceMappingURL", "@@"};
+    for (size_t i = 0; i < sizeof asking / sizeof asking[0]; i++)
+        ck_assert_msg(!strstr(page, asking[i]), "the page holds %s", asking[i]);
+    const char *begin = strstr(page, "type=\"application/json\">");
+    ck_assert_ptr_nonnull(begin);
+    begin = strchr(begin, '>') + 1;
+    const char *end = strstr(begin, "</script>");
+    json_t *data = json_loadb(begin, (size_t)(end - begin), 0, NULL);
+    ck_assert_ptr_nonnull(data);
+    size_t timeline = json_array_size(json_object_get(data, "timeline"));
+    ck_assert_uint_gt(timeline, 20);
+    ck_assert_uint_le(timeline, 500);
+    json_t *ttft = json_object_get(json_object_get(data, "distributions"), "TTFT");
+    ck_assert_uint_eq(json_array_size(ttft), 201);
+    for (size_t i = 1; i < 201; i++)
+        ck_assert_double_ge(json_number_value(json_array_get(ttft, i)),
+                            json_number_value(json_array_get(ttft, i - 1)));
+    json_decref(data);
+    free(page);
+}
+END_TEST
+
+/* ---- failures ---- */
+
+START_TEST(bad_scenarios_end_in_one_line_with_the_place_and_what_was_expected)
+{
+    scenario();
+    test_file("empty.yaml", "");
+    test_file("unknown.yaml", "model: llama-3.1-8b\nfleet:\n- gpu: h100-sxm\n  replica: 2\n");
+    fails("run nothing.yaml", 1, "nothing.yaml: cannot be opened");
+    fails("run .", 1, ".");
+    fails("run empty.yaml", 1, "empty.yaml");
+    fails("run unknown.yaml", 1,
+          "unknown.yaml:4: unknown key `fleet.0.replica`, expected one of `kvsim list keys`; did you mean "
+          "`fleet.N.replicas`");
+    fails("run s.yaml --set fleet.0.replicas=many", 1,
+          "fleet.0.replicas is `many`, expected a whole number from 1 to 65535");
+    fails("run s.yaml --set fleet.0.replicas=-3", 1, "fleet.0.replicas is `-3`");
+    fails("run s.yaml --set workload.multiply=nan", 1, "workload.multiply is `nan`");
+    fails("run s.yaml --set engine.max_num_seqs=10000000000000000000", 1, "engine.max_num_seqs is `1");
+    fails("run s.yaml --set fleet.0.replicas", 2, "expected KEY=VALUE");
+    fails("run s.yaml --set model=llama-3.1-70b", 1, "does not fit");
+    fails("run s.yaml --set fleet.0.tensor_parallel=3", 1, "tensor_parallel 3");
+    fails("run s.yaml --set fleet.0.kv.strategy=h2o", 1, "expected one of: full");
+    fails("run s.yaml --set engine.prefix_caching=true", 1, "which this version does not simulate");
+    fails("run s.yaml --set fleet.0.profile=nope", 1, "nope");
+    fails("run s.yaml --set engine.name=vllm-99", 1, "vllm-99");
+}
+END_TEST
+
+START_TEST(bad_traces_end_in_one_line)
+{
+    scenario();
+    test_file("unit.csv", "arrival_time,input_tokens,output_tokens\n1,2,3\n");
+    test_file("nan.csv", "arrival_time_us,input_tokens,output_tokens\n0,5,5\n1,nan,3\n");
+    test_file("huge.csv", "arrival_time_us,input_tokens,output_tokens\n0,10000000000000000000,3\n");
+    test_file("header.csv", "arrival_time_us,input_tokens,output_tokens\n");
+    fails("run s.yaml --trace nothing.csv", 1, "nothing.csv");
+    fails("run s.yaml --trace .", 1, ".");
+    fails("run s.yaml --trace unit.csv", 1, "--time-unit");
+    fails("run s.yaml --trace nan.csv", 1, "nan.csv:3");
+    fails("run s.yaml --trace huge.csv", 1, "huge.csv:2");
+    fails("run s.yaml --trace header.csv", 1, "header.csv");
+    fails("run s.yaml --trace unit.csv --set workload.time_unit=parsec", 1,
+          "expected one of: by_dialect, s, ms, us, ns");
+    works("run s.yaml --trace unit.csv --set workload.time_unit=s");
+}
+END_TEST
+
+START_TEST(results_that_cannot_be_written_leave_nothing_behind)
+{
+    scenario();
+    test_file("file", "x");
+    fails("run s.yaml --out file/below", 1, "file");
+    fails("run s.yaml --out file", 1, "is not a directory");
+    ck_assert_int_eq(shell("", "run s.yaml --json", ">/dev/full 2>err.txt"), 1);
+    ck_assert_int_eq(shell("", "list models", ">/dev/full 2>err.txt"), 1);
+    /* 16 KiB of room, then every write fails: the files that were there before stay whole. */
+    works("run s.yaml --out results/full");
+    json_t *before = json_of("run s.yaml --json");
+    ck_assert_int_eq(shell("ulimit -f 16 && trap '' XFSZ &&", "run s.yaml --out results/full --seed 5",
+                           ">out.txt 2>err.txt"),
+                     1);
+    ck_assert_int_eq(files_with("results/full", ""), 4);
+    ck_assert_int_eq(files_with("results/full", "tmp"), 0);
+    char path[4200];
+    snprintf(path, sizeof path, "%s/results/full/summary.json", test_dir());
+    json_t *after = json_load_file(path, 0, NULL);
+    ck_assert_double_eq(number(before, "mean_ttft_ms"), number(after, "mean_ttft_ms"));
+    json_decref(before);
+    json_decref(after);
+}
+END_TEST
+
+/* ---- the other commands ---- */
+
+START_TEST(the_commented_scenario_runs_as_it_is_on_the_shipped_sample)
+{
+    works("init scenario mine.yaml");
+    ck_assert(there("mine.yaml"));
+    fails("init scenario mine.yaml", 1, "is there already");
+    works("init scenario mine.yaml --force");
+    json_t *o = json_of("run mine.yaml --json");
+    ck_assert_double_gt(number(o, "completed"), 100);
+    json_decref(o);
+    fails("init plan", 2, "`plan` cannot be written");
+}
+END_TEST
+
+START_TEST(a_trace_made_converted_and_looked_at_keeps_its_requests)
+{
+    works("trace synth -n 500 --rate 5 --input uniform:10:20 --output 7 --seed 3 -o made.csv");
+    works("trace convert made.csv again.csv");
+    json_t *a = json_of("trace info made.csv --json"), *b = json_of("trace info again.csv --json");
+    ck_assert(json_equal(a, b));
+    ck_assert_double_eq(number(a, "requests"), 500);
+    ck_assert_double_eq(number(a, "output_tokens"), 3500);
+    works("trace convert made.csv twice.csv --multiply 2");
+    json_t *c = json_of("trace info twice.csv --json");
+    ck_assert_double_eq(number(c, "requests"), 1000);
+    json_decref(a);
+    json_decref(b);
+    json_decref(c);
+    fails("trace info nothing.csv", 1, "nothing.csv");
+    fails("trace synth --rate -1", 2, "--rate is `-1`");
+    fails("trace synth --preset moon", 2, "moon");
+    fails("trace synth --length-range 2:1", 2, "LO:HI");
+    fails("trace convert made.csv --how sideways", 2, "superpose, compress, thin");
+}
+END_TEST
+
+START_TEST(calib_without_its_tables_or_folder_says_what_to_give)
+{
+    fails("calib show nope", 1, "nope");
+    fails("calib check nope", 1, "nope");
+    fails("calib fit x", 2, "-o DIR");
+    fails("calib import x -o y --raw .", 2, "--gpu");
+    fails("calib import x -o y --raw . --gpu h1000", 1, "h1000");
+    ck_assert(!there("y"));
+}
+END_TEST
+
+START_TEST(multiplying_a_public_trace_prints_its_burstiness_before_and_after)
+{
+    const char *trace = TEST_SHARED("traces/azure-2023/AzureLLMInferenceTrace_code.csv");
+    char here[4096];
+    ck_assert_ptr_nonnull(getcwd(here, sizeof here));
+    scenario();
+    char *arguments =
+        sim_printf("run s.yaml --trace '%s%s%s' --set workload.multiply=2 --set workload.how=compress",
+                   trace[0] == '/' ? "" : here, trace[0] == '/' ? "" : "/", trace);
+    ck_assert_ptr_nonnull(strstr(works(arguments)->out, "index of dispersion (10 s) 71.3 ->"));
+    free(arguments);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+    Suite *suite = suite_create("commands");
+    TCase *c = tcase_create("commands");
+    tcase_set_timeout(c, 60);
+    tcase_add_test(c, help_names_every_command_and_a_wrong_one_is_told_the_nearest);
+    tcase_add_test(c, every_list_has_rows_and_names_the_next_command);
+    tcase_add_test(c, the_summary_has_every_promised_name_for_the_run_and_its_classes);
+    tcase_add_test(c, a_run_repeats_exactly_and_fast_forward_changes_nothing_but_a_seed_does);
+    tcase_add_test(c, replications_give_every_figure_an_interval_around_its_mean);
+    tcase_add_test(c, a_time_is_written_as_printf_writes_it_with_17_digits);
+    tcase_add_test(c, the_figures_of_the_summary_follow_from_the_rows_of_requests_csv);
+    tcase_add_test(c, times_in_requests_csv_are_read_back_as_the_same_doubles);
+    tcase_add_test(c, the_report_is_one_file_that_asks_for_nothing_and_keeps_its_curves_short);
+    tcase_add_test(c, bad_scenarios_end_in_one_line_with_the_place_and_what_was_expected);
+    tcase_add_test(c, bad_traces_end_in_one_line);
+    tcase_add_test(c, results_that_cannot_be_written_leave_nothing_behind);
+    tcase_add_test(c, the_commented_scenario_runs_as_it_is_on_the_shipped_sample);
+    tcase_add_test(c, a_trace_made_converted_and_looked_at_keeps_its_requests);
+    tcase_add_test(c, calib_without_its_tables_or_folder_says_what_to_give);
+    tcase_add_test(c, multiplying_a_public_trace_prints_its_burstiness_before_and_after);
+    suite_add_tcase(suite, c);
+    return suite;
+}
