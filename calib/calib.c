@@ -47,8 +47,10 @@ static struct mdl_profile *describe(const struct cal_source *source, const struc
     p->stage = sim_strdup(stage);
     p->origin = sim_strdup(source->from);
     p->device = text_or(t->device, gpu->title);
-    p->engine = sim_printf("%s (%s)", t->engine ? t->engine : "unknown", t->kernels ? t->kernels : "unknown kernels");
-    p->source = text_or(source->source, vidur ? "profiles in Vidur's format" : "AIConfigurator performance database");
+    p->engine =
+        sim_printf("%s (%s)", t->engine ? t->engine : "unknown", t->kernels ? t->kernels : "unknown kernels");
+    p->source =
+        text_or(source->source, vidur ? "profiles in Vidur's format" : "AIConfigurator performance database");
     p->licence = text_or(source->licence, vidur ? "MIT" : "Apache-2.0");
     p->date = source->date ? sim_strdup(source->date) : today();
     p->peaks = mdl_peaks_of(gpu);
@@ -69,6 +71,7 @@ static void build_sheets(struct mdl_profile *p, const struct cal_tables *t, bool
         if (complete) cal_sheet_complete(&p->sheet[f], f, &p->peaks);
         p->present[f] = true;
     }
+    p->past = complete ? cal_fit_past(p, &t->past, NULL) : mdl_typical_past();
 }
 
 static bool has_folds(enum mdl_family f)
@@ -76,8 +79,8 @@ static bool has_folds(enum mdl_family f)
     return f == MDL_GEMM || f == MDL_ATTN_PREFILL || f == MDL_ATTN_DECODE;
 }
 
-/* Chunks with a past are asked of a profile fitted on everything else. */
-static void check_all(const struct mdl_peaks *peaks, const struct cal_tables *t, const struct mdl_profile *fitted,
+/* `fitted` holds the sheets of the whole fit: chunks with a past stand on them. */
+static void check_all(const struct mdl_peaks *peaks, const struct cal_tables *t, struct mdl_profile *fitted,
                       uint64_t seed, struct cal_talk talk, struct mdl_errors error[MDL_N_FAMILY][MDL_N_CHECK])
 {
     for (int i = 0; i < MDL_N_FAMILY; i++) {
@@ -87,11 +90,11 @@ static void check_all(const struct mdl_peaks *peaks, const struct cal_tables *t,
         error[f][MDL_CHECK_SITES] = cal_check_sites(peaks, f, &t->family[f], seed);
         error[f][MDL_CHECK_POINTS] = cal_check_points(peaks, f, &t->family[f], seed);
     }
-    if (t->past.n > 0) error[MDL_ATTN_PREFILL][MDL_CHECK_PAST] = cal_check_past(fitted, &t->past);
+    if (t->past.n > 0) error[MDL_ATTN_PREFILL][MDL_CHECK_PAST] = cal_check_past(fitted, &t->past, seed);
 }
 
-static bool write_fitted(struct mdl_profile *p, const struct cal_tables *t, const char *out_dir, struct cal_talk talk,
-                         struct sim_status *st)
+static bool write_fitted(struct mdl_profile *p, const struct cal_tables *t, const char *out_dir,
+                         struct cal_talk talk, struct sim_status *st)
 {
     p->scale = FITTED_SCALE;
     say(talk, "fitting ", p->gpu);
@@ -100,8 +103,8 @@ static bool write_fitted(struct mdl_profile *p, const struct cal_tables *t, cons
     return cal_write_profile(p, out_dir, st);
 }
 
-bool cal_import(const struct cal_source *source, const struct mdl_gpu *gpu, const char *out_dir, struct cal_talk talk,
-                struct sim_status *st)
+bool cal_import(const struct cal_source *source, const struct mdl_gpu *gpu, const char *out_dir,
+                struct cal_talk talk, struct sim_status *st)
 {
     struct cal_tables t = {0};
     gsl_set_error_handler_off();
@@ -118,8 +121,8 @@ bool cal_import(const struct cal_source *source, const struct mdl_gpu *gpu, cons
     return ok;
 }
 
-bool cal_fit(const struct cal_source *source, const struct mdl_gpu *gpu, const char *out_dir, struct cal_talk talk,
-             struct sim_status *st)
+bool cal_fit(const struct cal_source *source, const struct mdl_gpu *gpu, const char *out_dir,
+             struct cal_talk talk, struct sim_status *st)
 {
     struct cal_tables t = {0};
     gsl_set_error_handler_off();
@@ -165,11 +168,12 @@ bool cal_refit(const char *profile_dir, const char *root, const char *out_dir, s
     return ok;
 }
 
-bool cal_check(const char *profile_dir, const char *root, uint64_t seed, struct cal_talk talk, struct cal_report *out,
-               struct sim_status *st)
+bool cal_check(const char *profile_dir, const char *root, uint64_t seed, struct cal_talk talk,
+               struct cal_report *out, struct sim_status *st)
 {
     struct cal_tables t = {0};
-    struct mdl_profile *p = root ? load_description(profile_dir, st) : mdl_profile_load(profile_dir, NULL, st);
+    struct mdl_profile *p =
+        root ? load_description(profile_dir, st) : mdl_profile_load(profile_dir, NULL, st);
     if (!p) return false;
     struct cal_report report = {.profile = sim_strdup(p->name), .recorded = !root};
     bool ok = true;

@@ -25,8 +25,8 @@ static void tally_add(struct tally *t, double log_ratio)
     if (isfinite(log_ratio)) t->log_ratio[t->n++] = log_ratio;
 }
 
-/* sd_log is robust: the tenth of worst errors (a clock that dropped, a kernel chosen badly) is not what a replication
- * should draw, so it is the 68 % half-width of |log error|. */
+/* sd_log is robust: the tenth of worst errors (a clock that dropped, a kernel chosen badly) is not what a
+ * replication should draw, so it is the 68 % half-width of |log error|. */
 static struct mdl_errors summarise(struct tally *t)
 {
     struct mdl_errors e = {.n = t->n};
@@ -89,7 +89,8 @@ static uint8_t *folds_of_points(const struct cal_table *t, uint64_t seed)
     return fold;
 }
 
-/* A row as a table would have it: attention rows are monotone in the fit, so one that is asked for is as well. */
+/* A row as a table would have it: attention rows are monotone in the fit, so one that is asked for is as
+ * well. */
 static bool ask_row(const struct mdl_sheet *sheet, const struct mdl_peaks *peaks, enum mdl_family f,
                     const uint32_t *key, double *y)
 {
@@ -97,9 +98,11 @@ static bool ask_row(const struct mdl_sheet *sheet, const struct mdl_peaks *peaks
     uint8_t how[MDL_MAX_MONOTONE];
     if (!mdl_sheet_row(sheet, f, key, y, how)) return false;
     if (f == MDL_GEMM) return true;
-    for (uint32_t c = 0; c < s->n_cols; c++) y[c] += log(mdl_sheet_law_s(peaks, f, sheet->t0_s, key, s->axis[c]));
+    for (uint32_t c = 0; c < s->n_cols; c++)
+        y[c] += log(mdl_sheet_law_s(peaks, f, sheet->t0_s, key, s->axis[c]));
     mdl_monotone(y, s->n_cols, 1);
-    for (uint32_t c = 0; c < s->n_cols; c++) y[c] -= log(mdl_sheet_law_s(peaks, f, sheet->t0_s, key, s->axis[c]));
+    for (uint32_t c = 0; c < s->n_cols; c++)
+        y[c] -= log(mdl_sheet_law_s(peaks, f, sheet->t0_s, key, s->axis[c]));
     return true;
 }
 
@@ -155,8 +158,8 @@ struct mdl_errors cal_check_sites(const struct mdl_peaks *peaks, enum mdl_family
     return e;
 }
 
-struct mdl_errors cal_check_points(const struct mdl_peaks *peaks, enum mdl_family f, const struct cal_table *t,
-                                   uint64_t seed)
+struct mdl_errors cal_check_points(const struct mdl_peaks *peaks, enum mdl_family f,
+                                   const struct cal_table *t, uint64_t seed)
 {
     uint8_t *fold = folds_of_points(t, seed);
     struct mdl_errors e = check(peaks, f, t, fold);
@@ -164,9 +167,25 @@ struct mdl_errors cal_check_points(const struct mdl_peaks *peaks, enum mdl_famil
     return e;
 }
 
-struct mdl_errors cal_check_past(const struct mdl_profile *p, const struct cal_table *past)
+/* Chunk lengths dealt to folds by a shuffle. */
+static uint8_t *folds_of_chunks(const struct cal_table *past, uint64_t seed)
 {
-    struct tally tally = {.log_ratio = sim_alloc(past->n + 1, sizeof(double))};
+    uint8_t *fold = sim_alloc(past->n + 1, 1), deal[256];
+    gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
+    gsl_rng_set(rng, seed);
+    for (int i = 0; i < 256; i++) deal[i] = (uint8_t)(i % CAL_FOLDS);
+    gsl_ran_shuffle(rng, deal, 256, 1);
+    gsl_rng_free(rng);
+    for (size_t i = 0, n = 0; i < past->n; i++) {
+        n += i > 0 && past->point[i].size != past->point[i - 1].size;
+        fold[i] = deal[n % 256];
+    }
+    return fold;
+}
+
+static void ask_past(const struct mdl_profile *p, const struct cal_table *past, const bool *use,
+                     struct tally *tally)
+{
     struct mdl_attn_table *table = NULL;
     for (size_t i = 0; i < past->n; i++) {
         const struct cal_point *c = &past->point[i];
@@ -175,10 +194,27 @@ struct mdl_errors cal_check_past(const struct mdl_profile *p, const struct cal_t
             mdl_attn_table_free(table);
             table = mdl_attn_prefill_table_new(p, shape);
         }
-        tally_add(&tally, log(mdl_attn_prefill_at(table, c->key[4], c->size, c->past).s / c->time_s));
+        if (!use[i])
+            tally_add(tally, log(mdl_attn_prefill_at(table, c->key[4], c->size, c->past).s / c->time_s));
     }
     mdl_attn_table_free(table);
+}
+
+struct mdl_errors cal_check_past(struct mdl_profile *p, const struct cal_table *past, uint64_t seed)
+{
+    struct tally tally = {.log_ratio = sim_alloc(past->n + 1, sizeof(double))};
+    struct mdl_past_law kept = p->past;
+    uint8_t *fold = folds_of_chunks(past, seed);
+    bool *use = sim_alloc(past->n + 1, sizeof *use);
+    for (uint8_t left_out = 0; left_out < CAL_FOLDS; left_out++) {
+        for (size_t i = 0; i < past->n; i++) use[i] = fold[i] != left_out;
+        p->past = cal_fit_past(p, past, use);
+        ask_past(p, past, use, &tally);
+    }
+    p->past = kept;
     struct mdl_errors e = summarise(&tally);
+    free(use);
+    free(fold);
     free(tally.log_ratio);
     return e;
 }

@@ -7,12 +7,29 @@
 #include "sim/csv_in.h"
 #include "sim/memory.h"
 
-enum { MAX_COLUMNS = 12 };
-
 /* Which column feeds which field; every kind of table has its own list. */
 enum column {
-    TYPE, LATENCY, M, N, K, BATCH, ISL, STEP, HEADS, KV_HEADS, HEAD_DIM, WINDOW, GPUS, ELEMENTS, VARIANT, OP, FRAMEWORK,
-    VERSION, DEVICE, SOURCE, N_COLUMN
+    TYPE,
+    LATENCY,
+    M,
+    N,
+    K,
+    BATCH,
+    ISL,
+    STEP,
+    HEADS,
+    KV_HEADS,
+    HEAD_DIM,
+    WINDOW,
+    GPUS,
+    ELEMENTS,
+    VARIANT,
+    OP,
+    FRAMEWORK,
+    VERSION,
+    DEVICE,
+    SOURCE,
+    N_COLUMN
 };
 
 struct kind {
@@ -21,18 +38,21 @@ struct kind {
     const char *column[N_COLUMN]; /* NULL = not in this table */
 };
 
-#define EVERY [LATENCY] = "latency", [FRAMEWORK] = "framework", [VERSION] = "version", [DEVICE] = "device", \
-              [SOURCE] = "kernel_source"
-#define ATTENTION [TYPE] = "kv_cache_dtype", [BATCH] = "batch_size", [ISL] = "isl", [STEP] = "step", \
-                  [HEADS] = "num_heads", [KV_HEADS] = "num_key_value_heads", [HEAD_DIM] = "head_dim", \
-                  [WINDOW] = "window_size"
+#define EVERY                                                                                                \
+    [LATENCY] = "latency", [FRAMEWORK] = "framework", [VERSION] = "version", [DEVICE] = "device",            \
+    [SOURCE] = "kernel_source"
+#define ATTENTION                                                                                            \
+    [TYPE] = "kv_cache_dtype", [BATCH] = "batch_size", [ISL] = "isl", [STEP] = "step",                       \
+    [HEADS] = "num_heads", [KV_HEADS] = "num_key_value_heads", [HEAD_DIM] = "head_dim",                      \
+    [WINDOW] = "window_size"
 static const struct kind kinds[] = {
     {"gemm_perf.csv", MDL_GEMM, {EVERY, [TYPE] = "gemm_dtype", [M] = "m", [N] = "n", [K] = "k"}},
     {"context_attention_perf.csv", MDL_ATTN_PREFILL, {EVERY, ATTENTION}},
     {"generation_attention_perf.csv", MDL_ATTN_DECODE, {EVERY, ATTENTION}},
     {"custom_allreduce_perf.csv",
      MDL_ALLREDUCE,
-     {EVERY, [TYPE] = "allreduce_dtype", [GPUS] = "num_gpus", [ELEMENTS] = "message_size", [VARIANT] = "backend"}},
+     {EVERY, [TYPE] = "allreduce_dtype", [GPUS] = "num_gpus", [ELEMENTS] = "message_size",
+      [VARIANT] = "backend"}},
     {"nccl_perf.csv",
      MDL_ALLREDUCE,
      {EVERY, [TYPE] = "nccl_dtype", [GPUS] = "num_gpus", [ELEMENTS] = "message_size", [OP] = "op_name"}},
@@ -65,8 +85,8 @@ static bool count(const struct reading *r, const struct sim_csv_row *row, enum c
     const char *name = r->kind->column[c];
     if (!sim_csv_u64(row, r->column[c], name, &v, st)) return false;
     if (v > 1u << 30)
-        return sim_fail(st, "%s:%llu: %s is %llu, expected at most 2^30", row->path, (unsigned long long)row->line,
-                        name, (unsigned long long)v);
+        return sim_fail(st, "%s:%llu: %s is %llu, expected at most 2^30", row->path,
+                        (unsigned long long)row->line, name, (unsigned long long)v);
     *out = (uint32_t)v;
     return true;
 }
@@ -79,7 +99,8 @@ static const char *text(const struct reading *r, const struct sim_csv_row *row, 
 static bool read_gemm(const struct reading *r, const struct sim_csv_row *row, struct cal_point *p,
                       struct sim_status *st)
 {
-    return count(r, row, M, &p->size, st) && count(r, row, N, &p->key[1], st) && count(r, row, K, &p->key[2], st);
+    return count(r, row, M, &p->size, st) && count(r, row, N, &p->key[1], st) &&
+           count(r, row, K, &p->key[2], st);
 }
 
 /* `step` is the past of a decode: the new token reads it and itself. A prefill with a past is kept apart. */
@@ -97,8 +118,9 @@ static bool read_attn(const struct reading *r, const struct sim_csv_row *row, st
     return true;
 }
 
-/* message_size counts elements, not bytes: read as bytes, the 8-GPU rows would top out at half of the bus rate that
- * NVSwitch systems reach (A100 108 of 230 GB/s, H100 234 of 480 GB/s); as elements of two bytes they meet it. */
+/* message_size counts elements, not bytes: read as bytes, the 8-GPU rows would top out at half of the bus
+ * rate that NVSwitch systems reach (A100 108 of 230 GB/s, H100 234 of 480 GB/s); as elements of two bytes
+ * they meet it. */
 static bool read_allreduce(const struct reading *r, const struct sim_csv_row *row, struct cal_point *p,
                            struct sim_status *st)
 {
@@ -162,13 +184,15 @@ static bool on_row(void *user, uint64_t index, const struct sim_csv_row *row, st
     return true;
 }
 
-bool cal_aiconfigurator_read(struct cal_tables *t, const char *root, const char *relative, struct sim_status *st)
+bool cal_aiconfigurator_read(struct cal_tables *t, const char *root, const char *relative,
+                             struct sim_status *st)
 {
     const char *slash = strrchr(relative, '/'), *name = slash ? slash + 1 : relative;
     struct reading r = {.t = t};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(name, kinds[i].file) == 0) r.kind = &kinds[i];
-    if (!r.kind) return sim_fail(st, "%s: not a table of AIConfigurator, expected gemm_perf.csv or another", relative);
+    if (!r.kind)
+        return sim_fail(st, "%s: not a table of AIConfigurator, expected gemm_perf.csv or another", relative);
     char *path = sim_printf("%s/%s", root, relative);
     bool ok = sim_csv_read(path, on_row, &r, st);
     free(path);

@@ -1,6 +1,7 @@
-/* Profiles in Vidur's format: one model per file, times as statistics in ms, of which the median is taken. Its grids
- * are dense (every multiple of 8 tokens, 128 batch sizes); a surface keeps sizes of three binary digits, the rest is
- * interpolated well within the noise. Tensor-parallel workers divide the model's shapes as in the other tables. */
+/* Profiles in Vidur's format: one model per file, times as statistics in ms, of which the median is taken.
+ * Its grids are dense (every multiple of 8 tokens, 128 batch sizes); a surface keeps sizes of three binary
+ * digits, the rest is interpolated well within the noise. Tensor-parallel workers divide the model's shapes
+ * as in the other tables. */
 #include "calib/tables.h"
 
 #include <stdlib.h>
@@ -28,14 +29,15 @@ static bool find_columns(struct reading *r, const struct sim_csv_row *row, const
     for (int i = 0; name[i]; i++) {
         r->column[i] = sim_csv_column(row, name[i]);
         if (r->column[i] < 0)
-            return sim_fail(st, "%s:1: no column `%s`, expected a profile in Vidur's format; is it the right file?",
-                            row->path, name[i]);
+            return sim_fail(
+                st, "%s:1: no column `%s`, expected a profile in Vidur's format; is it the right file?",
+                row->path, name[i]);
     }
     return true;
 }
 
-static bool counts(const struct reading *r, const struct sim_csv_row *row, const char *const *name, uint64_t *out,
-                   struct sim_status *st)
+static bool counts(const struct reading *r, const struct sim_csv_row *row, const char *const *name,
+                   uint64_t *out, struct sim_status *st)
 {
     for (int i = 0; name[i]; i++) {
         double v; /* pandas writes counts as 8192.0 where a column has gaps */
@@ -68,10 +70,11 @@ static bool shapes_divide(const struct sim_csv_row *row, uint64_t tp, struct sim
 /* ---- attention ---- */
 
 enum { A_EMBD, A_HEADS, A_KV_HEADS, A_TP, A_BATCH, A_CHUNK, A_KV, A_N };
-static const char *const attn_counts[] = {"n_embd",     "n_q_head",           "n_kv_head",     "num_tensor_parallel_workers",
-                                          "batch_size", "prefill_chunk_size", "kv_cache_size", NULL};
-static const char *const attn_times[] = {"time_stats.attn_prefill.median", "time_stats.attn_decode.median", "is_prefill",
-                                         NULL};
+static const char *const attn_counts[] = {
+    "n_embd",     "n_q_head",           "n_kv_head",     "num_tensor_parallel_workers",
+    "batch_size", "prefill_chunk_size", "kv_cache_size", NULL};
+static const char *const attn_times[] = {"time_stats.attn_prefill.median", "time_stats.attn_decode.median",
+                                         "is_prefill", NULL};
 
 static bool read_attention(struct reading *r, const struct sim_csv_row *row, struct sim_status *st)
 {
@@ -80,7 +83,8 @@ static bool read_attention(struct reading *r, const struct sim_csv_row *row, str
     if (!counts(r, row, attn_counts, v, st) || !shapes_divide(row, v[A_TP], st)) return false;
     if (v[A_HEADS] == 0 || v[A_HEADS] < v[A_TP] || v[A_BATCH] == 0)
         return sim_fail(st, "%s:%llu: %llu heads over %llu GPUs, expected at least one each", row->path,
-                        (unsigned long long)row->line, (unsigned long long)v[A_HEADS], (unsigned long long)v[A_TP]);
+                        (unsigned long long)row->line, (unsigned long long)v[A_HEADS],
+                        (unsigned long long)v[A_TP]);
     int flag = r->column[A_N + 2];
     bool prefill = (uint32_t)flag < row->n_fields && row->field[flag][0] == 'T';
     if (!time_of(row, r->column[A_N + !prefill], attn_times[!prefill], &p.time_s, st)) return false;
@@ -94,7 +98,8 @@ static bool read_attention(struct reading *r, const struct sim_csv_row *row, str
     p.size = (uint32_t)(prefill ? v[A_CHUNK] : v[A_KV]);
     p.past = (uint32_t)(prefill ? v[A_KV] : 0);
     if (!(p.time_s > 0) || p.size == 0 || p.key[3] == 0) return true;
-    if (p.past > 0) cal_table_add(&r->t->past, &p);
+    if (p.past > 0)
+        cal_table_add(&r->t->past, &p);
     else if (kept_size(p.size) && kept_size(p.key[4]))
         cal_table_add(&r->t->family[prefill ? MDL_ATTN_PREFILL : MDL_ATTN_DECODE], &p);
     return true;
@@ -103,11 +108,14 @@ static bool read_attention(struct reading *r, const struct sim_csv_row *row, str
 /* ---- matrices ---- */
 
 enum { M_HEADS, M_KV_HEADS, M_EMBD, M_EXPANDED, M_TOKENS, M_TP, M_N };
-static const char *const mlp_counts[] = {"n_head",     "n_kv_head", "n_embd", "n_expanded_embd",
-                                         "num_tokens", "num_tensor_parallel_workers", NULL};
-static const char *const mlp_times[] = {"time_stats.attn_pre_proj.median", "time_stats.attn_post_proj.median",
-                                        "time_stats.mlp_up_proj.median", "time_stats.mlp_down_proj.median",
-                                        "use_gated_mlp", NULL};
+static const char *const mlp_counts[] = {
+    "n_head", "n_kv_head", "n_embd", "n_expanded_embd", "num_tokens", "num_tensor_parallel_workers", NULL};
+static const char *const mlp_times[] = {"time_stats.attn_pre_proj.median",
+                                        "time_stats.attn_post_proj.median",
+                                        "time_stats.mlp_up_proj.median",
+                                        "time_stats.mlp_down_proj.median",
+                                        "use_gated_mlp",
+                                        NULL};
 
 static bool read_mlp(struct reading *r, const struct sim_csv_row *row, struct sim_status *st)
 {
@@ -140,7 +148,8 @@ static bool read_allreduce(struct reading *r, const struct sim_csv_row *row, str
 {
     uint64_t v[3];
     struct cal_point p = {.time_s = 0};
-    if (!counts(r, row, allreduce_counts, v, st) || !time_of(row, r->column[3], allreduce_times[0], &p.time_s, st))
+    if (!counts(r, row, allreduce_counts, v, st) ||
+        !time_of(row, r->column[3], allreduce_times[0], &p.time_s, st))
         return false;
     /* Sizes go in steps of 8 KiB from 2 KiB; more nodes than one belong to another network. */
     if (!(p.time_s > 0) || v[0] < 2 || v[0] != v[2] || !kept_size((v[1] + 6144) / 8192)) return true;
@@ -186,7 +195,10 @@ bool cal_vidur_read(struct cal_tables *t, const char *root, const char *relative
         size_t n = strlen(relative), m = strlen(kinds[i].end);
         if (n >= m && strcmp(relative + n - m, kinds[i].end) == 0) f.kind = &kinds[i];
     }
-    if (!f.kind) return sim_fail(st, "%s: not a table of Vidur, expected *.attention.csv, *.mlp.csv or *.all_reduce.csv", relative);
+    if (!f.kind)
+        return sim_fail(st,
+                        "%s: not a table of Vidur, expected *.attention.csv, *.mlp.csv or *.all_reduce.csv",
+                        relative);
     if (!t->engine) t->engine = sim_strdup("Vidur profile (vLLM-style kernels)");
     if (!t->kernels) t->kernels = sim_strdup("flash attention + cuBLAS");
     char *path = sim_printf("%s/%s", root, relative);

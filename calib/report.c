@@ -14,8 +14,8 @@ void cal_report_fini(struct cal_report *r)
 
 static json_t *errors_json(const struct mdl_errors *e)
 {
-    return json_pack("{s:I, s:f, s:f, s:f, s:f}", "n", (json_int_t)e->n, "median", e->median, "p90", e->p90, "worst",
-                     e->worst, "bias", e->bias);
+    return json_pack("{s:I, s:f, s:f, s:f, s:f}", "n", (json_int_t)e->n, "median", e->median, "p90", e->p90,
+                     "worst", e->worst, "bias", e->bias);
 }
 
 bool cal_report_json(const struct cal_report *r, FILE *out, struct sim_status *st)
@@ -28,7 +28,8 @@ bool cal_report_json(const struct cal_report *r, FILE *out, struct sim_status *s
         json_t *families = json_object();
         for (int f = 0; f < MDL_N_FAMILY; f++)
             if (r->error[f][k].n > 0)
-                json_object_set_new(families, mdl_family_name((enum mdl_family)f), errors_json(&r->error[f][k]));
+                json_object_set_new(families, mdl_family_name((enum mdl_family)f),
+                                    errors_json(&r->error[f][k]));
         json_object_set_new(root, key[k], families);
     }
     bool ok = json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 && fputc('\n', out) != EOF;
@@ -51,8 +52,8 @@ static void print_errors(struct mdl_errors error[MDL_N_FAMILY][MDL_N_CHECK], FIL
             const struct mdl_errors *e = &error[f][k];
             if (e->n == 0) continue;
             if (!any)
-                fprintf(out, "%-32s %8s %9s %9s %9s %9s\n", check_title((enum mdl_check_kind)k), "n", "median %",
-                        "p90 %", "worst %", "bias %");
+                fprintf(out, "%-32s %8s %9s %9s %9s %9s\n", check_title((enum mdl_check_kind)k), "n",
+                        "median %", "p90 %", "worst %", "bias %");
             any = true;
             fprintf(out, "  %-30s %8llu %9.2f %9.2f %9.1f %+9.2f\n", mdl_family_name((enum mdl_family)f),
                     (unsigned long long)e->n, 100 * e->median, 100 * e->p90, 100 * e->worst, 100 * e->bias);
@@ -62,7 +63,8 @@ static void print_errors(struct mdl_errors error[MDL_N_FAMILY][MDL_N_CHECK], FIL
 
 void cal_report_print(struct cal_report *r, FILE *out)
 {
-    fprintf(out, "%s%s\n", r->profile, r->recorded ? " (errors recorded at the fit; give --raw to measure them)" : "");
+    fprintf(out, "%s%s\n", r->profile,
+            r->recorded ? " (errors recorded at the fit; give --raw to measure them)" : "");
     print_errors(r->error, out);
 }
 
@@ -73,17 +75,17 @@ static void print_sheet(const struct mdl_profile *p, enum mdl_family f, FILE *ou
     const struct mdl_surface *s = &p->sheet[f].s;
     size_t n = (size_t)s->n_rows * s->n_cols, measured = 0;
     for (size_t i = 0; i < n; i++) measured += s->cell[i] == MDL_MEASURED;
-    fprintf(out, "  %-18s %6u rows, sizes %.0f to %.0f (%u), %5.1f %% measured, t0 %.2f us\n", mdl_family_name(f),
-            s->n_rows, s->axis[0], s->axis[s->n_cols - 1], s->n_cols, 100.0 * (double)measured / (double)n,
-            1e6 * p->sheet[f].t0_s);
+    fprintf(out, "  %-18s %6u rows, sizes %.0f to %.0f (%u), %5.1f %% measured, t0 %.2f us\n",
+            mdl_family_name(f), s->n_rows, s->axis[0], s->axis[s->n_cols - 1], s->n_cols,
+            100.0 * (double)measured / (double)n, 1e6 * p->sheet[f].t0_s);
 }
 
 bool cal_show(const char *profile_dir, FILE *out, struct sim_status *st)
 {
     struct mdl_profile *p = mdl_profile_load(profile_dir, NULL, st);
     if (!p) return false;
-    fprintf(out, "%s (%s)\n  gpu      %s, %s\n  engine   %s\n  source   %s, %s, %s\n", p->name, p->stage, p->gpu,
-            p->device, p->engine, p->source, p->licence, p->date);
+    fprintf(out, "%s (%s)\n  gpu      %s, %s\n  engine   %s\n  source   %s, %s, %s\n", p->name, p->stage,
+            p->gpu, p->device, p->engine, p->source, p->licence, p->date);
     fprintf(out, "  peaks    bf16 %.1f TFLOP/s, fp8 %.1f TFLOP/s, memory %.0f GB/s, link %.0f GB/s\n",
             1e-12 * p->peaks.rate_flops[MDL_BF16], 1e-12 * p->peaks.rate_flops[MDL_FP8],
             1e-9 * p->peaks.bandwidth_byte_per_s, 1e-9 * p->peaks.link_byte_per_s);

@@ -73,13 +73,16 @@ void cal_sha256_end(struct cal_sha256 *s, char hex[65])
 bool cal_sha256_file(const char *path, char hex[65], struct sim_status *st)
 {
     FILE *f = fopen(path, "rb");
-    if (!f) return sim_fail(st, "%s: cannot be opened (%s), expected a raw table; check --raw", path, strerror(errno));
+    if (!f)
+        return sim_fail(st, "%s: cannot be opened (%s), expected a raw table; check --raw", path,
+                        strerror(errno));
     struct cal_sha256 s;
     char buffer[1 << 14];
     size_t n;
     cal_sha256_init(&s);
     while ((n = fread(buffer, 1, sizeof buffer, f)) > 0) cal_sha256_add(&s, buffer, n);
-    bool ok = !ferror(f) || sim_fail(st, "%s: cannot be read (%s), expected a raw table", path, strerror(errno));
+    bool ok =
+        !ferror(f) || sim_fail(st, "%s: cannot be read (%s), expected a raw table", path, strerror(errno));
     fclose(f);
     if (ok) cal_sha256_end(&s, hex);
     return ok;

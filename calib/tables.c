@@ -6,12 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <gsl/gsl_sort.h>
+
 #include "calib/sha256.h"
 #include "sim/memory.h"
 
-static const char *const AIC_FILES[] = {"gemm_perf.csv", "context_attention_perf.csv",
-                                        "generation_attention_perf.csv", "custom_allreduce_perf.csv",
-                                        "nccl_perf.csv", NULL};
+static const char *const AIC_FILES[] = {"gemm_perf.csv",
+                                        "context_attention_perf.csv",
+                                        "generation_attention_perf.csv",
+                                        "custom_allreduce_perf.csv",
+                                        "nccl_perf.csv",
+                                        NULL};
 static const char *const VIDUR_FILES[] = {".attention.csv", ".mlp.csv", ".all_reduce.csv", NULL};
 
 void cal_tables_fini(struct cal_tables *t)
@@ -39,7 +44,8 @@ static int compare(const void *va, const void *vb)
 {
     const struct cal_point *a = va, *b = vb;
     int order = 0;
-    for (int i = 0; i < MDL_MAX_KEYS && order == 0; i++) order = (a->key[i] > b->key[i]) - (a->key[i] < b->key[i]);
+    for (int i = 0; i < MDL_MAX_KEYS && order == 0; i++)
+        order = (a->key[i] > b->key[i]) - (a->key[i] < b->key[i]);
     if (order == 0) order = (a->size > b->size) - (a->size < b->size);
     if (order == 0) order = (a->past > b->past) - (a->past < b->past);
     /* The last word: equal launches merge in one order whatever the file's. */
@@ -59,7 +65,8 @@ static void settle(struct cal_table *t)
     for (size_t i = 0; i < t->n;) {
         double sum = 0;
         size_t end = i;
-        for (; end < t->n && same_launch(&t->point[i], &t->point[end]); end++) sum += log(t->point[end].time_s);
+        for (; end < t->n && same_launch(&t->point[i], &t->point[end]); end++)
+            sum += log(t->point[end].time_s);
         t->point[out] = t->point[i];
         if (end > i + 1) t->point[out].time_s = exp(sum / (double)(end - i));
         out++;
@@ -72,6 +79,36 @@ void cal_tables_settle(struct cal_tables *t)
 {
     for (int f = 0; f < MDL_N_FAMILY; f++) settle(&t->family[f]);
     settle(&t->past);
+}
+
+/* Settled tables fit a sheet: a file of the right form with absurd many sizes is refused, not fitted. */
+static bool check_limits(const struct cal_tables *t, const char *of, struct sim_status *st)
+{
+    enum { MOST_POINTS = 1 << 21, MOST_SIZES = 1000, MOST_BATCHES = 256 };
+    for (int f = 0; f < MDL_N_FAMILY; f++) {
+        const struct cal_table *table = &t->family[f];
+        double *size = sim_alloc(2 * table->n + 1, sizeof *size), *batch = size + table->n;
+        size_t n_sizes = 0, n_batches = 0;
+        for (size_t i = 0; i < table->n; i++) {
+            size[i] = table->point[i].size;
+            batch[i] = table->point[i].key[4];
+        }
+        gsl_sort(size, 1, table->n);
+        gsl_sort(batch, 1, table->n);
+        for (size_t i = 0; i < table->n; i++) {
+            n_sizes += i == 0 || size[i] != size[i - 1];
+            n_batches += i == 0 || batch[i] != batch[i - 1];
+        }
+        free(size);
+        if (table->n > MOST_POINTS || n_sizes > MOST_SIZES || n_batches > MOST_BATCHES)
+            return sim_fail(
+                st,
+                "%s: %s has %zu launches of %zu sizes and %zu batches, expected at most %d, %d and %d; "
+                "thin the table",
+                of, mdl_family_name((enum mdl_family)f), table->n, n_sizes, n_batches, MOST_POINTS,
+                MOST_SIZES, MOST_BATCHES);
+    }
+    return true;
 }
 
 bool cal_tables_note_file(struct cal_tables *t, const char *root, const char *relative, struct sim_status *st)
@@ -123,28 +160,23 @@ static void free_names(char **name, size_t n)
     free(name);
 }
 
-/* The file whose name ends so, in the last (newest) sub-folder that has it or in the folder itself; or NULL. */
+/* The file in a folder whose name ends so, the last by name; or NULL. */
 static char *find_table(const char *root, const char *folder, const char *end)
 {
     char *found = NULL, *path = sim_printf("%s/%s", root, folder);
     size_t n;
     char **name = list_folder(path, &n);
     for (size_t i = 0; i < n; i++) {
-        char *relative = sim_printf("%s/%s", folder, name[i]);
-        char *inner = ends_with(name[i], end) ? sim_strdup(relative) : NULL;
-        /* One level down only: version directories. */
-        if (!inner && strchr(folder, '/') && !strchr(name[i], '.')) inner = NULL;
-        if (inner) {
-            free(found);
-            found = inner;
-        }
-        free(relative);
+        if (!ends_with(name[i], end)) continue;
+        free(found);
+        found = sim_printf("%s/%s", folder, name[i]);
     }
     free_names(name, n);
     free(path);
     return found;
 }
 
+/* The same in the folder or one below it: the last (newest) version directory that has the table. */
 static char *find_table_below(const char *root, const char *folder, const char *end)
 {
     char *found = find_table(root, folder, end), *path = sim_printf("%s/%s", root, folder);
@@ -178,14 +210,16 @@ bool cal_tables_read_folder(struct cal_tables *t, const char *from, const char *
     const char *const *end = strcmp(from, "vidur") == 0 ? VIDUR_FILES : AIC_FILES;
     for (; *end; end++) {
         char *relative = find_table_below(root, folder, *end);
-        bool ok = !relative || (read_one(t, from, root, relative, st) && cal_tables_note_file(t, root, relative, st));
+        bool ok = !relative ||
+                  (read_one(t, from, root, relative, st) && cal_tables_note_file(t, root, relative, st));
         free(relative);
         if (!ok) return false;
     }
     cal_tables_settle(t);
-    if (t->n_raw > 0) return true;
-    return sim_fail(st, "%s/%s: no tables from %s there, expected gemm_perf.csv or *.attention.csv ...; check the folder",
-                    root, folder, from);
+    if (t->n_raw > 0) return check_limits(t, folder, st);
+    return sim_fail(
+        st, "%s/%s: no tables from %s there, expected gemm_perf.csv or *.attention.csv ...; check the folder",
+        root, folder, from);
 }
 
 bool cal_tables_read_profile(struct cal_tables *t, const struct mdl_profile *p, const char *root,
@@ -194,14 +228,14 @@ bool cal_tables_read_profile(struct cal_tables *t, const struct mdl_profile *p, 
     for (uint32_t i = 0; i < p->n_raw; i++) {
         const struct mdl_raw_file *file = &p->raw[i];
         if (strstr(file->path, "..") || file->path[0] == '/')
-            return sim_fail(st, "profile %s: raw table `%s`, expected a path below the folder of raw tables", p->name,
-                            file->path);
+            return sim_fail(st, "profile %s: raw table `%s`, expected a path below the folder of raw tables",
+                            p->name, file->path);
         if (!read_one(t, p->origin, root, file->path, st) || !cal_tables_note_file(t, root, file->path, st))
             return false;
         if (strcmp(t->raw[t->n_raw - 1].sha256, file->sha256) != 0)
-            return sim_fail(st, "%s/%s: sha256 is %s, expected %s as in profile %s; fit the profile again", root,
-                            file->path, t->raw[t->n_raw - 1].sha256, file->sha256, p->name);
+            return sim_fail(st, "%s/%s: sha256 is %s, expected %s as in profile %s; fit the profile again",
+                            root, file->path, t->raw[t->n_raw - 1].sha256, file->sha256, p->name);
     }
     cal_tables_settle(t);
-    return true;
+    return check_limits(t, p->name, st);
 }

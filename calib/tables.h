@@ -1,6 +1,6 @@
-/* Raw tables in memory: every measured launch of one card as (family, key, size, seconds), whatever project's files
- * it came from. Importers fill it, the fit and the folds read it. Points are sorted by key and size, launches
- * measured more than once are merged into their geometric mean. */
+/* Raw tables in memory: every measured launch of one card as (family, key, size, seconds), whatever project's
+ * files it came from. Importers fill it, the fit and the folds read it. Points are sorted by key and size,
+ * launches measured more than once are merged into their geometric mean. */
 #ifndef KVSIM_CALIB_TABLES_H
 #define KVSIM_CALIB_TABLES_H
 
@@ -20,7 +20,7 @@ struct cal_table {
 
 struct cal_tables {
     struct cal_table family[MDL_N_FAMILY];
-    struct cal_table past; /* prefill launches on top of a past; never part of a fit */
+    struct cal_table past;   /* prefill launches on top of a past; never part of a fit */
     double elementwise_t0_s; /* 0 = not measured */
     char *device, *engine, *kernels;
     struct mdl_raw_file *raw;
@@ -32,10 +32,12 @@ void cal_table_add(struct cal_table *t, const struct cal_point *p);
 /* Sorts and merges all tables. */
 void cal_tables_settle(struct cal_tables *t);
 /* Remembers a file and its sha256; `path` is root/relative. */
-bool cal_tables_note_file(struct cal_tables *t, const char *root, const char *relative, struct sim_status *st);
+bool cal_tables_note_file(struct cal_tables *t, const char *root, const char *relative,
+                          struct sim_status *st);
 
 /* Importers: read one file of the project into t. The kind of table is told by the file's name. */
-bool cal_aiconfigurator_read(struct cal_tables *t, const char *root, const char *relative, struct sim_status *st);
+bool cal_aiconfigurator_read(struct cal_tables *t, const char *root, const char *relative,
+                             struct sim_status *st);
 bool cal_vidur_read(struct cal_tables *t, const char *root, const char *relative, struct sim_status *st);
 
 /* All known tables under root/folder, newest version directory first, read by the importer `from`. */

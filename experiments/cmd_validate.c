@@ -161,6 +161,7 @@ static bool print_json(const struct exp_trials *t, const struct exp_coverage *c,
 {
     json_t *o = json_object(), *rows = json_array();
     json_object_set_new(o, "n", json_integer(t->n));
+    json_object_set_new(o, "skipped", json_integer(t->n_skipped));
     set_errors(o, "tpot", exp_trials_errors(t, EXP_TPOT, NULL));
     set_errors(o, "ttft", exp_trials_errors(t, EXP_TTFT, NULL));
     if (c) {
@@ -216,6 +217,7 @@ static bool report(struct exp_trials *t, struct exp_cache *cache, const struct a
     putchar('\n');
     print_sources(t);
     print_both("all", t, NULL);
+    if (t->n_skipped) printf("%u points left out: they cannot be simulated (see above)\n", (unsigned)t->n_skipped);
     if (intervals) print_coverage(&coverage);
     return true;
 }
@@ -230,7 +232,7 @@ bool exp_cmd_validate(int argc, char **argv, struct sim_status *st)
     struct exp_cache *cache = exp_cache_new(st);
     char *shipped = cache ? sim_printf("%s/experiments/validate/vllm.yaml", exp_cache_data_dir(cache)) : NULL;
     bool ok = cache && exp_measured_read(a.measured, &measured, st) &&
-              exp_trials_new(&measured, a.scenario ? a.scenario : shipped, cache, &trials, st);
+              exp_trials_new(&measured, a.scenario ? a.scenario : shipped, cache, stderr, &trials, st);
     if (ok && a.fit) ok = fit_all(&trials, &a, st);
     if (ok && !a.fit) exp_trials_run(&trials, NULL, NULL, a.threads);
     ok = ok && report(&trials, cache, &a, st);

@@ -59,7 +59,7 @@ bool exp_leave_one_tp_out(struct exp_trials *t, uint32_t n_threads, struct exp_c
 {
     bool *in = sim_alloc(t->n, sizeof *in), *left = sim_alloc(t->n, sizeof *left), ok = true;
     bool *done = sim_alloc(t->n, sizeof *done);
-    struct exp_trials kept = {sim_alloc(t->n, sizeof *kept.trial), t->n};
+    struct exp_trials kept = {.trial = sim_alloc(t->n, sizeof *kept.trial), .n = t->n};
     for (uint32_t i = 0; ok && i < t->n; i++) {
         if (done[i]) continue;
         struct mdl_engine engine = *engine_of(t, i);

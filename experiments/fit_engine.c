@@ -11,6 +11,7 @@
 #include <string.h>
 
 static const double TTFT_WEIGHT = 0.25;
+static const double NEGLIGIBLE_S = 1e-9;
 enum { MAX_ITERATIONS = 400, RESTARTS = 3, MAX_FILE_BYTES = 1 << 20 };
 
 /* --- many trials at once --- */
@@ -161,6 +162,7 @@ bool exp_write_engine(const struct mdl_engine *e, const char *path, const char *
         next = next ? next + 1 : end;
         double value;
         const char *name = fitted_name(e, line, (size_t)(next - line), &value);
+        if (name && value < NEGLIGIBLE_S) value = 0;
         if (name)
             fprintf(f, "%.*s%s: {value: %.4g, source: \"%s\"}\n", (int)strspn(line, " "), line, name, value, source);
         else if (strncmp(line, "fitted:", 7) == 0)

@@ -140,17 +140,48 @@ static bool set_up_trial(const struct plan *p, const struct exp_point *point, st
     return t->setup != NULL;
 }
 
-bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache,
+static bool same_hardware(const struct exp_point *a, const struct exp_point *b)
+{
+    return !strcmp(a->model, b->model) && !strcmp(a->system, b->system) && !strcmp(a->precision, b->precision) &&
+           a->tensor_parallel == b->tensor_parallel;
+}
+
+/* A skipped point is reported unless the one skipped before it was of the same model on the same GPUs. */
+static void skip(struct exp_trials *t, const struct exp_point *p, const struct exp_point *before, FILE *talk,
+                 const struct sim_status *why)
+{
+    t->n_skipped++;
+    if (talk && !(before && same_hardware(before, p)))
+        fprintf(talk, "row at line %" PRIu64 " left out (and others like it): %s\n", p->line, why->message);
+}
+
+static void drop_trial(struct exp_trial *t)
+{
+    exp_setup_free(t->setup);
+    free(t->scenario);
+    *t = (struct exp_trial){0};
+}
+
+bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache, FILE *talk,
                     struct exp_trials *out, struct sim_status *st)
 {
     struct plan p = {0};
+    struct sim_status why = {0};
     struct exp_trials t = {.trial = sim_alloc(m->n, sizeof *t.trial)};
+    const struct exp_point *skipped = NULL;
     bool ok = open_plan(scenario_path, &p, st);
-    while (ok && t.n < m->n) {
-        struct exp_trial *next = &t.trial[t.n++];
-        ok = set_up_trial(&p, &m->points[t.n - 1], cache, next, st);
+    for (uint32_t i = 0; ok && i < m->n; i++) {
+        why = (struct sim_status){0};
+        if (set_up_trial(&p, &m->points[i], cache, &t.trial[t.n], &why)) {
+            t.n++;
+            continue;
+        }
+        drop_trial(&t.trial[t.n]);
+        skip(&t, &m->points[i], skipped, talk, &why);
+        skipped = &m->points[i];
     }
     close_plan(&p);
+    if (ok && !t.n) ok = sim_fail(st, "none of %u points can be simulated: %s", (unsigned)m->n, why.message);
     if (!ok) {
         exp_trials_fini(&t);
         return false;
@@ -161,10 +192,7 @@ bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, str
 
 void exp_trials_fini(struct exp_trials *t)
 {
-    for (uint32_t i = 0; i < t->n; i++) {
-        exp_setup_free(t->trial[i].setup);
-        free(t->trial[i].scenario);
-    }
+    for (uint32_t i = 0; i < t->n; i++) drop_trial(&t->trial[i]);
     free(t->trial);
     *t = (struct exp_trials){0};
 }

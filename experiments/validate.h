@@ -13,6 +13,8 @@
 #include "experiments/measured.h"
 #include "experiments/setup.h"
 
+#include <stdio.h>
+
 /* One point, ready to be simulated under any engine parameters. */
 struct exp_trial {
     const struct exp_point *point;
@@ -26,10 +28,12 @@ struct exp_trial {
 struct exp_trials {
     struct exp_trial *trial;
     uint32_t n;
+    uint32_t n_skipped; /* points that cannot be simulated: unknown model or GPU, no profile, no memory */
 };
 
-/* Sets up every point; the cache outlives the trials. `progress` may be NULL. */
-bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache,
+/* Sets up every point; the cache outlives the trials. A point that cannot be set up is left out with a line on `talk`
+ * (each reason once per model and GPU); false when none is left or the validation file is wrong. */
+bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache, FILE *talk,
                     struct exp_trials *out, struct sim_status *st);
 void exp_trials_fini(struct exp_trials *t);
 

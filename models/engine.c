@@ -1,6 +1,7 @@
 #include "models/engine.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -317,27 +318,52 @@ bool mdl_engine_load(const char *data_dir, const char *name_or_path, struct mdl_
     return ok;
 }
 
-/* "0.12" of "0.12.0", "v0.12.1rc1" or "0.12"; empty when there is no major.minor. */
-static void major_minor(const char *version, char *out, size_t room)
+struct release {
+    unsigned major, minor;
+};
+
+/* 0 and 12 of "0.12.0", "v0.12.1rc1" or "0.12"; false when there is no major.minor. */
+static bool release_of(const char *version, struct release *out)
 {
     if (*version == 'v') version++;
-    size_t major = strspn(version, "0123456789");
-    size_t minor = version[major] == '.' ? strspn(version + major + 1, "0123456789") : 0;
-    int n = major && minor ? (int)(major + 1 + minor) : 0;
-    snprintf(out, room, "%.*s", n < 32 ? n : 0, version);
+    return sscanf(version, "%4u.%4u", &out->major, &out->minor) == 2;
 }
 
-bool mdl_engine_find_version(const char *data_dir, const char *engine, const char *version,
-                             struct mdl_engine *out, struct sim_status *st)
+static int compare_releases(struct release a, struct release b)
 {
-    char short_version[40];
-    major_minor(version, short_version, sizeof short_version);
-    char *path = sim_printf("%s/calib/engines/%.40s-%s.yaml", data_dir, engine, short_version);
-    bool exact = !strchr(engine, '/') && short_version[0] && access(path, R_OK) == 0;
-    char *unknown = sim_printf("%.40s-unknown", engine);
-    bool ok = exact ? read_file(path, out, st) : mdl_engine_load(data_dir, unknown, out, st);
-    free(unknown);
+    if (a.major != b.major) return a.major < b.major ? -1 : 1;
+    return (a.minor > b.minor) - (a.minor < b.minor);
+}
+
+/* The newest release with a file that is not newer than `wanted`, else the oldest there is; false without any. */
+static bool nearest_release(const char *data_dir, const char *engine, struct release wanted, struct release *best)
+{
+    char *path = sim_printf("%s/calib/engines", data_dir), *prefix = sim_printf("%s-", engine);
+    DIR *dir = opendir(path);
+    bool any = false;
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        struct release r;
+        if (strncmp(e->d_name, prefix, strlen(prefix)) != 0 || !release_of(e->d_name + strlen(prefix), &r)) continue;
+        bool fits = compare_releases(r, wanted) <= 0, best_fits = any && compare_releases(*best, wanted) <= 0;
+        int against = any ? compare_releases(r, *best) : 0;
+        bool better = fits == best_fits ? (fits ? against > 0 : against < 0) : fits;
+        if (!any || better) *best = r;
+        any = true;
+    }
+    if (dir) closedir(dir);
+    free(prefix);
     free(path);
+    return any;
+}
+
+bool mdl_engine_find_version(const char *data_dir, const char *engine, const char *version, struct mdl_engine *out,
+                             struct sim_status *st)
+{
+    struct release wanted, found;
+    bool known = release_of(version, &wanted) && nearest_release(data_dir, engine, wanted, &found);
+    char *name = known ? sim_printf("%s-%u.%u", engine, found.major, found.minor) : sim_printf("%s-unknown", engine);
+    bool ok = mdl_engine_load(data_dir, name, out, st);
+    free(name);
     return ok;
 }
 

@@ -2,7 +2,8 @@
  * and the settings it chooses when the user gives none. At most six numbers are fitted per version, each
  * between physical bounds that the file states; they are the engine's own and never part of a GPU's profile.
  * Every number carries its source. To add a version, copy a file, change the numbers, and say where they are
- * from. Lookup: an exact major.minor, else <engine>-unknown. */
+ * from. Lookup: the newest file that is not newer than the version asked for; <engine>-unknown when it is not
+ * stated. */
 #ifndef KVSIM_MODELS_ENGINE_H
 #define KVSIM_MODELS_ENGINE_H
 
@@ -78,7 +79,8 @@ const struct mdl_engine_number *mdl_engine_number_at(size_t i);
 bool mdl_engine_load(const char *data_dir, const char *name_or_path, struct mdl_engine *out,
                      struct sim_status *st);
 
-/* The file for "vllm", "0.12.0": exact major.minor, else vllm-unknown. */
+/* The file for "vllm", "0.12.0": the newest release not newer than that (0.16 takes 0.14), else the oldest; vllm-unknown
+ * when the version is not stated. */
 bool mdl_engine_find_version(const char *data_dir, const char *engine, const char *version,
                              struct mdl_engine *out, struct sim_status *st);
 

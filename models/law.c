@@ -5,8 +5,8 @@
 struct mdl_peaks mdl_peaks_of(const struct mdl_gpu *gpu)
 {
     struct mdl_peaks p = {.bandwidth_byte_per_s = gpu->bandwidth_byte_per_s,
-                          .link_byte_per_s = gpu->nvlink_byte_per_s > 0 ? gpu->nvlink_byte_per_s
-                                                                        : gpu->pcie_byte_per_s};
+                          .link_byte_per_s =
+                              gpu->nvlink_byte_per_s > 0 ? gpu->nvlink_byte_per_s : gpu->pcie_byte_per_s};
     for (int t = 0; t < MDL_N_DTYPE; t++) p.rate_flops[t] = gpu->rate_flops[t];
     return p;
 }
@@ -23,18 +23,26 @@ double mdl_roof_gemm_s(const struct mdl_peaks *p, enum mdl_dtype weights, double
     return fmax(2.0 * m * n * k / rate(p, weights), bytes / p->bandwidth_byte_per_s);
 }
 
-double mdl_roof_prefill_s(const struct mdl_peaks *p, struct mdl_attn_shape shape, double n_seqs, double new_tokens,
-                          double past_tokens)
+double mdl_roof_prefill_s(const struct mdl_peaks *p, struct mdl_attn_shape shape, double n_seqs,
+                          double new_tokens)
 {
-    double pairs = past_tokens * new_tokens + 0.5 * new_tokens * (new_tokens + 1.0);
+    double pairs = 0.5 * new_tokens * (new_tokens + 1.0);
     double flops = 4.0 * n_seqs * shape.q_heads * shape.head_dim * pairs;
-    double token_bytes = shape.head_dim * (2.0 * 2.0 * shape.q_heads + 2.0 * 2.0 * shape.kv_heads);
-    double kv_bytes = 2.0 * shape.kv_heads * shape.head_dim * mdl_dtype_bytes(shape.kv);
-    double bytes = n_seqs * (new_tokens * token_bytes + past_tokens * kv_bytes);
+    double bytes = n_seqs * new_tokens * shape.head_dim * 4.0 * (shape.q_heads + shape.kv_heads);
     return fmax(flops / p->rate_flops[MDL_BF16], bytes / p->bandwidth_byte_per_s);
 }
 
-double mdl_roof_decode_s(const struct mdl_peaks *p, struct mdl_attn_shape shape, double n_seqs, double kv_tokens)
+double mdl_past_s(const struct mdl_peaks *p, struct mdl_past_law law, struct mdl_attn_shape shape,
+                  double n_seqs, double new_tokens, double past_tokens)
+{
+    double flops = 4.0 * n_seqs * shape.q_heads * shape.head_dim * new_tokens * past_tokens;
+    double bytes = 2.0 * n_seqs * past_tokens * shape.kv_heads * shape.head_dim * mdl_dtype_bytes(shape.kv);
+    return flops / (law.compute_frac * p->rate_flops[MDL_BF16]) +
+           bytes / (law.bytes_frac * p->bandwidth_byte_per_s);
+}
+
+double mdl_roof_decode_s(const struct mdl_peaks *p, struct mdl_attn_shape shape, double n_seqs,
+                         double kv_tokens)
 {
     double flops = 4.0 * shape.q_heads * shape.head_dim * kv_tokens;
     double bytes = 2.0 * shape.kv_heads * shape.head_dim * mdl_dtype_bytes(shape.kv) * kv_tokens +

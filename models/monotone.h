@@ -1,6 +1,6 @@
-/* Least-squares non-decreasing fits (isotonic regression): a launch of more tokens never costs less, so where a
- * measurement says otherwise the neighbours that disagree share their mean. Pool adjacent violators, linear time.
- * source: Barlow et al., Statistical Inference under Order Restrictions, 1972. */
+/* Least-squares non-decreasing fits (isotonic regression): a launch of more tokens never costs less, so where
+ * a measurement says otherwise the neighbours that disagree share their mean. Pool adjacent violators, linear
+ * time. source: Barlow et al., Statistical Inference under Order Restrictions, 1972. */
 #ifndef KVSIM_MODELS_MONOTONE_H
 #define KVSIM_MODELS_MONOTONE_H
 

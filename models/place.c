@@ -7,6 +7,7 @@ void mdl_place_gemm(enum mdl_dtype weights, double n, double k, double x[MDL_GEM
     x[0] = log2(n);
     x[1] = log2(k);
     x[2] = weights;
+    x[3] = log2(n) + log2(k);
 }
 
 void mdl_place_attn(struct mdl_attn_shape shape, double n_seqs, double x[MDL_ATTN_FEATURES])
@@ -20,16 +21,23 @@ void mdl_place_attn(struct mdl_attn_shape shape, double n_seqs, double x[MDL_ATT
     x[5] = kv + b;
     x[6] = log2(shape.head_dim);
     x[7] = shape.kv;
+    x[8] = shape.q_heads == shape.kv_heads;
+    x[9] = kv + b + log2(shape.head_dim * mdl_dtype_bytes(shape.kv));
 }
 
 /* A length so short that another value has nothing to say: other weight types run other kernels. */
 static const double APART = 0.01;
 
-/* Features: n, k, type. */
-static const struct mdl_kernel GEMM = {
-    .n_terms = 1, .n_neighbours = 64, .amplitude = {1}, .length = {{8, 8, APART}}, .nugget = 0.015};
+/* Features: n, k, type, n x k. */
+static const struct mdl_kernel GEMM = {.n_terms = 1,
+                                       .n_neighbours = 64,
+                                       .amplitude = {1},
+                                       .length = {{8, 8, APART}},
+                                       .n_nuggets = 3,
+                                       .nugget = {0.003, 0.015, 0.075}};
 
-/* Features: heads x batch, group, batch, query heads, KV heads, KV heads x batch, head size, KV type. */
+/* Features: heads x batch, group, batch, query heads, KV heads, KV heads x batch, head size, KV type, no grouping,
+ * KV bytes per position. */
 static const struct mdl_kernel PREFILL = {.n_terms = 4,
                                           .n_neighbours = 37,
                                           .amplitude = {0.70, 0.93, 0.40, 0.032},
@@ -37,15 +45,17 @@ static const struct mdl_kernel PREFILL = {.n_terms = 4,
                                                      {0, 0, 15.5, 0, 280, 0, 0.5, 7.4},
                                                      {0, 2.1, 0, 32, 0, 10, 0, 5.3},
                                                      {0, 3.8, 5.5, 2, 0, 0, 6, 10}},
-                                          .nugget = 0.0335};
+                                          .n_nuggets = 3,
+                                          .nugget = {0.0335, 0.17, 0.84}};
 static const struct mdl_kernel DECODE = {.n_terms = 4,
                                          .n_neighbours = 40,
-                                         .amplitude = {0.90, 0.70, 0.024, 0.0056},
-                                         .length = {{0, 0, 4.5, 0, 0, 1.8, 0.85, 2.7},
-                                                    {0, 0, 6.9, 12, 11.5, 0, 1.5, 2.9},
-                                                    {0, 9, 0, 34, 0, 18, 1.3, 10},
-                                                    {6.4, 0, 0, 4, 4.3, 0, 29, 6}},
-                                         .nugget = 0.0144};
+                                         .amplitude = {0.94, 0.70, 0.011, 0.006},
+                                         .length = {{0, 0, 5.3, 0, 0, 1.8, 1.3, 2.7},
+                                                    {0, 0, 6.9, 12, 11.5, 0, 1.2, 3.2},
+                                                    {22, 10.5, 10, 0, 0, 13.3, 0, 0},
+                                                    {6.4, 0, 10, 2, 2.8, 0, 0, 5.3}},
+                                         .n_nuggets = 3,
+                                         .nugget = {0.0065, 0.033, 0.16}};
 
 const struct mdl_kernel *mdl_place_kernel(enum mdl_family family)
 {

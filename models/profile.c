@@ -13,8 +13,8 @@
 
 const char *mdl_family_name(enum mdl_family f)
 {
-    static const char *const name[MDL_N_FAMILY] = {"gemm", "attention_prefill", "attention_decode", "allreduce",
-                                                   "elementwise"};
+    static const char *const name[MDL_N_FAMILY] = {"gemm", "attention_prefill", "attention_decode",
+                                                   "allreduce", "elementwise"};
     SIM_CHECK(f < MDL_N_FAMILY);
     return name[f];
 }
@@ -29,7 +29,8 @@ void mdl_profile_free(struct mdl_profile *p)
     if (!p) return;
     for (int f = 0; f < MDL_N_FAMILY; f++) mdl_sheet_fini(&p->sheet[f]);
     for (uint32_t i = 0; i < p->n_raw; i++) free(p->raw[i].path);
-    char *text[] = {p->name, p->gpu, p->engine, p->origin, p->device, p->source, p->licence, p->date, p->stage};
+    char *text[] = {p->name,   p->gpu,     p->engine, p->origin, p->device,
+                    p->source, p->licence, p->date,   p->stage};
     for (size_t i = 0; i < sizeof text / sizeof *text; i++) free(text[i]);
     free(p->raw);
     free(p);
@@ -88,6 +89,7 @@ struct mdl_profile *mdl_profile_analytic(const struct mdl_gpu *gpu)
     p->gpu = sim_strdup(gpu->name);
     p->peaks = mdl_peaks_of(gpu);
     p->analytic = true;
+    p->past = mdl_typical_past();
     return p;
 }
 
@@ -140,7 +142,8 @@ static bool clamp_key(const struct mdl_sheet *sheet, uint32_t *key)
     return inside;
 }
 
-/* Columns that no row of this batch (last key of attention) reaches are beyond what fits the card's memory. */
+/* Columns that no row of this batch (last key of attention) reaches are beyond what fits the card's memory.
+ */
 static bool column_seen(const struct mdl_sheet *sheet, const uint32_t *key, uint32_t col)
 {
     for (uint32_t r = 0; r < sheet->s.n_rows; r++) {
@@ -151,7 +154,8 @@ static bool column_seen(const struct mdl_sheet *sheet, const uint32_t *key, uint
     return false;
 }
 
-bool mdl_sheet_row(const struct mdl_sheet *sheet, enum mdl_family f, const uint32_t *key, double *y, uint8_t *how)
+bool mdl_sheet_row(const struct mdl_sheet *sheet, enum mdl_family f, const uint32_t *key, double *y,
+                   uint8_t *how)
 {
     const struct mdl_surface *s = &sheet->s;
     double x[MDL_MAX_FEATURES];
@@ -187,13 +191,17 @@ static bool covers_attn(const struct mdl_profile *p, enum mdl_family f, struct m
 {
     if (!p->present[f]) return true;
     if (!has_type(&p->sheet[f], shape.kv))
-        return sim_fail(st, "profile %s: %s has no %s KV cache, expected a type that was measured; use bf16 KV or "
-                            "another profile",
-                        p->name, mdl_family_name(f), mdl_dtype_name(shape.kv));
+        return sim_fail(
+            st,
+            "profile %s: %s has no %s KV cache, expected a type that was measured; use bf16 KV or "
+            "another profile",
+            p->name, mdl_family_name(f), mdl_dtype_name(shape.kv));
     if (!has_head_dim(&p->sheet[f], shape.head_dim))
-        return sim_fail(st, "profile %s: %s has no head_dim %u, expected one that was measured; use another profile "
-                            "or `profile: analytic`",
-                        p->name, mdl_family_name(f), shape.head_dim);
+        return sim_fail(
+            st,
+            "profile %s: %s has no head_dim %u, expected one that was measured; use another profile "
+            "or `profile: analytic`",
+            p->name, mdl_family_name(f), shape.head_dim);
     return true;
 }
 
@@ -202,8 +210,9 @@ bool mdl_profile_covers(const struct mdl_profile *p, enum mdl_dtype weights, str
 {
     (void)tp; /* any number of GPUs is answered from the nearest measured one */
     if (p->present[MDL_GEMM] && weights != MDL_INT4 && !has_type(&p->sheet[MDL_GEMM], weights))
-        return sim_fail(st, "profile %s: no %s GEMM was measured, expected bf16 or another measured type; set "
-                            "`weights:` or use another profile",
+        return sim_fail(st,
+                        "profile %s: no %s GEMM was measured, expected bf16 or another measured type; set "
+                        "`weights:` or use another profile",
                         p->name, mdl_dtype_name(weights));
     return covers_attn(p, MDL_ATTN_PREFILL, shape, st) && covers_attn(p, MDL_ATTN_DECODE, shape, st);
 }

@@ -8,28 +8,30 @@
 #include "sim/check.h"
 #include "sim/memory.h"
 
-/* Nodes per measured interval: the table is linear in log time between nodes, and a sum of t0 and a power is not;
- * with 4 the difference is below 0.1 %. */
-enum { STEPS = 4, MAX_BATCHES = 64, MAX_NODES = 1024 };
+/* Nodes per measured interval: the table is linear in log time between nodes, and a sum of t0 and a power is
+ * not; with 4 the difference is below 0.1 %. */
+enum { STEPS = 4, MAX_BATCHES = 256 };
 
 struct mdl_attn_table {
     struct mdl_peaks peaks;
     struct mdl_attn_shape shape;
     enum mdl_family f;
+    struct mdl_past_law past;
     double t0_s;
     enum sim_evidence beyond;
     uint32_t n_batches, n_sizes; /* measured grid */
     double *batch, *size;
-    uint8_t *how;                     /* [batch][size] */
+    uint8_t *how; /* [batch][size] */
     uint32_t n_batch_nodes, n_size_nodes;
     double *batch_node, *size_node;
     double *log_s; /* [batch node][size node] */
 };
 
-static double law_s(const struct mdl_attn_table *t, double n_seqs, double size, double past)
+static double law_s(const struct mdl_attn_table *t, double n_seqs, double size)
 {
-    return t->t0_s + (t->f == MDL_ATTN_PREFILL ? mdl_roof_prefill_s(&t->peaks, t->shape, n_seqs, size, past)
-                                               : mdl_roof_decode_s(&t->peaks, t->shape, n_seqs, n_seqs * size));
+    return t->t0_s + (t->f == MDL_ATTN_PREFILL
+                          ? mdl_roof_prefill_s(&t->peaks, t->shape, n_seqs, size)
+                          : mdl_roof_decode_s(&t->peaks, t->shape, n_seqs, n_seqs * size));
 }
 
 /* ---- the measured grid ---- */
@@ -87,7 +89,7 @@ static double *typical_grid(struct mdl_attn_table *t)
     for (uint32_t b = 0; b < t->n_batches; b++)
         for (uint32_t c = 0; c < t->n_sizes; c++)
             y[b * t->n_sizes + c] =
-                -log(mdl_typical_efficiency(t->f, law_s(t, t->batch[b], t->size[c], 0) / t->t0_s - 1.0));
+                -log(mdl_typical_efficiency(t->f, law_s(t, t->batch[b], t->size[c]) / t->t0_s - 1.0));
     return y;
 }
 
@@ -116,11 +118,11 @@ static void tabulate(struct mdl_attn_table *t, double *y)
 {
     for (uint32_t b = 0; b < t->n_batches; b++)
         for (uint32_t c = 0; c < t->n_sizes; c++)
-            y[b * t->n_sizes + c] += log(law_s(t, t->batch[b], t->size[c], 0));
+            y[b * t->n_sizes + c] += log(law_s(t, t->batch[b], t->size[c]));
     mdl_monotone_grid(y, t->n_batches, t->n_sizes);
     for (uint32_t b = 0; b < t->n_batches; b++)
         for (uint32_t c = 0; c < t->n_sizes; c++)
-            y[b * t->n_sizes + c] -= log(law_s(t, t->batch[b], t->size[c], 0));
+            y[b * t->n_sizes + c] -= log(law_s(t, t->batch[b], t->size[c]));
     t->batch_node = nodes(t->batch, t->n_batches, &t->n_batch_nodes);
     t->size_node = nodes(t->size, t->n_sizes, &t->n_size_nodes);
     t->log_s = sim_alloc((size_t)t->n_batch_nodes * t->n_size_nodes, sizeof *t->log_s);
@@ -129,17 +131,19 @@ static void tabulate(struct mdl_attn_table *t, double *y)
             struct mdl_place b = {i / STEPS, (double)(i % STEPS) / STEPS};
             struct mdl_place c = {j / STEPS, (double)(j % STEPS) / STEPS};
             t->log_s[(size_t)i * t->n_size_nodes + j] =
-                bilinear(y, t->n_sizes, b, c) + log(law_s(t, t->batch_node[i], t->size_node[j], 0));
+                bilinear(y, t->n_sizes, b, c) + log(law_s(t, t->batch_node[i], t->size_node[j]));
         }
     mdl_rising_grid(t->log_s, t->n_batch_nodes, t->n_size_nodes);
 }
 
-static struct mdl_attn_table *table_new(const struct mdl_profile *p, enum mdl_family f, struct mdl_attn_shape shape)
+static struct mdl_attn_table *table_new(const struct mdl_profile *p, enum mdl_family f,
+                                        struct mdl_attn_shape shape)
 {
     SIM_CHECK(shape.q_heads > 0 && shape.kv_heads > 0 && shape.head_dim > 0);
     struct mdl_attn_table *t = sim_alloc(1, sizeof *t);
-    *t = (struct mdl_attn_table){.peaks = p->peaks, .shape = shape, .f = f};
-    const struct mdl_sheet *own = mdl_profile_sheet(p, f, shape.kv), *bf16 = mdl_profile_sheet(p, f, MDL_BF16);
+    *t = (struct mdl_attn_table){.peaks = p->peaks, .shape = shape, .f = f, .past = p->past};
+    const struct mdl_sheet *own = mdl_profile_sheet(p, f, shape.kv),
+                           *bf16 = mdl_profile_sheet(p, f, MDL_BF16);
     double *y = own    ? measured_grid(t, own, shape.kv)
                 : bf16 ? measured_grid(t, bf16, MDL_BF16)
                        : typical_grid(t);
@@ -194,18 +198,16 @@ static enum sim_evidence evidence_at(const struct mdl_attn_table *t, double n_se
     return (enum sim_evidence)worst;
 }
 
-/* Inside the grid: the table. Outside: the nearest edge, moved by the law at the edge's utilisation. A past is
- * priced the same way: its pairs and its KV bytes at the utilisation of the same query length without one. */
-static struct mdl_time ask(const struct mdl_attn_table *t, double n_seqs, double size, double past)
+/* Inside the grid: the table. Outside: the nearest edge, moved by the law at the edge's utilisation. */
+static struct mdl_time ask(const struct mdl_attn_table *t, double n_seqs, double size)
 {
     double b = clamp(n_seqs, t->batch, t->n_batches), c = clamp(size, t->size, t->n_sizes);
     struct mdl_place at_b = mdl_axis_place(t->batch_node, t->n_batch_nodes, b);
     struct mdl_place at_c = mdl_axis_place(t->size_node, t->n_size_nodes, c);
     struct mdl_time out = {exp(bilinear(t->log_s, t->n_size_nodes, at_b, at_c)), evidence_at(t, b, c)};
     bool outside = b != n_seqs || c != size;
-    if (outside || past > 0) out.s *= law_s(t, n_seqs, size, past) / law_s(t, b, c, 0);
+    if (outside) out.s *= law_s(t, n_seqs, size) / law_s(t, b, c);
     if (outside && out.how < t->beyond) out.how = t->beyond;
-    if (past > 0 && out.how < SIM_INTERPOLATED) out.how = SIM_INTERPOLATED;
     return out;
 }
 
@@ -213,13 +215,17 @@ struct mdl_time mdl_attn_prefill_at(const struct mdl_attn_table *t, double n_seq
                                     double past_tokens)
 {
     if (!(n_seqs > 0) || !(new_tokens > 0)) return (struct mdl_time){0.0, SIM_MEASURED};
-    return ask(t, n_seqs, new_tokens, past_tokens);
+    struct mdl_time out = ask(t, n_seqs, new_tokens);
+    if (!(past_tokens > 0)) return out;
+    out.s += mdl_past_s(&t->peaks, t->past, t->shape, n_seqs, new_tokens, past_tokens);
+    if (out.how < SIM_INTERPOLATED) out.how = SIM_INTERPOLATED;
+    return out;
 }
 
 struct mdl_time mdl_attn_decode_at(const struct mdl_attn_table *t, double n_seqs, double kv_tokens)
 {
     if (!(n_seqs > 0) || !(kv_tokens > 0)) return (struct mdl_time){0.0, SIM_MEASURED};
-    return ask(t, n_seqs, kv_tokens / n_seqs, 0);
+    return ask(t, n_seqs, kv_tokens / n_seqs);
 }
 
 struct mdl_time mdl_attn_prefill_s(const struct mdl_profile *p, struct mdl_attn_shape shape, double n_seqs,

@@ -57,16 +57,20 @@ static void fill_measured(struct mdl_gemm_curve *c, const struct mdl_sheet *shee
     for (uint32_t i = 0; i < c->n_points && cells != c->weights; i++) c->how[i] = SIM_ANALYTIC;
 }
 
-struct mdl_gemm_curve *mdl_gemm_curve_new(const struct mdl_profile *p, enum mdl_dtype weights, uint64_t n, uint64_t k)
+struct mdl_gemm_curve *mdl_gemm_curve_new(const struct mdl_profile *p, enum mdl_dtype weights, uint64_t n,
+                                          uint64_t k)
 {
     SIM_CHECK(n > 0 && k > 0 && n <= UINT32_MAX && k <= UINT32_MAX);
     struct mdl_gemm_curve *c = sim_alloc(1, sizeof *c);
     *c = (struct mdl_gemm_curve){.peaks = p->peaks, .weights = weights, .n = (double)n, .k = (double)k};
     const struct mdl_sheet *own = mdl_profile_sheet(p, MDL_GEMM, weights);
     const struct mdl_sheet *bf16 = mdl_profile_sheet(p, MDL_GEMM, MDL_BF16);
-    if (own) fill_measured(c, own, weights);
-    else if (bf16) fill_measured(c, bf16, MDL_BF16);
-    else fill_analytic(c);
+    if (own)
+        fill_measured(c, own, weights);
+    else if (bf16)
+        fill_measured(c, bf16, MDL_BF16);
+    else
+        fill_analytic(c);
     for (uint32_t i = 0; i < c->n_points; i++) {
         c->how[i] = (uint8_t)mdl_profile_evidence(p, (enum sim_evidence)c->how[i]);
         c->log_s[i] = c->y[i] + log(law_s(c, c->m[i]));
@@ -98,20 +102,22 @@ struct mdl_time mdl_gemm_curve_at(const struct mdl_gemm_curve *c, double m)
     uint32_t last = c->n_points - 1;
     if (m < c->m[0] || m > c->m[last]) {
         uint32_t end = m < c->m[0] ? 0 : last;
-        return (struct mdl_time){exp(c->y[end]) * law_s(c, m), worse(c->beyond, (enum sim_evidence)c->how[end])};
+        return (struct mdl_time){exp(c->y[end]) * law_s(c, m),
+                                 worse(c->beyond, (enum sim_evidence)c->how[end])};
     }
     struct mdl_place at = mdl_axis_place(c->m, c->n_points, m);
     if (at.frac >= 1.0) at = (struct mdl_place){at.i + 1, 0.0};
     if (at.frac <= 0.0) return (struct mdl_time){exp(c->log_s[at.i]), (enum sim_evidence)c->how[at.i]};
-    /* Between two sizes the law's log is convex in log m, so the dip that a falling y may leave is all below the
-     * left end: clamping there keeps time from falling. */
+    /* Between two sizes the law's log is convex in log m, so the dip that a falling y may leave is all below
+     * the left end: clamping there keeps time from falling. */
     double log_s = (1 - at.frac) * c->y[at.i] + at.frac * c->y[at.i + 1] + log(law_s(c, m));
     log_s = fmin(fmax(log_s, c->log_s[at.i]), c->log_s[at.i + 1]);
     enum sim_evidence ends = worse((enum sim_evidence)c->how[at.i], (enum sim_evidence)c->how[at.i + 1]);
     return (struct mdl_time){exp(log_s), worse(SIM_INTERPOLATED, ends)};
 }
 
-struct mdl_time mdl_gemm_s(const struct mdl_profile *p, enum mdl_dtype weights, uint64_t m, uint64_t n, uint64_t k)
+struct mdl_time mdl_gemm_s(const struct mdl_profile *p, enum mdl_dtype weights, uint64_t m, uint64_t n,
+                           uint64_t k)
 {
     if (m == 0 || n == 0 || k == 0) return (struct mdl_time){0.0, SIM_MEASURED};
     struct mdl_gemm_curve *c = mdl_gemm_curve_new(p, weights, n, k);

@@ -9,7 +9,8 @@
 
 /* ---- all-reduce ---- */
 
-/* The row of a variant whose number of GPUs is nearest in log; MDL_NO_ROW when the variant was not measured. */
+/* The row of a variant whose number of GPUs is nearest in log; MDL_NO_ROW when the variant was not measured.
+ */
 static uint32_t allreduce_row(const struct mdl_sheet *sheet, enum mdl_variant v, uint32_t tp)
 {
     uint32_t best = MDL_NO_ROW;
@@ -40,7 +41,8 @@ static struct mdl_time allreduce_at(const struct mdl_profile *p, uint32_t row, u
 }
 
 /* Engines hand a message to whichever is faster: vLLM's own kernel for small ones, NCCL for large ones. */
-static struct mdl_time fastest_allreduce(const struct mdl_profile *p, enum mdl_variant own, uint32_t tp, double bytes)
+static struct mdl_time fastest_allreduce(const struct mdl_profile *p, enum mdl_variant own, uint32_t tp,
+                                         double bytes)
 {
     const enum mdl_variant variants[] = {own, MDL_NCCL, own == MDL_GRAPH ? MDL_EAGER : MDL_GRAPH};
     struct mdl_time best = {0, SIM_ANALYTIC};
@@ -60,7 +62,8 @@ struct mdl_time mdl_allreduce_s(const struct mdl_profile *p, uint32_t tp, double
     if (p->present[MDL_ALLREDUCE]) best = fastest_allreduce(p, graph ? MDL_GRAPH : MDL_EAGER, tp, bytes);
     if (best.s > 0) return best;
     double t0_s = mdl_typical_t0_s(MDL_ALLREDUCE), roof_s = mdl_roof_allreduce_s(&p->peaks, tp, bytes);
-    return (struct mdl_time){(t0_s + roof_s) / mdl_typical_efficiency(MDL_ALLREDUCE, roof_s / t0_s), SIM_ANALYTIC};
+    return (struct mdl_time){(t0_s + roof_s) / mdl_typical_efficiency(MDL_ALLREDUCE, roof_s / t0_s),
+                             SIM_ANALYTIC};
 }
 
 /* ---- elementwise ---- */
@@ -68,15 +71,17 @@ struct mdl_time mdl_allreduce_s(const struct mdl_profile *p, uint32_t tp, double
 struct mdl_time mdl_elementwise_s(const struct mdl_profile *p, double bytes, double launches)
 {
     if (!(bytes > 0) && !(launches > 0)) return (struct mdl_time){0.0, SIM_MEASURED};
-    double t0_s = p->present[MDL_ELEMENTWISE] ? p->sheet[MDL_ELEMENTWISE].t0_s : mdl_typical_t0_s(MDL_ELEMENTWISE);
-    double stream_s = bytes / (mdl_typical_efficiency(MDL_ELEMENTWISE, INFINITY) * p->peaks.bandwidth_byte_per_s);
+    double t0_s =
+        p->present[MDL_ELEMENTWISE] ? p->sheet[MDL_ELEMENTWISE].t0_s : mdl_typical_t0_s(MDL_ELEMENTWISE);
+    double stream_s =
+        bytes / (mdl_typical_efficiency(MDL_ELEMENTWISE, INFINITY) * p->peaks.bandwidth_byte_per_s);
     return (struct mdl_time){launches * t0_s + stream_s, SIM_ANALYTIC};
 }
 
 /* ---- nothing measured ---- */
 
-/* Efficiency (t0 + roofline) / time against log2(roofline / t0): medians over the measured cells of the shipped
- * profiles, see calib/README.md, "Typical curves". */
+/* Efficiency (t0 + roofline) / time against log2(roofline / t0): medians over the measured cells of the
+ * shipped profiles, see calib/README.md, "Typical curves". */
 enum { N_TYPICAL = 9 };
 static const double TYPICAL_RATIO_LOG2[N_TYPICAL] = {-6, -4, -2, 0, 2, 4, 6, 8, 10};
 static const struct {
@@ -104,6 +109,12 @@ double mdl_typical_efficiency(enum mdl_family f, double ratio)
         if (x < hi) return e[i - 1] + (e[i] - e[i - 1]) * (x - lo) / (hi - lo);
     }
     return e[N_TYPICAL - 1];
+}
+
+/* Between the fits to the two tables that have a past (A100 and A6000, FlashAttention 2). */
+struct mdl_past_law mdl_typical_past(void)
+{
+    return (struct mdl_past_law){.compute_frac = 0.5, .bytes_frac = 0.5};
 }
 
 /* ---- error ---- */

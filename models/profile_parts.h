@@ -1,6 +1,7 @@
-/* The inside of a profile, for the parts that read, fit and write it; everybody else asks through models/profile.h.
- * A sheet is one operator family: a surface, the raw key of each of its rows, and t0. The reader takes fitted and raw
- * profiles alike: an empty cell was not measured, a negative one was filled in by the fit. */
+/* The inside of a profile, for the parts that read, fit and write it; everybody else asks through
+ * models/profile.h. A sheet is one operator family: a surface, the raw key of each of its rows, and t0. The
+ * reader takes fitted and raw profiles alike: an empty cell was not measured, a negative one was filled in by
+ * the fit. */
 #ifndef KVSIM_MODELS_PROFILE_PARTS_H
 #define KVSIM_MODELS_PROFILE_PARTS_H
 
@@ -17,8 +18,9 @@ const char *mdl_variant_name(enum mdl_variant v);
 struct mdl_sheet {
     struct mdl_surface s;
     uint32_t n_keys;
-    uint32_t *key; /* [row][MDL_MAX_KEYS]: type, n, k | type, q heads, kv heads, head_dim, seqs | variant, gpus */
-    double t0_s;   /* shortest launch */
+    uint32_t
+        *key; /* [row][MDL_MAX_KEYS]: type, n, k | type, q heads, kv heads, head_dim, seqs | variant, gpus */
+    double t0_s; /* shortest launch */
 };
 
 /* Relative errors at the fit, as fractions. */
@@ -39,6 +41,7 @@ struct mdl_profile {
     char *name, *gpu, *engine, *origin, *device, *source, *licence, *date, *stage;
     struct mdl_peaks peaks;
     bool analytic, transferred;
+    struct mdl_past_law past;
     double scale; /* a cell is scale x (t0 + roofline) / time */
     struct mdl_sheet sheet[MDL_N_FAMILY];
     bool present[MDL_N_FAMILY];
@@ -58,7 +61,8 @@ double mdl_sheet_law_s(const struct mdl_peaks *peaks, enum mdl_family f, double 
                        double size);
 
 void mdl_sheet_fini(struct mdl_sheet *sheet);
-bool mdl_sheet_read(const char *path, enum mdl_family f, double scale, struct mdl_sheet *out, struct sim_status *st);
+bool mdl_sheet_read(const char *path, enum mdl_family f, double scale, struct mdl_sheet *out,
+                    struct sim_status *st);
 
 /* The yaml half of a profile; sheets are left empty. */
 bool mdl_profile_read_yaml(const char *path, struct mdl_profile *out, struct sim_status *st);
@@ -66,10 +70,12 @@ bool mdl_profile_read_yaml(const char *path, struct mdl_profile *out, struct sim
 /* One row of a family at any place: its own cells where it was measured, else kriged from its neighbours.
  *   key      as in a sheet; y [n_cols] log(time / law), how [n_cols] evidence of each
  *   returns  false when nothing like it was measured (another number type, an empty sheet) */
-bool mdl_sheet_row(const struct mdl_sheet *sheet, enum mdl_family f, const uint32_t *key, double *y, uint8_t *how);
+bool mdl_sheet_row(const struct mdl_sheet *sheet, enum mdl_family f, const uint32_t *key, double *y,
+                   uint8_t *how);
 
 /* The family's sheet when it has rows of this number type, else NULL. */
-const struct mdl_sheet *mdl_profile_sheet(const struct mdl_profile *p, enum mdl_family f, enum mdl_dtype type);
+const struct mdl_sheet *mdl_profile_sheet(const struct mdl_profile *p, enum mdl_family f,
+                                          enum mdl_dtype type);
 
 /* Evidence of an answer of this profile whose cells are known as `how`. */
 enum sim_evidence mdl_profile_evidence(const struct mdl_profile *p, enum sim_evidence how);
@@ -77,5 +83,6 @@ enum sim_evidence mdl_profile_evidence(const struct mdl_profile *p, enum sim_evi
 /* Efficiency of a launch whose roofline is `ratio` times t0 when nothing of the card was measured. */
 double mdl_typical_efficiency(enum mdl_family f, double ratio);
 double mdl_typical_t0_s(enum mdl_family f);
+struct mdl_past_law mdl_typical_past(void);
 
 #endif

@@ -69,11 +69,16 @@ double mdl_sheet_law_s(const struct mdl_peaks *peaks, enum mdl_family f, double 
                        double size)
 {
     switch (f) {
-    case MDL_GEMM: return t0_s + mdl_roof_gemm_s(peaks, (enum mdl_dtype)key[0], size, key[1], key[2]);
-    case MDL_ATTN_PREFILL: return t0_s + mdl_roof_prefill_s(peaks, attn_shape(key), key[4], size, 0);
-    case MDL_ATTN_DECODE: return t0_s + mdl_roof_decode_s(peaks, attn_shape(key), key[4], size * key[4]);
-    case MDL_ALLREDUCE: return t0_s + mdl_roof_allreduce_s(peaks, key[1], size);
-    default: return t0_s;
+    case MDL_GEMM:
+        return t0_s + mdl_roof_gemm_s(peaks, (enum mdl_dtype)key[0], size, key[1], key[2]);
+    case MDL_ATTN_PREFILL:
+        return t0_s + mdl_roof_prefill_s(peaks, attn_shape(key), key[4], size);
+    case MDL_ATTN_DECODE:
+        return t0_s + mdl_roof_decode_s(peaks, attn_shape(key), key[4], size * key[4]);
+    case MDL_ALLREDUCE:
+        return t0_s + mdl_roof_allreduce_s(peaks, key[1], size);
+    default:
+        return t0_s;
     }
 }
 
@@ -114,12 +119,12 @@ static bool read_header(struct reading *r, const struct sim_csv_row *row, struct
     uint32_t n_keys = family[r->f].n_keys;
     for (uint32_t i = 0; i < n_keys; i++)
         if (i >= row->n_fields || strcmp(row->field[i], family[r->f].key[i]) != 0)
-            return sim_fail(st, "%s:%llu: column %u is not `%s`, expected a profile's %s; write it with calib fit",
-                            row->path, (unsigned long long)row->line, i + 1, family[r->f].key[i],
-                            family[r->f].file);
+            return sim_fail(
+                st, "%s:%llu: column %u is not `%s`, expected a profile's %s; write it with calib fit",
+                row->path, (unsigned long long)row->line, i + 1, family[r->f].key[i], family[r->f].file);
     if (row->n_fields == n_keys || row->n_fields - n_keys > MAX_COLS)
-        return sim_fail(st, "%s:%llu: has %u sizes, expected 1 to %d columns of sizes after the keys", row->path,
-                        (unsigned long long)row->line, row->n_fields - n_keys, MAX_COLS);
+        return sim_fail(st, "%s:%llu: has %u sizes, expected 1 to %d columns of sizes after the keys",
+                        row->path, (unsigned long long)row->line, row->n_fields - n_keys, MAX_COLS);
     r->n_cols = row->n_fields - n_keys;
     r->axis = sim_alloc(r->n_cols, sizeof *r->axis);
     for (uint32_t c = 0; c < r->n_cols; c++) {
@@ -151,7 +156,8 @@ static bool read_keys(struct reading *r, const struct sim_csv_row *row, uint32_t
     uint32_t v = 0;
     bool ok = false;
     if (r->f == MDL_ALLREDUCE)
-        for (; v < MDL_N_VARIANT && !ok; v++) ok = strcmp(row->field[0], mdl_variant_name((enum mdl_variant)v)) == 0;
+        for (; v < MDL_N_VARIANT && !ok; v++)
+            ok = strcmp(row->field[0], mdl_variant_name((enum mdl_variant)v)) == 0;
     else
         ok = mdl_dtype_parse(row->field[0], &type);
     if (!ok)
@@ -203,11 +209,13 @@ static bool on_row(void *user, uint64_t index, const struct sim_csv_row *row, st
     return true;
 }
 
-bool mdl_sheet_read(const char *path, enum mdl_family f, double scale, struct mdl_sheet *out, struct sim_status *st)
+bool mdl_sheet_read(const char *path, enum mdl_family f, double scale, struct mdl_sheet *out,
+                    struct sim_status *st)
 {
     struct reading r = {.f = f, .scale = scale};
     bool ok = sim_csv_read(path, on_row, &r, st);
-    if (ok && r.n_rows == 0) ok = sim_fail(st, "%s:1: has no rows, expected at least one site; fit it again", path);
+    if (ok && r.n_rows == 0)
+        ok = sim_fail(st, "%s:1: has no rows, expected at least one site; fit it again", path);
     struct mdl_sheet sheet = {
         .n_keys = family[f].n_keys,
         .key = r.key,

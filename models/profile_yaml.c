@@ -14,12 +14,13 @@ const char *mdl_check_name(enum mdl_check_kind k)
 }
 
 /* The value under `key`, which must be there. */
-static const struct mdl_yaml_node *need(const struct mdl_yaml_node *map, const char *key, struct sim_status *st)
+static const struct mdl_yaml_node *need(const struct mdl_yaml_node *map, const char *key,
+                                        struct sim_status *st)
 {
     const struct mdl_yaml_node *n = mdl_yaml_kind(map) == MDL_YAML_MAP ? mdl_yaml_get(map, key) : NULL;
     if (!n)
-        sim_fail(st, "%s:%d: key `%s` is missing, expected a profile; write it with calib fit", mdl_yaml_file(map),
-                 mdl_yaml_line(map), key);
+        sim_fail(st, "%s:%d: key `%s` is missing, expected a profile; write it with calib fit",
+                 mdl_yaml_file(map), mdl_yaml_line(map), key);
     return n;
 }
 
@@ -39,8 +40,8 @@ static bool read_number(const struct mdl_yaml_node *map, const char *key, bool z
     const struct mdl_yaml_node *n = need(map, key, st);
     if (!n || !mdl_yaml_double(n, key, out, st)) return false;
     if (*out > 0 || (zero_too && *out == 0)) return true;
-    return sim_fail(st, "%s:%d: `%s` is %g, expected a number %s 0", mdl_yaml_file(n), mdl_yaml_line(n), key, *out,
-                    zero_too ? "from" : "above");
+    return sim_fail(st, "%s:%d: `%s` is %g, expected a number %s 0", mdl_yaml_file(n), mdl_yaml_line(n), key,
+                    *out, zero_too ? "from" : "above");
 }
 
 static bool check_keys(const struct mdl_yaml_node *map, const char *const *valid, struct sim_status *st)
@@ -57,14 +58,22 @@ static bool check_keys(const struct mdl_yaml_node *map, const char *const *valid
 
 static bool read_peaks(const struct mdl_yaml_node *map, struct mdl_peaks *p, struct sim_status *st)
 {
-    static const char *const valid[] = {"bf16_flops", "fp8_flops",      "int8_flops", "int4_flops", "bandwidth_byte_per_s",
-                                        "link_byte_per_s", NULL};
-    return check_keys(map, valid, st) && read_number(map, "bf16_flops", false, &p->rate_flops[MDL_BF16], st) &&
+    static const char *const valid[] = {"bf16_flops",           "fp8_flops",       "int8_flops", "int4_flops",
+                                        "bandwidth_byte_per_s", "link_byte_per_s", NULL};
+    return check_keys(map, valid, st) &&
+           read_number(map, "bf16_flops", false, &p->rate_flops[MDL_BF16], st) &&
            read_number(map, "fp8_flops", true, &p->rate_flops[MDL_FP8], st) &&
            read_number(map, "int8_flops", true, &p->rate_flops[MDL_INT8], st) &&
            read_number(map, "int4_flops", true, &p->rate_flops[MDL_INT4], st) &&
            read_number(map, "bandwidth_byte_per_s", false, &p->bandwidth_byte_per_s, st) &&
            read_number(map, "link_byte_per_s", false, &p->link_byte_per_s, st);
+}
+
+static bool read_past(const struct mdl_yaml_node *map, struct mdl_past_law *past, struct sim_status *st)
+{
+    static const char *const valid[] = {"compute_frac", "bytes_frac", NULL};
+    return check_keys(map, valid, st) && read_number(map, "compute_frac", false, &past->compute_frac, st) &&
+           read_number(map, "bytes_frac", false, &past->bytes_frac, st);
 }
 
 static bool read_t0(const struct mdl_yaml_node *map, struct mdl_profile *p, struct sim_status *st)
@@ -133,8 +142,9 @@ static bool read_raw(const struct mdl_yaml_node *list, struct mdl_profile *p, st
 
 static bool read_root(const struct mdl_yaml_node *root, struct mdl_profile *p, struct sim_status *st)
 {
-    static const char *const valid[] = {"format", "stage", "gpu",   "engine", "origin", "device", "source",
-                                        "licence", "date", "peaks", "scale",  "t0_s",   "raw",    "errors", NULL};
+    static const char *const valid[] = {"format", "stage",   "gpu",    "engine", "origin", "device",
+                                        "source", "licence", "date",   "peaks",  "scale",  "t0_s",
+                                        "past",   "raw",     "errors", NULL};
     double format;
     if (!check_keys(root, valid, st) || !read_number(root, "format", false, &format, st)) return false;
     if (format != FORMAT)
@@ -146,9 +156,13 @@ static bool read_root(const struct mdl_yaml_node *root, struct mdl_profile *p, s
         !read_text(root, "licence", &p->licence, st) || !read_text(root, "date", &p->date, st))
         return false;
     const struct mdl_yaml_node *peaks = need(root, "peaks", st), *t0 = need(root, "t0_s", st),
-                               *raw = mdl_yaml_get(root, "raw"), *errors = mdl_yaml_get(root, "errors");
-    return peaks && t0 && read_peaks(peaks, &p->peaks, st) && read_number(root, "scale", false, &p->scale, st) &&
-           read_t0(t0, p, st) && (!raw || read_raw(raw, p, st)) && (!errors || read_errors(errors, p, st));
+                               *past = mdl_yaml_get(root, "past"), *raw = mdl_yaml_get(root, "raw"),
+                               *errors = mdl_yaml_get(root, "errors");
+    p->past = mdl_typical_past();
+    return peaks && t0 && read_peaks(peaks, &p->peaks, st) &&
+           read_number(root, "scale", false, &p->scale, st) && read_t0(t0, p, st) &&
+           (!past || read_past(past, &p->past, st)) && (!raw || read_raw(raw, p, st)) &&
+           (!errors || read_errors(errors, p, st));
 }
 
 bool mdl_profile_read_yaml(const char *path, struct mdl_profile *out, struct sim_status *st)

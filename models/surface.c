@@ -12,7 +12,7 @@
 
 void mdl_surface_init(struct mdl_surface *s, uint32_t n_rows, uint32_t n_cols, uint32_t n_features)
 {
-    SIM_CHECK(n_cols > 0 && n_features > 0 && n_features <= MDL_MAX_FEATURES);
+    SIM_CHECK(n_cols > 0 && n_cols <= MDL_MAX_COLUMNS && n_features > 0 && n_features <= MDL_MAX_FEATURES);
     *s = (struct mdl_surface){.n_rows = n_rows, .n_cols = n_cols, .n_features = n_features};
     s->feature = sim_alloc((size_t)n_rows * n_features + 1, sizeof *s->feature);
     s->axis = sim_alloc(n_cols, sizeof *s->axis);
@@ -47,8 +47,10 @@ struct mdl_place mdl_axis_place(const double *axis, uint32_t n, double size)
     uint32_t lo = 0, hi = n - 1;
     while (hi - lo > 1) {
         uint32_t mid = lo + (hi - lo) / 2;
-        if (axis[mid] <= size) lo = mid;
-        else hi = mid;
+        if (axis[mid] <= size)
+            lo = mid;
+        else
+            hi = mid;
     }
     return (struct mdl_place){lo, log(size / axis[lo]) / log(axis[lo + 1] / axis[lo])};
 }
@@ -142,53 +144,93 @@ static void find_near(const struct mdl_surface *s, const struct cov *v, const do
     }
 }
 
-/* Ordinary kriging: weights = C^-1 (c + mu 1) with mu such that they sum to 1.
- * source: Cressie, Statistics for Spatial Data, 1993, section 3.2. */
-static bool solve_weights(const struct mdl_surface *s, const struct cov *v, const struct near *near, double *weight)
+/* ---- one set of neighbours, several nuggets ---- */
+
+struct system {
+    const struct mdl_surface *s;
+    struct near near;
+    double cov[MDL_MAX_NEIGHBOURS * MDL_MAX_NEIGHBOURS]; /* without nugget */
+};
+
+static void fill_system(struct system *m, const struct cov *v)
 {
-    double a[MDL_MAX_NEIGHBOURS * MDL_MAX_NEIGHBOURS], one[MDL_MAX_NEIGHBOURS];
-    uint32_t n = near->n;
+    uint32_t n = m->near.n, n_f = m->s->n_features;
     for (uint32_t i = 0; i < n; i++) {
-        const double *fi = s->feature + (size_t)near->row[i] * s->n_features;
+        const double *fi = m->s->feature + (size_t)m->near.row[i] * n_f;
         for (uint32_t j = 0; j < i; j++)
-            a[i * n + j] = a[j * n + i] = cov_of(v, fi, s->feature + (size_t)near->row[j] * s->n_features);
-        a[i * n + i] = v->at_zero + v->k->nugget;
-        one[i] = 1.0;
-        weight[i] = near->cov[i];
+            m->cov[i * n + j] = m->cov[j * n + i] =
+                cov_of(v, fi, m->s->feature + (size_t)m->near.row[j] * n_f);
+        m->cov[i * n + i] = v->at_zero;
     }
-    gsl_matrix_view m = gsl_matrix_view_array(a, n, n);
-    gsl_vector_view w = gsl_vector_view_array(weight, n), u = gsl_vector_view_array(one, n);
-    if (gsl_linalg_cholesky_decomp1(&m.matrix) != GSL_SUCCESS ||
-        gsl_linalg_cholesky_svx(&m.matrix, &w.vector) != GSL_SUCCESS ||
-        gsl_linalg_cholesky_svx(&m.matrix, &u.vector) != GSL_SUCCESS)
-        return false;
-    double sum_w = 0, sum_u = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        sum_w += weight[i];
-        sum_u += one[i];
-    }
-    double mu = (1.0 - sum_w) / sum_u;
-    for (uint32_t i = 0; i < n; i++) weight[i] += mu * one[i];
-    return isfinite(mu);
 }
 
-bool mdl_surface_krige(const struct mdl_surface *s, const struct mdl_kernel *k, const double *x, uint32_t skip,
-                       double *out)
+/* Ordinary kriging: weight = Q c + K^-1 1 / (1' K^-1 1), with Q = K^-1 - K^-1 1 1' K^-1 / (1' K^-1 1);
+ * leaving neighbour i out and asking for it errs by (Q y)_i / Q_ii. Q is left in `q`. source: Cressie,
+ * Statistics for Spatial Data, 1993, section 3.2; Dubrule, Math. Geology 15(6), 1983. */
+static bool solve(const struct system *m, double nugget, double *q, double *weight)
+{
+    uint32_t n = m->near.n;
+    double row_sum[MDL_MAX_NEIGHBOURS], total = 0;
+    memcpy(q, m->cov, (size_t)n * n * sizeof *q);
+    for (uint32_t i = 0; i < n; i++) q[i * n + i] += nugget;
+    gsl_matrix_view view = gsl_matrix_view_array(q, n, n);
+    if (gsl_linalg_cholesky_decomp1(&view.matrix) != GSL_SUCCESS ||
+        gsl_linalg_cholesky_invert(&view.matrix) != GSL_SUCCESS)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        row_sum[i] = 0;
+        for (uint32_t j = 0; j < n; j++) row_sum[i] += q[i * n + j];
+        total += row_sum[i];
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        weight[i] = row_sum[i] / total;
+        for (uint32_t j = 0; j < n; j++) {
+            q[i * n + j] -= row_sum[i] * row_sum[j] / total;
+            weight[i] += q[i * n + j] * m->near.cov[j];
+        }
+    }
+    return isfinite(total);
+}
+
+/* Sum over neighbours of |error| when each is left out, nearer ones counting more. */
+static void leave_one_out(const struct system *m, const double *q, double *score)
+{
+    uint32_t n = m->near.n, n_cols = m->s->n_cols;
+    memset(score, 0, n_cols * sizeof *score);
+    for (uint32_t i = 0; i < n; i++) {
+        double error[MDL_MAX_COLUMNS] = {0};
+        for (uint32_t j = 0; j < n; j++) {
+            const double *y = m->s->y + (size_t)m->near.row[j] * n_cols;
+            for (uint32_t c = 0; c < n_cols; c++) error[c] += q[i * n + j] * y[c];
+        }
+        double w = m->near.cov[i] / q[i * n + i];
+        for (uint32_t c = 0; c < n_cols; c++) score[c] += w * fabs(error[c]);
+    }
+}
+
+bool mdl_surface_krige(const struct mdl_surface *s, const struct mdl_kernel *k, const double *x,
+                       uint32_t skip, double *out)
 {
     struct cov v = cov_init(k, s->n_features);
-    struct near near;
-    double weight[MDL_MAX_NEIGHBOURS];
-    find_near(s, &v, x, skip, &near);
-    if (near.n == 0) return false;
-    if (!solve_weights(s, &v, &near, weight)) {
-        /* Covariance not positive definite to rounding: the nearest row alone. */
-        near.n = 1;
-        weight[0] = 1.0;
-    }
-    memset(out, 0, s->n_cols * sizeof *out);
-    for (uint32_t i = 0; i < near.n; i++) {
-        const double *y = s->y + (size_t)near.row[i] * s->n_cols;
-        for (uint32_t c = 0; c < s->n_cols; c++) out[c] += weight[i] * y[c];
+    struct system m = {.s = s};
+    double q[MDL_MAX_NEIGHBOURS * MDL_MAX_NEIGHBOURS], weight[MDL_MAX_NEIGHBOURS];
+    double best[MDL_MAX_COLUMNS], score[MDL_MAX_COLUMNS];
+    find_near(s, &v, x, skip, &m.near);
+    if (m.near.n == 0) return false;
+    fill_system(&m, &v);
+    /* The nearest row alone, should no covariance be positive definite to rounding. */
+    memcpy(out, s->y + (size_t)m.near.row[0] * s->n_cols, s->n_cols * sizeof *out);
+    for (uint32_t c = 0; c < s->n_cols; c++) best[c] = INFINITY;
+    for (uint32_t i = 0; i < k->n_nuggets; i++) {
+        if (!solve(&m, k->nugget[i], q, weight)) continue;
+        leave_one_out(&m, q, score);
+        for (uint32_t c = 0; c < s->n_cols; c++) {
+            if (score[c] >= best[c]) continue;
+            best[c] = score[c];
+            out[c] = 0;
+            for (uint32_t j = 0; j < m.near.n; j++)
+                out[c] += weight[j] * s->y[(size_t)m.near.row[j] * s->n_cols + c];
+        }
     }
     return true;
 }

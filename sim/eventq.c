@@ -33,19 +33,19 @@ static void sift_up(struct sim_eventq *q, uint32_t at, sim_key key)
     put(q, at, key);
 }
 
-static void sift_down(struct sim_eventq *q, uint32_t at, sim_key key)
+/* The least of up to four children. Four at once without a branch, since which it is cannot be predicted. */
+static uint32_t least_child(const struct sim_eventq *q, uint32_t first)
 {
-    for (;;) {
-        uint32_t child = at * ARITY + 1, end = child + ARITY, least = child;
-        if (child >= q->n) break;
-        if (end > q->n) end = q->n;
-        for (uint32_t c = child + 1; c < end; c++)
-            if (q->heap[c] < q->heap[least]) least = c;
-        if (q->heap[least] >= key) break;
-        put(q, at, q->heap[least]);
-        at = least;
+    const sim_key *h = q->heap + first;
+    uint32_t least = 0;
+    if (first + ARITY <= q->n) {
+        uint32_t a = h[1] < h[0], b = 2 + (h[3] < h[2]);
+        least = a + (b - a) * (h[b] < h[a]);
+    } else {
+        for (uint32_t c = 1; first + c < q->n; c++)
+            if (h[c] < h[least]) least = c;
     }
-    put(q, at, key);
+    return first + least;
 }
 
 void sim_eventq_push(struct sim_eventq *q, sim_key key)
@@ -54,15 +54,17 @@ void sim_eventq_push(struct sim_eventq *q, sim_key key)
     sift_up(q, q->n++, key);
 }
 
-/* Takes out heap[at] and closes the gap. */
+/* Takes out heap[at]: the gap sinks to a leaf, where the last key, which mostly belongs there, fills it and rises. */
 static void take_out(struct sim_eventq *q, uint32_t at)
 {
     sim_key last = q->heap[--q->n];
     if (at == q->n) return;
-    if (at > 0 && last < q->heap[(at - 1) / ARITY])
-        sift_up(q, at, last);
-    else
-        sift_down(q, at, last);
+    for (uint32_t child; (child = at * ARITY + 1) < q->n;) {
+        uint32_t least = least_child(q, child);
+        put(q, at, q->heap[least]);
+        at = least;
+    }
+    sift_up(q, at, last);
 }
 
 sim_key sim_eventq_pop(struct sim_eventq *q)

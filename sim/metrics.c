@@ -278,7 +278,10 @@ static void add_cluster(struct sim_report *r, const struct sim_config *config, c
         r->kv_peak_utilization = fmax(r->kv_peak_utilization, s->kv_peak_utilization);
         if (s->max_running > r->max_running) r->max_running = s->max_running;
         if (s->max_waiting > r->max_waiting) r->max_waiting = s->max_waiting;
-        for (int e = 0; e < SIM_N_EVIDENCE; e++) evidence_s += r->time_frac[e] += s->by_evidence_s[e];
+        for (int e = 0; e < SIM_N_EVIDENCE; e++) {
+            evidence_s += s->by_evidence_s[e];
+            r->time_frac[e] += s->by_evidence_s[e];
+        }
         n_replicas += fleet->n_replicas;
         n_gpus += fleet->n_replicas * fleet->gpus_per_replica;
     }

@@ -75,6 +75,7 @@ uint32_t sim_replica_admit(struct sim_replica *r, uint32_t request, uint32_t kno
     r->running[r->n_running++] = slot;
     r->waiting_blocks -= sim_blocks_for(r, known);
     r->seqs[slot] = (struct sim_seq){.request = request,
+                                     .prompt = q->input_tokens,
                                      .known = known,
                                      .computed = computed,
                                      .target = q->input_tokens + q->output_tokens,
@@ -95,7 +96,7 @@ void sim_replica_preempt(struct sim_replica *r, uint32_t index, struct sim_step 
     uint32_t slot = r->running[index];
     struct sim_seq *s = &r->seqs[slot];
     struct sim_outcome *o = &r->shared->outcomes[s->request];
-    uint32_t generated = s->known - r->shared->requests[s->request].input_tokens;
+    uint32_t generated = s->known - s->prompt;
     bool swap = r->engine->preemption == SIM_SWAP && generated > 0 && s->computed + 1 == s->known;
     if (swap) step->swapped_tokens += s->computed;
     r->shared->generated[s->request] = generated | (swap ? SIM_SWAPPED : 0);
@@ -128,6 +129,7 @@ void sim_replica_fetch_line(struct sim_replica *r, uint32_t n_seqs, uint64_t kv_
 void sim_replica_close(struct sim_replica *r)
 {
     book_line(r);
+    sim_run_settle_gaps(r);
     r->stats.kv_peak_utilization = 1.0 - (double)r->pool.least_free / (double)r->pool.n_blocks;
 }
 
@@ -147,7 +149,7 @@ static struct sim_batch gather(struct sim_replica *r, struct sim_step *step)
         struct sim_seq *s = &r->seqs[step->rows[i].slot];
         b.new_tokens += n;
         b.n_outputs += s->computed + n == s->known;
-        if (sim_row_is_decode(r, s, n)) {
+        if (sim_row_is_decode(s, n)) {
             b.n_decodes++;
             b.decode_kv_tokens += s->known;
         } else {
@@ -242,11 +244,12 @@ void sim_replica_retire(struct sim_replica *r, double now_s)
 /* The row's known tokens are all computed: one more appears. True when it was the last. */
 static bool yield_token(struct sim_replica *r, struct sim_seq *s, double now_s)
 {
-    struct sim_outcome *o = &r->shared->outcomes[s->request];
-    if (s->known == r->shared->requests[s->request].input_tokens)
+    if (s->known == s->prompt) {
+        struct sim_outcome *o = &r->shared->outcomes[s->request];
         o->ttft_s = now_s + r->engine->egress_s - o->arrival_s;
-    else
+    } else {
         r->shared->itl[s->slo_class].count[sim_itl_bucket(now_s - s->last_token_s)]++;
+    }
     s->last_token_s = now_s;
     r->shared->n_tokens++;
     return ++s->known == s->target;

@@ -15,6 +15,7 @@
 /* A running request. */
 struct sim_seq {
     uint32_t request;
+    uint32_t prompt;   /* its input tokens */
     uint32_t known;    /* prompt + generated tokens */
     uint32_t computed; /* of them, those whose KV is in the pool */
     uint32_t target;   /* known when it is finished: input + output */
@@ -50,6 +51,7 @@ struct sim_decode_run {
     uint32_t phase;       /* growth[phase]: blocks that the next step needs */
     uint32_t *growth;     /* block_size entries */
     uint32_t *per_class;  /* sequences of each class */
+    uint32_t gap_bucket, n_gaps; /* steps whose gap fell into this bucket and is not in the histogram yet */
 };
 
 /* The line that prices decode steps now, and what was priced by it since it was fetched. */
@@ -142,9 +144,9 @@ static inline uint32_t sim_blocks_for(const struct sim_replica *r, uint64_t toke
 
 /* --- between replica.c, replica_run.c and the schedulers --- */
 
-static inline bool sim_row_is_decode(const struct sim_replica *r, const struct sim_seq *s, uint32_t n_tokens)
+static inline bool sim_row_is_decode(const struct sim_seq *s, uint32_t n_tokens)
 {
-    return n_tokens == 1 && s->computed + 1 == s->known && s->known > r->shared->requests[s->request].input_tokens;
+    return n_tokens == 1 && s->computed + 1 == s->known && s->known > s->prompt;
 }
 
 /* Moves a waiting request to the end of `running` with `computed` tokens in the pool; its slot. */
@@ -158,7 +160,7 @@ void sim_replica_preempt(struct sim_replica *r, uint32_t index, struct sim_step 
 static inline void sim_replica_book_time(struct sim_replica *r, double now_s)
 {
     double past_s = r->n_in_flight ? now_s - r->booked_s : 0;
-    r->stats.kv_block_s += (double)sim_replica_used_blocks(r) * past_s;
+    r->stats.kv_block_s += (double)(int64_t)sim_replica_used_blocks(r) * past_s; /* signed converts faster */
     r->stats.running_s += (double)r->n_running * past_s;
     r->stats.step_s += past_s;
     r->booked_s = now_s;
@@ -179,6 +181,8 @@ double sim_replica_inbox_ready_s(const struct sim_replica *r);
 void sim_run_begin(struct sim_replica *r, const struct sim_step *step);
 /* Takes steps from the end of the one in flight on, while they end before the limit. */
 void sim_run_advance(struct sim_replica *r);
+/* Brings the histogram of gaps up to date. */
+void sim_run_settle_gaps(struct sim_replica *r);
 
 static inline double sim_replica_decode_step_s(struct sim_replica *r, uint32_t n_seqs, uint64_t kv_tokens)
 {

@@ -49,6 +49,7 @@ static void leave(struct sim_replica *r, double now_s)
         s->n_blocks += grown;
     }
     SIM_CHECK_AT(r->pool.n_lent == 0, now_s, r->shared->seed);
+    sim_run_settle_gaps(r);
     run->active = false;
     r->n_in_flight = 0;
     if (run->steps == run->steps_limit) sim_replica_retire(r, now_s);
@@ -61,46 +62,67 @@ static bool joined(struct sim_replica *r, double now_s)
     return sim_replica_deliver(r, now_s) && (!r->head_blocked || r->waiting.by_priority);
 }
 
-static void count_gaps(struct sim_replica *r, double gap_s)
+/* Gaps of one bucket of the histogram are counted together: a run's steps differ by little. */
+void sim_run_settle_gaps(struct sim_replica *r)
+{
+    struct sim_decode_run *run = &r->run;
+    for (uint32_t c = 0; c < r->shared->n_classes; c++)
+        r->shared->itl[c].count[run->gap_bucket] += (uint64_t)run->n_gaps * run->per_class[c];
+    run->n_gaps = 0;
+}
+
+static inline void count_gap(struct sim_replica *r, double gap_s)
 {
     uint32_t bucket = sim_itl_bucket(gap_s);
-    for (uint32_t c = 0; c < r->shared->n_classes; c++) r->shared->itl[c].count[bucket] += r->run.per_class[c];
+    if (bucket != r->run.gap_bucket) {
+        sim_run_settle_gaps(r);
+        r->run.gap_bucket = bucket;
+    }
+    r->run.n_gaps++;
 }
 
 /* Takes the next step at now_s; false when the pool cannot hold it. */
-static bool take_step(struct sim_replica *r, struct sim_step *step, double now_s)
+static inline bool take_step(struct sim_replica *r, struct sim_step *step, double now_s)
 {
     struct sim_decode_run *run = &r->run;
-    uint32_t grown = run->growth[run->phase];
-    if (!sim_kv_lend(&r->pool, grown)) return false;
+    if (!sim_kv_lend(&r->pool, run->growth[run->phase])) return false;
     run->phase = run->phase ? run->phase - 1 : r->engine->block_size - 1;
     run->kv_tokens += run->n_seqs;
     step->start_s = now_s;
     step->end_s = now_s + sim_replica_decode_step_s(r, run->n_seqs, run->kv_tokens);
-    r->stats.iterations++;
-    r->stats.computed_tokens += run->n_seqs;
     if (r->waiting.n > r->stats.max_waiting) r->stats.max_waiting = r->waiting.n;
     return true;
+}
+
+/* Counters of steps that ended and of steps that began, for a number of them at once. */
+static void count_steps(struct sim_replica *r, uint64_t ended, uint64_t begun)
+{
+    r->shared->n_tokens += ended * r->run.n_seqs;
+    r->stats.iterations += begun;
+    r->stats.computed_tokens += begun * r->run.n_seqs;
 }
 
 void sim_run_advance(struct sim_replica *r)
 {
     struct sim_decode_run *run = &r->run;
     struct sim_step *step = &r->steps[r->first_step];
-    double ready_s = sim_replica_inbox_ready_s(r);
+    double ready_s = sim_replica_inbox_ready_s(r), limit_s = sim_key_time_s(r->limit);
+    uint32_t before = run->steps;
     do {
         double now_s = step->end_s;
         sim_replica_book_time(r, now_s);
-        count_gaps(r, now_s - step->start_s);
-        r->shared->n_tokens += run->n_seqs;
+        count_gap(r, now_s - step->start_s);
         bool over = ++run->steps == run->steps_limit;
         if (ready_s <= now_s) {
             over |= joined(r, now_s);
             ready_s = sim_replica_inbox_ready_s(r);
         }
-        if (over || sim_key_of(now_s, SIM_EV_STEP_START, r->id, 0) >= r->limit || !take_step(r, step, now_s)) {
+        over |= now_s >= limit_s && sim_key_of(now_s, SIM_EV_STEP_START, r->id, 0) >= r->limit;
+        if (over || !take_step(r, step, now_s)) {
+            count_steps(r, run->steps - before, run->steps - before - 1);
             leave(r, now_s);
             return;
         }
-    } while (sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) < r->limit);
+    } while (step->end_s < limit_s || sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) < r->limit);
+    count_steps(r, run->steps - before, run->steps - before);
 }

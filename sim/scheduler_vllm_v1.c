@@ -55,6 +55,7 @@ static bool make_room(struct pass *p, uint32_t *index, uint32_t n_tokens)
 {
     struct sim_replica *r = p->r;
     struct sim_seq *s = &r->seqs[r->running[*index]];
+    if ((uint64_t)s->computed + n_tokens <= (uint64_t)s->n_blocks * r->engine->block_size) return true;
     uint32_t need = sim_blocks_for(r, (uint64_t)s->computed + n_tokens) - s->n_blocks;
     while (!sim_kv_grow(&r->pool, s->run, need)) {
         uint32_t victim = victim_index(r, *index);

@@ -437,6 +437,35 @@ START_TEST(utilisation_is_time_weighted_over_the_run)
 }
 END_TEST
 
+/* The second fleet has one replica of 100 blocks and one GPU; 10 s in all, 24 s of GPU time in 30. */
+START_TEST(fleets_are_added_up_and_shares_of_evidence_sum_to_1)
+{
+    struct hand *h = hand_new(1);
+    add(h, 0, 0, (struct took){0, 1, 10, 9});
+    struct sim_fleet fleets[2] = {h->fleet, h->fleet};
+    fleets[1].n_replicas = fleets[1].gpus_per_replica = 1;
+    struct sim_fleet_stats stats[2] = {
+        {.kv_block_s = 500,
+         .gpu_s = 16,
+         .max_running = 3,
+         .by_evidence_s = {[SIM_MEASURED] = 12, [SIM_ANALYTIC] = 4}},
+        {.kv_block_s = 250, .gpu_s = 8, .max_running = 5, .by_evidence_s = {[SIM_EXTRAPOLATED] = 8}}};
+    h->config.fleets = fleets;
+    h->result.fleets = stats;
+    h->config.n_fleets = h->result.n_fleets = 2;
+    struct sim_report *r = report_on(h);
+    ck_assert_double_eq(r->time_frac[SIM_MEASURED], 12 / 24.);
+    ck_assert_double_eq(r->time_frac[SIM_EXTRAPOLATED], 8 / 24.);
+    ck_assert_double_eq(r->time_frac[SIM_ANALYTIC], 4 / 24.);
+    ck_assert_double_eq(r->kv_mean_utilization, 750 / 3000.);
+    ck_assert_double_eq(r->gpu_busy, 24 / 30.);
+    ck_assert_double_eq(r->output_throughput_per_gpu, 9 / 10. / 9);
+    ck_assert_uint_eq(r->max_running, 5);
+    sim_report_free(r);
+    hand_free(h);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *s = suite_create("metrics");
@@ -453,6 +482,7 @@ Suite *test_suite(void)
     tcase_add_test(c, requests_that_a_horizon_left_unfinished_count_as_load);
     tcase_add_test(c, every_figure_is_given_per_class_and_over_all);
     tcase_add_test(c, utilisation_is_time_weighted_over_the_run);
+    tcase_add_test(c, fleets_are_added_up_and_shares_of_evidence_sum_to_1);
     suite_add_tcase(s, c);
     return s;
 }
