@@ -103,21 +103,83 @@ void cal_sheet_build(const struct mdl_peaks *peaks, enum mdl_family f, const str
 /* The first turn starts from held values, the others from a filled matrix. */
 enum { TURNS = 3 };
 
-/* What the other rows say of each: out [row][col]. */
-static void surroundings(const struct mdl_surface *s, struct mdl_kernel k, double *out)
+/* Rows of one site follow one another: all but the last key (the batch) agree. Other rows stand alone.
+ */
+static uint32_t site_end(const struct mdl_sheet *sheet, enum mdl_family f, uint32_t first)
 {
-    /* One nugget is enough to learn how rows deviate, and three times as fast. */
+    uint32_t end = first + 1;
+    size_t bytes = (sheet->n_keys - 1) * sizeof *sheet->key;
+    if (f == MDL_ALLREDUCE || f == MDL_GEMM) return end;
+    while (end < sheet->s.n_rows && memcmp(sheet->key + (size_t)end * MDL_MAX_KEYS,
+                                           sheet->key + (size_t)first * MDL_MAX_KEYS, bytes) == 0)
+        end++;
+    return end;
+}
+
+enum { EVERY_SITE = 4 }; /* enough of them to tell one variant from another */
+
+/* Median + p90 / 5 of |error| of log time over measured cells when a whole site is left out and asked for. */
+static double site_error(const struct mdl_sheet *sheet, enum mdl_family f, const struct mdl_kernel *kernel)
+{
+    const struct mdl_surface *s = &sheet->s;
+    double *error = sim_alloc((size_t)s->n_rows * s->n_cols + 1, sizeof *error), y[MDL_MAX_COLUMNS];
+    size_t n = 0;
+    struct mdl_rows site = {0, 0};
+    uint32_t n_sites = 0;
+    for (uint32_t r = 0; r < s->n_rows; r++) {
+        if (r == site.to) {
+            site = (struct mdl_rows){r, site_end(sheet, f, r)};
+            n_sites++;
+        }
+        if (n_sites % EVERY_SITE != 0) continue;
+        if (!mdl_surface_krige(s, kernel, s->feature + (size_t)r * s->n_features, site, y)) continue;
+        size_t at = (size_t)r * s->n_cols;
+        for (uint32_t c = 0; c < s->n_cols; c++)
+            if (s->cell[at + c] == MDL_MEASURED) error[n++] = fabs(y[c] - s->y[at + c]);
+    }
+    gsl_sort(error, 1, n);
+    double score = n ? gsl_stats_median_from_sorted_data(error, 1, n) +
+                           0.2 * gsl_stats_quantile_from_sorted_data(error, 1, n, 0.9)
+                     : 0;
+    free(error);
+    return score;
+}
+
+/* One nugget tells the variants apart as well as three, and three times as fast. */
+static struct mdl_kernel with_one_nugget(const struct mdl_kernel *kernel)
+{
+    struct mdl_kernel k = *kernel;
     if (k.n_nuggets > 1) k.nugget[0] = k.nugget[1];
     k.n_nuggets = 1;
+    return k;
+}
+
+static void choose_kernel(struct mdl_sheet *sheet, enum mdl_family f)
+{
+    double best = INFINITY;
+    for (uint32_t v = 0; v < MDL_KERNEL_VARIANTS; v++) {
+        struct mdl_kernel k = with_one_nugget(mdl_place_kernel(f, v));
+        double error = site_error(sheet, f, &k);
+        if (error >= best) continue;
+        best = error;
+        sheet->kernel = v;
+    }
+}
+
+/* What the other rows say of each: out [row][col]. */
+static void surroundings(const struct mdl_surface *s, const struct mdl_kernel *k, double *out)
+{
     for (uint32_t r = 0; r < s->n_rows; r++) {
         double *row = out + (size_t)r * s->n_cols;
-        if (!mdl_surface_krige(s, &k, s->feature + (size_t)r * s->n_features, r, row))
+        if (!mdl_surface_krige(s, k, s->feature + (size_t)r * s->n_features, (struct mdl_rows){r, r + 1},
+                               row))
             memcpy(row, s->y + (size_t)r * s->n_cols, s->n_cols * sizeof *row);
     }
 }
 
 /* Sums of products of deviations and their numbers, over pairs of cells of a row that were both measured. */
-static void pair_products(const struct mdl_surface *s, const double *around, gsl_matrix *sum, gsl_matrix *count)
+static void pair_products(const struct mdl_surface *s, const double *around, gsl_matrix *sum,
+                          gsl_matrix *count)
 {
     for (uint32_t r = 0; r < s->n_rows; r++) {
         const double *y = s->y + (size_t)r * s->n_cols, *a = around + (size_t)r * s->n_cols;
@@ -203,19 +265,6 @@ static void fill_row(struct mdl_surface *s, uint32_t row, const double *around, 
     gsl_vector_free(w);
 }
 
-/* Rows of one site follow one another: all but the last key (the batch) agree. All-reduce rows stand alone.
- */
-static uint32_t site_end(const struct mdl_sheet *sheet, enum mdl_family f, uint32_t first)
-{
-    uint32_t end = first + 1;
-    size_t bytes = (sheet->n_keys - 1) * sizeof *sheet->key;
-    if (f == MDL_ALLREDUCE) return end;
-    while (end < sheet->s.n_rows && memcmp(sheet->key + (size_t)end * MDL_MAX_KEYS,
-                                           sheet->key + (size_t)first * MDL_MAX_KEYS, bytes) == 0)
-        end++;
-    return end;
-}
-
 static void add_law(struct mdl_sheet *sheet, enum mdl_family f, const struct mdl_peaks *peaks, uint32_t row,
                     double sign)
 {
@@ -239,11 +288,13 @@ static void make_monotone(struct mdl_sheet *sheet, enum mdl_family f, const stru
     }
 }
 
-static void fill_holes(struct mdl_surface *s, enum mdl_family f)
+static void fill_holes(struct mdl_sheet *sheet, enum mdl_family f)
 {
+    struct mdl_surface *s = &sheet->s;
+    struct mdl_kernel k = with_one_nugget(mdl_place_kernel(f, sheet->kernel));
     double *around = sim_alloc((size_t)s->n_rows * s->n_cols, sizeof *around);
     for (int turn = 0; turn < TURNS; turn++) {
-        surroundings(s, *mdl_place_kernel(f), around);
+        surroundings(s, &k, around);
         gsl_matrix *c = column_covariance(s, around);
         for (uint32_t r = 0; r < s->n_rows; r++) fill_row(s, r, around + (size_t)r * s->n_cols, c);
         gsl_matrix_free(c);
@@ -257,6 +308,9 @@ void cal_sheet_complete(struct mdl_sheet *sheet, enum mdl_family f, const struct
 {
     enum { FEWEST_ROWS = 40 };
     mdl_surface_hold(&sheet->s);
-    if (f != MDL_ALLREDUCE && sheet->s.n_rows >= FEWEST_ROWS) fill_holes(&sheet->s, f);
+    if (f != MDL_ALLREDUCE && sheet->s.n_rows >= FEWEST_ROWS) {
+        choose_kernel(sheet, f);
+        fill_holes(sheet, f);
+    }
     if (f != MDL_GEMM) make_monotone(sheet, f, peaks);
 }

@@ -112,7 +112,10 @@ static void write_head(FILE *out, const struct mdl_profile *p)
             "bytes_frac: "
             "%.4f}\n",
             p->past.compute_frac, p->past.bytes_frac);
-    fputs("raw:\n", out);
+    fputs("# Variant of models/place.c that told sites left out best.\ncovariance: {", out);
+    for (int f = 0; f < MDL_N_FAMILY; f++)
+        fprintf(out, "%s%s: %u", f ? ", " : "", mdl_family_name((enum mdl_family)f), p->sheet[f].kernel);
+    fputs("}\nraw:\n", out);
     for (uint32_t i = 0; i < p->n_raw; i++)
         fprintf(out, "  - {path: '%s', sha256: %s}\n", p->raw[i].path, p->raw[i].sha256);
 }

@@ -157,7 +157,7 @@ static void set_errors(json_t *o, const char *prefix, struct exp_errors e)
     }
 }
 
-static bool print_json(const struct exp_trials *t, const struct exp_coverage *c, struct sim_status *st)
+static json_t *results_json(const struct exp_trials *t, const struct exp_coverage *c)
 {
     json_t *o = json_object(), *rows = json_array();
     json_object_set_new(o, "n", json_integer(t->n));
@@ -170,7 +170,7 @@ static bool print_json(const struct exp_trials *t, const struct exp_coverage *c,
     }
     for (uint32_t i = 0; i < t->n; i++) json_array_append_new(rows, row_json(&t->trial[i], c != NULL));
     json_object_set_new(o, "rows", rows);
-    return exp_print_json(o, st);
+    return o;
 }
 
 /* --- the command --- */
@@ -188,7 +188,7 @@ static bool fit_all(struct exp_trials *t, const struct arguments *a, struct sim_
         char *path = sim_printf("%s/%s.yaml", a->fit, engine.name);
         const char *file = strrchr(a->measured, '/') ? strrchr(a->measured, '/') + 1 : a->measured;
         char *source = sim_printf("fitted by kvsim validate --fit on %u points of %s", n, file);
-        ok = exp_fit_engine(t, chosen, &engine, a->threads, st) && exp_write_engine(&engine, path, source, st);
+        ok = exp_fit_engine(t, chosen, &engine, st) && exp_write_engine(&engine, path, source, st);
         if (ok) fprintf(stderr, "wrote %s\n", path);
         free(source);
         free(path);
@@ -198,28 +198,59 @@ static bool fit_all(struct exp_trials *t, const struct arguments *a, struct sim_
     return ok;
 }
 
-static bool cross_all(struct exp_trials *t, const struct arguments *a, struct sim_status *st)
+static void print_cross(void *user, const char *what, const struct exp_trials *t, const bool *chosen)
 {
-    struct exp_crossval c;
-    if (!exp_leave_one_tp_out(t, a->threads, &c, st)) return false;
-    print_errors("leave one TP out", "TPOT", c.tpot);
-    print_errors("leave one TP out", "TTFT", c.ttft);
-    return exp_cross_sources(t, a->threads, print_both, st);
+    (void)user;
+    print_both(what, t, chosen);
 }
 
-static bool report(struct exp_trials *t, struct exp_cache *cache, const struct arguments *a, struct sim_status *st)
+static void add_cross(void *user, const char *what, const struct exp_trials *t, const bool *chosen)
 {
-    struct exp_coverage coverage;
-    bool intervals = a->replications > 0;
-    if (intervals && !exp_intervals(t, cache, a->replications, a->threads, &coverage, st)) return false;
-    if (a->json) return print_json(t, intervals ? &coverage : NULL, st);
-    print_rows(t, intervals);
+    json_t *o = json_pack("{s:s}", "what", what);
+    set_errors(o, "tpot", exp_trials_errors(t, EXP_TPOT, chosen));
+    set_errors(o, "ttft", exp_trials_errors(t, EXP_TTFT, chosen));
+    json_array_append_new(user, o);
+}
+
+/* Fits that did not see what they are judged on: as text, or into the JSON object. */
+static bool cross_all(struct exp_trials *t, json_t *json, struct sim_status *st)
+{
+    struct exp_crossval c;
+    if (!exp_leave_one_tp_out(t, &c, st)) return false;
+    if (!json) {
+        print_errors("leave one TP out", "TPOT", c.tpot);
+        print_errors("leave one TP out", "TTFT", c.ttft);
+        return exp_cross_sources(t, print_cross, NULL, st);
+    }
+    json_t *left_out = json_object(), *sources = json_array();
+    set_errors(left_out, "tpot", c.tpot);
+    set_errors(left_out, "ttft", c.ttft);
+    json_object_set_new(json, "leave_one_tp_out", left_out);
+    json_object_set_new(json, "cross_sources", sources);
+    return exp_cross_sources(t, add_cross, sources, st);
+}
+
+static void print_tables(const struct exp_trials *t, const struct exp_coverage *coverage)
+{
+    print_rows(t, coverage != NULL);
     putchar('\n');
     print_sources(t);
     print_both("all", t, NULL);
     if (t->n_skipped) printf("%u points left out: they cannot be simulated (see above)\n", (unsigned)t->n_skipped);
-    if (intervals) print_coverage(&coverage);
-    return true;
+    if (coverage) print_coverage(coverage);
+}
+
+static bool report(struct exp_trials *t, struct exp_cache *cache, const struct arguments *a, struct sim_status *st)
+{
+    struct exp_coverage coverage, *c = a->replications ? &coverage : NULL;
+    if (c && !exp_intervals(t, cache, a->replications, c, st)) return false;
+    json_t *json = a->json ? results_json(t, c) : NULL;
+    if (!json) print_tables(t, c);
+    if (a->cross && !cross_all(t, json, st)) {
+        json_decref(json);
+        return false;
+    }
+    return !json || exp_print_json(json, st);
 }
 
 bool exp_cmd_validate(int argc, char **argv, struct sim_status *st)
@@ -233,10 +264,10 @@ bool exp_cmd_validate(int argc, char **argv, struct sim_status *st)
     char *shipped = cache ? sim_printf("%s/experiments/validate/vllm.yaml", exp_cache_data_dir(cache)) : NULL;
     bool ok = cache && exp_measured_read(a.measured, &measured, st) &&
               exp_trials_new(&measured, a.scenario ? a.scenario : shipped, cache, stderr, &trials, st);
+    trials.n_threads = a.threads;
     if (ok && a.fit) ok = fit_all(&trials, &a, st);
-    if (ok && !a.fit) exp_trials_run(&trials, NULL, NULL, a.threads);
+    if (ok && !a.fit) exp_trials_run(&trials, NULL, NULL);
     ok = ok && report(&trials, cache, &a, st);
-    if (ok && a.cross) ok = cross_all(&trials, &a, st);
     if (ok) exp_next(a.fit ? "copy the engine files to calib/engines and validate rows that were not fitted"
                            : "kvsim validate %s --replications 32   (intervals and their coverage)", a.measured);
     exp_trials_fini(&trials);

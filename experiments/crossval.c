@@ -1,5 +1,6 @@
 #include "experiments/crossval.h"
 
+#include "experiments/cli.h"
 #include "experiments/replicate.h"
 #include "sim/memory.h"
 
@@ -55,7 +56,7 @@ static void keep(const struct exp_trials *t, const bool *chosen, struct exp_tria
         if (chosen[i]) kept[i] = t->trial[i];
 }
 
-bool exp_leave_one_tp_out(struct exp_trials *t, uint32_t n_threads, struct exp_crossval *out, struct sim_status *st)
+bool exp_leave_one_tp_out(struct exp_trials *t, struct exp_crossval *out, struct sim_status *st)
 {
     bool *in = sim_alloc(t->n, sizeof *in), *left = sim_alloc(t->n, sizeof *left), ok = true;
     bool *done = sim_alloc(t->n, sizeof *done);
@@ -65,8 +66,8 @@ bool exp_leave_one_tp_out(struct exp_trials *t, uint32_t n_threads, struct exp_c
         struct mdl_engine engine = *engine_of(t, i);
         uint32_t tp = t->trial[i].point->tensor_parallel, n = choose_split(t, engine.name, tp, in, left);
         fprintf(stderr, "fitting %s without TP %u\n", engine.name, (unsigned)tp);
-        if (n) ok = exp_fit_engine(t, in, &engine, n_threads, st);
-        exp_trials_run(t, left, &engine, n_threads);
+        if (n) ok = exp_fit_engine(t, in, &engine, st);
+        exp_trials_run(t, left, &engine);
         keep(t, left, kept.trial);
         for (uint32_t k = 0; k < t->n; k++) done[k] |= left[k];
     }
@@ -78,22 +79,22 @@ bool exp_leave_one_tp_out(struct exp_trials *t, uint32_t n_threads, struct exp_c
     return ok;
 }
 
-bool exp_cross_sources(struct exp_trials *t, uint32_t n_threads,
-                       void (*show)(const char *what, const struct exp_trials *t, const bool *chosen),
+bool exp_cross_sources(struct exp_trials *t,
+                       void (*show)(void *user, const char *what, const struct exp_trials *t, const bool *chosen), void *user,
                        struct sim_status *st)
 {
     bool *in = sim_alloc(t->n, sizeof *in), *judged = sim_alloc(t->n, sizeof *judged), ok = true;
     for (uint32_t i = next_engine(t, 0); ok && i < t->n; i = next_engine(t, i + 1)) {
         struct mdl_engine engine = *engine_of(t, i);
         if (exp_choose_engine(t, engine.name, in) == t->n) break;
-        ok = exp_fit_engine(t, in, &engine, n_threads, st);
+        ok = exp_fit_engine(t, in, &engine, st);
         for (uint32_t j = next_engine(t, 0); ok && j < t->n; j = next_engine(t, j + 1)) {
             if (j == i) continue;
             char what[128];
             exp_choose_engine(t, engine_of(t, j)->name, judged);
-            exp_trials_run(t, judged, &engine, n_threads);
+            exp_trials_run(t, judged, &engine);
             snprintf(what, sizeof what, "%s by %s", engine_of(t, j)->name, engine.name);
-            show(what, t, judged);
+            show(user, what, t, judged);
         }
     }
     free(judged);
@@ -113,6 +114,8 @@ struct draws {
     struct spread *spread;
     uint32_t n_draws, next;
     bool failed;
+    pthread_t main; /* the thread that shows progress */
+    struct exp_progress progress;
 };
 
 /* Predicts one trial again under draw k of operator errors, without a residual: that is added in closed form. */
@@ -136,6 +139,7 @@ static void *draw_trials(void *user)
     struct draws *d = user;
     for (uint32_t i; (i = __atomic_fetch_add(&d->next, 1, __ATOMIC_RELAXED)) < d->t->n;) {
         struct spread sum = {0, 0};
+        if (pthread_equal(pthread_self(), d->main)) exp_progress_show(&d->progress, (double)i / d->t->n);
         for (uint32_t k = 0; k < d->n_draws; k++) {
             double ttft, tpot;
             struct sim_status st = {0};
@@ -181,14 +185,16 @@ static bool set_interval(const struct draws *d, uint32_t i, enum exp_quantity q)
     return fabs(log(truth / center)) <= half;
 }
 
-bool exp_intervals(struct exp_trials *t, struct exp_cache *cache, uint32_t n_draws, uint32_t n_threads,
+bool exp_intervals(struct exp_trials *t, struct exp_cache *cache, uint32_t n_draws,
                    struct exp_coverage *out, struct sim_status *st)
 {
-    struct draws d = {.t = t, .cache = cache, .spread = sim_alloc(t->n, sizeof *d.spread), .n_draws = n_draws};
-    pthread_t *threads = sim_alloc(n_threads, sizeof *threads);
+    struct draws d = {.t = t, .cache = cache, .spread = sim_alloc(t->n, sizeof *d.spread), .n_draws = n_draws,
+                      .main = pthread_self(), .progress = exp_progress_begin("drawing operator errors")};
+    pthread_t *threads = sim_alloc(t->n_threads, sizeof *threads);
     uint32_t started = 0, ttft = 0, tpot = 0;
-    while (started + 1 < n_threads && pthread_create(&threads[started], NULL, draw_trials, &d) == 0) started++;
+    while (started + 1 < t->n_threads && pthread_create(&threads[started], NULL, draw_trials, &d) == 0) started++;
     draw_trials(&d);
+    exp_progress_end(&d.progress);
     for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
     for (uint32_t i = 0; i < t->n && !d.failed; i++) {
         ttft += set_interval(&d, i, EXP_TTFT);

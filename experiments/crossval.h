@@ -13,11 +13,11 @@ struct exp_crossval {
 };
 
 /* Per engine version: fits without one tensor_parallel, judges on it, for each in turn. The trials end as predicted so. */
-bool exp_leave_one_tp_out(struct exp_trials *t, uint32_t n_threads, struct exp_crossval *out, struct sim_status *st);
+bool exp_leave_one_tp_out(struct exp_trials *t, struct exp_crossval *out, struct sim_status *st);
 
 /* Fits on each engine version's points and judges all others with these numbers; `show` is called per pair. */
-bool exp_cross_sources(struct exp_trials *t, uint32_t n_threads,
-                       void (*show)(const char *what, const struct exp_trials *t, const bool *chosen),
+bool exp_cross_sources(struct exp_trials *t,
+                       void (*show)(void *user, const char *what, const struct exp_trials *t, const bool *chosen), void *user,
                        struct sim_status *st);
 
 struct exp_coverage {
@@ -27,7 +27,7 @@ struct exp_coverage {
 
 /* 90 % intervals of every trial: n draws of operator errors (once per draw, family and profile) times a residual whose
  * spread comes from the points of the other four of five folds. The trials must have been run. */
-bool exp_intervals(struct exp_trials *t, struct exp_cache *cache, uint32_t n_draws, uint32_t n_threads,
+bool exp_intervals(struct exp_trials *t, struct exp_cache *cache, uint32_t n_draws,
                    struct exp_coverage *out, struct sim_status *st);
 
 #endif

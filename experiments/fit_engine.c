@@ -1,5 +1,6 @@
 #include "experiments/fit_engine.h"
 
+#include "experiments/cli.h"
 #include "models/textfile.h"
 #include "sim/memory.h"
 #include "sim/outfile.h"
@@ -34,12 +35,12 @@ static void *work(void *user)
     return NULL;
 }
 
-void exp_trials_run(struct exp_trials *t, const bool *chosen, const struct mdl_engine *engine, uint32_t n_threads)
+void exp_trials_run(struct exp_trials *t, const bool *chosen, const struct mdl_engine *engine)
 {
     struct pool p = {t, chosen, engine, 0};
-    pthread_t *threads = sim_alloc(n_threads, sizeof *threads);
+    pthread_t *threads = sim_alloc(t->n_threads, sizeof *threads);
     uint32_t started = 0;
-    while (started + 1 < n_threads && pthread_create(&threads[started], NULL, work, &p) == 0) started++;
+    while (started + 1 < t->n_threads && pthread_create(&threads[started], NULL, work, &p) == 0) started++;
     work(&p);
     for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
     free(threads);
@@ -51,7 +52,6 @@ struct problem {
     struct exp_trials *t;
     const bool *chosen;
     struct mdl_engine engine;
-    uint32_t n_threads;
 };
 
 static double *number(struct mdl_engine *e, size_t i)
@@ -81,7 +81,7 @@ static double objective(const gsl_vector *z, void *user)
 {
     struct problem *p = user;
     from_logits(z, &p->engine);
-    exp_trials_run(p->t, p->chosen, &p->engine, p->n_threads);
+    exp_trials_run(p->t, p->chosen, &p->engine);
     double sum = 0;
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->t->n; i++) {
@@ -94,12 +94,13 @@ static double objective(const gsl_vector *z, void *user)
 }
 
 /* One descent from z; z becomes the best point found. */
-static void descend(gsl_multimin_fminimizer *m, gsl_multimin_function *f, gsl_vector *z)
+static void descend(gsl_multimin_fminimizer *m, gsl_multimin_function *f, gsl_vector *z, struct exp_progress *progress)
 {
     gsl_vector *step = gsl_vector_alloc(z->size);
     gsl_vector_set_all(step, 0.7);
     gsl_multimin_fminimizer_set(m, f, z, step);
     for (int i = 0; i < MAX_ITERATIONS; i++) {
+        exp_progress_show(progress, (double)i / MAX_ITERATIONS);
         if (gsl_multimin_fminimizer_iterate(m) != GSL_SUCCESS) break;
         if (gsl_multimin_test_size(gsl_multimin_fminimizer_size(m), 2e-3) == GSL_SUCCESS) break;
     }
@@ -107,16 +108,20 @@ static void descend(gsl_multimin_fminimizer *m, gsl_multimin_function *f, gsl_ve
     gsl_vector_free(step);
 }
 
-bool exp_fit_engine(struct exp_trials *t, const bool *chosen, struct mdl_engine *engine, uint32_t n_threads,
+bool exp_fit_engine(struct exp_trials *t, const bool *chosen, struct mdl_engine *engine,
                     struct sim_status *st)
 {
-    struct problem p = {t, chosen, *engine, n_threads};
+    struct problem p = {t, chosen, *engine};
     gsl_multimin_function f = {objective, MDL_N_ENGINE_NUMBERS, &p};
     gsl_multimin_fminimizer *m = gsl_multimin_fminimizer_alloc(gsl_multimin_fminimizer_nmsimplex2, f.n);
     gsl_vector *z = gsl_vector_alloc(f.n);
     if (!m || !z) return sim_fail(st, "no memory for a fit of %d numbers", MDL_N_ENGINE_NUMBERS);
     to_logits(&p.engine, z);
-    for (int i = 0; i < RESTARTS; i++) descend(m, &f, z);
+    for (int i = 0; i < RESTARTS; i++) {
+        struct exp_progress progress = exp_progress_begin("fitting, a descent of three");
+        descend(m, &f, z, &progress);
+        exp_progress_end(&progress);
+    }
     objective(z, &p); /* leaves the trials at the optimum */
     *engine = p.engine;
     engine->fitted = true;

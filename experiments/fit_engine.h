@@ -6,11 +6,11 @@
 
 #include "experiments/validate.h"
 
-/* Simulates the chosen trials (NULL = all) with the engine's numbers on up to n_threads threads. */
-void exp_trials_run(struct exp_trials *t, const bool *chosen, const struct mdl_engine *engine, uint32_t n_threads);
+/* Simulates the chosen trials (NULL = all) with the engine's numbers (NULL = each with its own), on t->n_threads threads. */
+void exp_trials_run(struct exp_trials *t, const bool *chosen, const struct mdl_engine *engine);
 
 /* Starts from *engine and leaves the fitted numbers and residuals there; the trials hold the fitted predictions. */
-bool exp_fit_engine(struct exp_trials *t, const bool *chosen, struct mdl_engine *engine, uint32_t n_threads,
+bool exp_fit_engine(struct exp_trials *t, const bool *chosen, struct mdl_engine *engine,
                     struct sim_status *st);
 
 /* Copies an engine file to `path` with the fitted numbers, residuals and their source in place of the old ones. */

@@ -167,7 +167,7 @@ bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, str
 {
     struct plan p = {0};
     struct sim_status why = {0};
-    struct exp_trials t = {.trial = sim_alloc(m->n, sizeof *t.trial)};
+    struct exp_trials t = {.trial = sim_alloc(m->n, sizeof *t.trial), .n_threads = 1};
     const struct exp_point *skipped = NULL;
     bool ok = open_plan(scenario_path, &p, st);
     for (uint32_t i = 0; ok && i < m->n; i++) {

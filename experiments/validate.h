@@ -29,6 +29,7 @@ struct exp_trials {
     struct exp_trial *trial;
     uint32_t n;
     uint32_t n_skipped; /* points that cannot be simulated: unknown model or GPU, no profile, no memory */
+    uint32_t n_threads; /* that run trials; set by exp_trials_new to 1 */
 };
 
 /* Sets up every point; the cache outlives the trials. A point that cannot be set up is left out with a line on `talk`

@@ -14,9 +14,13 @@ enum { MDL_GEMM_FEATURES = 4, MDL_ATTN_FEATURES = 10 };
 void mdl_place_gemm(enum mdl_dtype weights, double n, double k, double x[MDL_GEMM_FEATURES]);
 void mdl_place_attn(struct mdl_attn_shape shape, double n_seqs, double x[MDL_ATTN_FEATURES]);
 
-/* Covariances of the three fitted families. The figures were chosen on the H100 vLLM 0.24 tables alone, to
- * give the smallest median + p90 / 5 error over folds of whole sites; the other cards' errors in
- * calib/README.md are the test of that choice. */
-const struct mdl_kernel *mdl_place_kernel(enum mdl_family family);
+/* Covariances to choose from: kernel libraries differ in what makes two launches alike (FlashAttention 3
+ * splits the context and shares its tiles over sequences and heads, version 2 treats an ungrouped head apart,
+ * a large cache makes the size of a matrix matter). The fit takes the one under which sites left out are told
+ * best, and the profile names it. Figures: smallest median + p90 / 5 error over folds of whole sites, variant
+ * 0 on the H100 tables alone, variant 1 on the L40S tables (attention) and B200 tables (GEMM) alone; every
+ * other card is a test of them. */
+enum { MDL_KERNEL_VARIANTS = 2 };
+const struct mdl_kernel *mdl_place_kernel(enum mdl_family family, uint32_t variant);
 
 #endif

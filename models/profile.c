@@ -54,9 +54,11 @@ static bool load_sheets(struct mdl_profile *p, const char *dir, struct sim_statu
         enum mdl_family f = (enum mdl_family)i;
         if (!p->present[f] || !mdl_sheet_file(f)) continue;
         double t0_s = p->sheet[f].t0_s;
+        uint32_t kernel = p->sheet[f].kernel;
         char *path = sim_printf("%s/%s", dir, mdl_sheet_file(f));
         bool ok = mdl_sheet_read(path, f, p->scale, &p->sheet[f], st);
         p->sheet[f].t0_s = t0_s;
+        p->sheet[f].kernel = kernel;
         free(path);
         if (!ok) return false;
     }
@@ -171,7 +173,7 @@ bool mdl_sheet_row(const struct mdl_sheet *sheet, enum mdl_family f, const uint3
             how[c] = (uint8_t)(inside ? cell_evidence(s, row, c) : SIM_EXTRAPOLATED);
         return true;
     }
-    if (!mdl_surface_krige(s, mdl_place_kernel(f), x, MDL_NO_ROW, y)) return false;
+    if (!mdl_surface_krige(s, mdl_place_kernel(f, sheet->kernel), x, MDL_NO_ROWS, y)) return false;
     for (uint32_t c = 0; c < s->n_cols; c++)
         how[c] = (uint8_t)(inside && column_seen(sheet, near, c) ? SIM_INTERPOLATED : SIM_EXTRAPOLATED);
     return true;

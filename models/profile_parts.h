@@ -20,7 +20,8 @@ struct mdl_sheet {
     uint32_t n_keys;
     uint32_t
         *key; /* [row][MDL_MAX_KEYS]: type, n, k | type, q heads, kv heads, head_dim, seqs | variant, gpus */
-    double t0_s; /* shortest launch */
+    double t0_s;     /* shortest launch */
+    uint32_t kernel; /* variant of mdl_place_kernel */
 };
 
 /* Relative errors at the fit, as fractions. */

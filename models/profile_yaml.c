@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "models/place.h"
 #include "models/yaml.h"
 #include "sim/memory.h"
 
@@ -89,6 +90,26 @@ static bool read_t0(const struct mdl_yaml_node *map, struct mdl_profile *p, stru
     return true;
 }
 
+/* Which covariance each family was fitted with; families that it does not name have variant 0. */
+static bool read_kernels(const struct mdl_yaml_node *map, struct mdl_profile *p, struct sim_status *st)
+{
+    const char *valid[MDL_N_FAMILY + 1] = {NULL};
+    for (int f = 0; f < MDL_N_FAMILY; f++) valid[f] = mdl_family_name((enum mdl_family)f);
+    if (!check_keys(map, valid, st)) return false;
+    for (int f = 0; f < MDL_N_FAMILY; f++) {
+        const struct mdl_yaml_node *n = mdl_yaml_get(map, valid[f]);
+        uint64_t v;
+        if (!n) continue;
+        if (!mdl_yaml_u64(n, valid[f], &v, st)) return false;
+        if (v >= MDL_KERNEL_VARIANTS)
+            return sim_fail(st, "%s:%d: covariance %llu of %s, expected 0 to %d; fit the profile again",
+                            mdl_yaml_file(n), mdl_yaml_line(n), (unsigned long long)v, valid[f],
+                            MDL_KERNEL_VARIANTS - 1);
+        p->sheet[f].kernel = (uint32_t)v;
+    }
+    return true;
+}
+
 static bool read_errors_of(const struct mdl_yaml_node *map, struct mdl_errors *e, struct sim_status *st)
 {
     static const char *const valid[] = {"n", "median", "p90", "worst", "bias", "sd_log", NULL};
@@ -142,9 +163,9 @@ static bool read_raw(const struct mdl_yaml_node *list, struct mdl_profile *p, st
 
 static bool read_root(const struct mdl_yaml_node *root, struct mdl_profile *p, struct sim_status *st)
 {
-    static const char *const valid[] = {"format", "stage",   "gpu",    "engine", "origin", "device",
-                                        "source", "licence", "date",   "peaks",  "scale",  "t0_s",
-                                        "past",   "raw",     "errors", NULL};
+    static const char *const valid[] = {"format", "stage",      "gpu",  "engine", "origin", "device",
+                                        "source", "licence",    "date", "peaks",  "scale",  "t0_s",
+                                        "past",   "covariance", "raw",  "errors", NULL};
     double format;
     if (!check_keys(root, valid, st) || !read_number(root, "format", false, &format, st)) return false;
     if (format != FORMAT)
@@ -156,13 +177,14 @@ static bool read_root(const struct mdl_yaml_node *root, struct mdl_profile *p, s
         !read_text(root, "licence", &p->licence, st) || !read_text(root, "date", &p->date, st))
         return false;
     const struct mdl_yaml_node *peaks = need(root, "peaks", st), *t0 = need(root, "t0_s", st),
-                               *past = mdl_yaml_get(root, "past"), *raw = mdl_yaml_get(root, "raw"),
+                               *past = mdl_yaml_get(root, "past"),
+                               *kernels = mdl_yaml_get(root, "covariance"), *raw = mdl_yaml_get(root, "raw"),
                                *errors = mdl_yaml_get(root, "errors");
     p->past = mdl_typical_past();
     return peaks && t0 && read_peaks(peaks, &p->peaks, st) &&
            read_number(root, "scale", false, &p->scale, st) && read_t0(t0, p, st) &&
-           (!past || read_past(past, &p->past, st)) && (!raw || read_raw(raw, p, st)) &&
-           (!errors || read_errors(errors, p, st));
+           (!past || read_past(past, &p->past, st)) && (!kernels || read_kernels(kernels, p, st)) &&
+           (!raw || read_raw(raw, p, st)) && (!errors || read_errors(errors, p, st));
 }
 
 bool mdl_profile_read_yaml(const char *path, struct mdl_profile *out, struct sim_status *st)

@@ -125,13 +125,13 @@ static bool row_is_empty(const struct mdl_surface *s, uint32_t r)
 }
 
 /* The rows of largest covariance with x, best first; equal ones in row order. */
-static void find_near(const struct mdl_surface *s, const struct cov *v, const double *x, uint32_t skip,
+static void find_near(const struct mdl_surface *s, const struct cov *v, const double *x, struct mdl_rows skip,
                       struct near *near)
 {
     uint32_t most = v->k->n_neighbours < MDL_MAX_NEIGHBOURS ? v->k->n_neighbours : MDL_MAX_NEIGHBOURS;
     near->n = 0;
     for (uint32_t r = 0; r < s->n_rows; r++) {
-        if (r == skip || row_is_empty(s, r)) continue;
+        if ((r >= skip.from && r < skip.to) || row_is_empty(s, r)) continue;
         double c = cov_of(v, x, s->feature + (size_t)r * s->n_features);
         if (c <= 0 || (near->n == most && c <= near->cov[most - 1])) continue;
         uint32_t at = near->n < most ? near->n++ : most - 1;
@@ -208,13 +208,47 @@ static void leave_one_out(const struct system *m, const double *q, double *score
     }
 }
 
+/* The weights alone, by two triangular solves: three times cheaper than with the errors. */
+static bool solve_weights(const struct system *m, double nugget, double *factor, double *weight)
+{
+    uint32_t n = m->near.n;
+    double one[MDL_MAX_NEIGHBOURS], sum_weight = 0, sum_one = 0;
+    memcpy(factor, m->cov, (size_t)n * n * sizeof *factor);
+    for (uint32_t i = 0; i < n; i++) {
+        factor[i * n + i] += nugget;
+        weight[i] = m->near.cov[i];
+        one[i] = 1.0;
+    }
+    gsl_matrix_view view = gsl_matrix_view_array(factor, n, n);
+    gsl_vector_view w = gsl_vector_view_array(weight, n), u = gsl_vector_view_array(one, n);
+    if (gsl_linalg_cholesky_decomp1(&view.matrix) != GSL_SUCCESS ||
+        gsl_linalg_cholesky_svx(&view.matrix, &w.vector) != GSL_SUCCESS ||
+        gsl_linalg_cholesky_svx(&view.matrix, &u.vector) != GSL_SUCCESS)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        sum_weight += weight[i];
+        sum_one += one[i];
+    }
+    for (uint32_t i = 0; i < n; i++) weight[i] += (1.0 - sum_weight) / sum_one * one[i];
+    return isfinite(sum_one);
+}
+
+static void weigh(const struct system *m, const double *weight, uint32_t col, double *out)
+{
+    double sum = 0;
+    for (uint32_t j = 0; j < m->near.n; j++)
+        sum += weight[j] * m->s->y[(size_t)m->near.row[j] * m->s->n_cols + col];
+    out[col] = sum;
+}
+
 bool mdl_surface_krige(const struct mdl_surface *s, const struct mdl_kernel *k, const double *x,
-                       uint32_t skip, double *out)
+                       struct mdl_rows skip, double *out)
 {
     struct cov v = cov_init(k, s->n_features);
-    struct system m = {.s = s};
+    struct system m;
+    m.s = s;
     double q[MDL_MAX_NEIGHBOURS * MDL_MAX_NEIGHBOURS], weight[MDL_MAX_NEIGHBOURS];
-    double best[MDL_MAX_COLUMNS], score[MDL_MAX_COLUMNS];
+    double best[MDL_MAX_COLUMNS], score[MDL_MAX_COLUMNS] = {0};
     find_near(s, &v, x, skip, &m.near);
     if (m.near.n == 0) return false;
     fill_system(&m, &v);
@@ -222,14 +256,13 @@ bool mdl_surface_krige(const struct mdl_surface *s, const struct mdl_kernel *k, 
     memcpy(out, s->y + (size_t)m.near.row[0] * s->n_cols, s->n_cols * sizeof *out);
     for (uint32_t c = 0; c < s->n_cols; c++) best[c] = INFINITY;
     for (uint32_t i = 0; i < k->n_nuggets; i++) {
-        if (!solve(&m, k->nugget[i], q, weight)) continue;
-        leave_one_out(&m, q, score);
+        bool alone = k->n_nuggets == 1;
+        if (!(alone ? solve_weights : solve)(&m, k->nugget[i], q, weight)) continue;
+        if (!alone) leave_one_out(&m, q, score);
         for (uint32_t c = 0; c < s->n_cols; c++) {
             if (score[c] >= best[c]) continue;
             best[c] = score[c];
-            out[c] = 0;
-            for (uint32_t j = 0; j < m.near.n; j++)
-                out[c] += weight[j] * s->y[(size_t)m.near.row[j] * s->n_cols + c];
+            weigh(&m, weight, c, out);
         }
     }
     return true;

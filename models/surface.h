@@ -21,6 +21,11 @@ enum {
 };
 #define MDL_NO_ROW UINT32_MAX
 
+struct mdl_rows {
+    uint32_t from, to;
+};
+#define MDL_NO_ROWS ((struct mdl_rows){0, 0})
+
 enum mdl_cell { MDL_HOLE, MDL_FILLED, MDL_MEASURED };
 
 struct mdl_surface {
@@ -53,10 +58,10 @@ uint32_t mdl_surface_find(const struct mdl_surface *s, const double *x);
  * without any cell stays a hole. */
 void mdl_surface_hold(struct mdl_surface *s);
 
-/* The whole row of cells expected at x, from the rows around it; `skip` is a row that does not count (or
- * MDL_NO_ROW). out      [n_cols] returns  false when there is no row to start from */
+/* The whole row of cells expected at x, from the rows around it; rows `skip.from` up to
+ * `skip.to` do not count. out      [n_cols] returns  false when there is no row to start from */
 bool mdl_surface_krige(const struct mdl_surface *s, const struct mdl_kernel *k, const double *x,
-                       uint32_t skip, double *out);
+                       struct mdl_rows skip, double *out);
 
 /* Position of `size` on an ascending axis of n values, linear in log: column, and fraction towards the next
  * one. Held outside: the fraction is clamped into 0..1. */

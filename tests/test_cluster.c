@@ -230,6 +230,31 @@ START_TEST(a_closed_loop_begins_with_its_concurrency_at_time_0)
 }
 END_TEST
 
+/* Two users, of whom one waits for ten tokens: the other's requests join its steps, each a quarter of a
+ * second after the answer to the one before and at the end of the step in flight: 1.25 at 2, 3.25 at 4. */
+START_TEST(an_arrival_that_a_completion_causes_joins_the_steps_that_go_on)
+{
+    for (int fast = 0; fast < 2; fast++) {
+        struct toy t;
+        by_hand(&t, 1);
+        t.config.fast_forward = fast;
+        toy_add(&t, 0, 1, 10);
+        for (int i = 0; i < 3; i++) toy_add(&t, 0, 1, 1);
+        t.config.load.concurrency = 2;
+        t.config.load.think_time_s = 0.25;
+        struct sim_result *res = toy_run(&t);
+        ck_assert_double_eq(res->outcomes[0].e2el_s, 10);
+        ck_assert_double_eq(res->outcomes[1].e2el_s, 1);
+        ck_assert_double_eq(res->outcomes[2].arrival_s, 1.25);
+        ck_assert_double_eq(res->outcomes[2].queue_s, 0.75);
+        ck_assert_double_eq(res->outcomes[3].arrival_s, 3.25);
+        ck_assert_double_eq(res->outcomes[3].e2el_s, 1.75);
+        sim_result_free(res);
+        toy_free(&t);
+    }
+}
+END_TEST
+
 /* --- horizon and warm-up --- */
 
 START_TEST(a_horizon_leaves_what_was_completed_before_it_as_it_was)
@@ -333,6 +358,35 @@ START_TEST(as_many_batches_are_in_flight_as_there_are_stages)
     ck_assert_uint_eq(res->fleets[0].iterations, 9);
     ck_assert_double_eq(res->fleets[0].step_s, 11);
     ck_assert_double_eq(res->fleets[0].running_s, 9 + 9 + 9 + 3);
+    sim_result_free(res);
+    toy_free(&t);
+}
+END_TEST
+
+static void slow_second_stage(const struct sim_cost *c, const struct sim_batch *b, uint32_t stage,
+                              struct sim_price *out)
+{
+    (void)c;
+    (void)b;
+    *out = (struct sim_price){.step_s = stage == 1 ? 3 : 1, .gpu_s = stage == 1 ? 3 : 1};
+}
+
+/* Stages of 1, 3 and 1 s; A enters at 0 and leaves at 5, B enters at 1, waits for A before the second stage
+ * and leaves at 1 + 3 + 3 + 1, C enters at 2 and leaves at 11. */
+START_TEST(a_batch_waits_for_the_one_before_it_at_a_slower_stage)
+{
+    struct toy t;
+    struct sim_engine *e = by_hand(&t, 1);
+    e->max_num_seqs = e->max_num_batched_tokens = 4;
+    t.cost.base.n_stages = 3;
+    t.cost.base.price = slow_second_stage;
+    for (int i = 0; i < 3; i++) toy_add(&t, 0, 4, 1);
+    struct sim_result *res = toy_run(&t);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_double_eq(res->outcomes[i].queue_s, i);
+        ck_assert_double_eq(res->outcomes[i].e2el_s, 5 + 3 * i);
+    }
+    ck_assert_double_eq_tol(res->fleets[0].gpu_s, 5, 1e-12); /* 15 s over three stages */
     sim_result_free(res);
     toy_free(&t);
 }
@@ -524,6 +578,7 @@ static TCase *loads(void)
     tcase_add_test(c, a_request_above_max_model_len_is_rejected_and_disturbs_nobody);
     tcase_add_test(c, one_user_sends_the_next_request_after_the_answer);
     tcase_add_test(c, a_closed_loop_begins_with_its_concurrency_at_time_0);
+    tcase_add_test(c, an_arrival_that_a_completion_causes_joins_the_steps_that_go_on);
     tcase_add_test(c, a_horizon_leaves_what_was_completed_before_it_as_it_was);
     tcase_add_test(c, warm_up_leaves_out_the_first_requests_and_the_first_seconds);
     tcase_add_test(c, no_requests_is_a_run_without_end_or_figures);
@@ -535,6 +590,7 @@ static TCase *pipelines_and_samples(void)
     TCase *c = tcase_create("pipelines and samples");
     tcase_add_test(c, a_lone_request_passes_all_stages_and_links_for_each_token);
     tcase_add_test(c, as_many_batches_are_in_flight_as_there_are_stages);
+    tcase_add_test(c, a_batch_waits_for_the_one_before_it_at_a_slower_stage);
     tcase_add_test(c, a_full_pipeline_yields_one_batch_per_stage_time);
     tcase_add_test(c, the_timeline_has_about_as_many_points_as_asked_and_loses_nobody);
     tcase_add_test(c, without_points_there_is_no_timeline);

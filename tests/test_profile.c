@@ -210,11 +210,11 @@ START_TEST(kriging_between_two_rows_has_its_closed_form)
     s.cell[0] = s.cell[1] = MDL_MEASURED;
     for (double x = 0; x <= 4; x += 0.5) {
         double y, c1 = exp(-x / 2), c2 = exp(-(4 - x) / 2), w = 0.5 * (1 + (c1 - c2) / (1 - exp(-2.0)));
-        ck_assert(mdl_surface_krige(&s, &k, &x, MDL_NO_ROW, &y));
+        ck_assert(mdl_surface_krige(&s, &k, &x, MDL_NO_ROWS, &y));
         near(y, 10 * w + 20 * (1 - w));
     }
     double x = 1, y;
-    ck_assert(mdl_surface_krige(&s, &k, &x, 0, &y));
+    ck_assert(mdl_surface_krige(&s, &k, &x, (struct mdl_rows){0, 1}, &y));
     near(y, 20);
     mdl_surface_fini(&s);
 }

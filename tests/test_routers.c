@@ -95,7 +95,32 @@ START_TEST(min_memory_takes_the_smallest_share_of_blocks_in_use_or_awaited)
     toy_add(&t, 0, 50, 20); /* 10 % and 9.6 %: 1 */
     toy_add(&t, 0, 1, 1);   /* 10 % and 14.6 %: 0 */
     toy_add(&t, 8.5, 1, 1); /* 0 holds 10 + 8 and awaits 1, 1 holds 60 + 8 and awaits 86: 1 */
-    goes_to(&t, (uint16_t[]){0, 1, 1, 1, 1, 0, 1});
+    toy_add(&t, 999, 2, 1); /* both are idle: 0 */
+    toy_add(&t, 999, 1, 1); /* 2 % and 0 %: 1 */
+    goes_to(&t, (uint16_t[]){0, 1, 1, 1, 1, 0, 1, 0, 1});
+}
+END_TEST
+
+/* Two requests of 4 + 5 and 4 + 4 tokens on 10 blocks: the second is preempted and comes back. When all is
+ * over, no prompt is awaited any more. */
+START_TEST(min_memory_forgets_what_a_preempted_request_awaited)
+{
+    struct toy t;
+    set_up(&t, 1, "min_memory");
+    t.fleets[0].engine.max_num_seqs = 2;
+    t.fleets[0].engine.block_size = 1;
+    t.fleets[0].engine.n_blocks = t.fleets[0].engine.max_model_len = 10;
+    t.fleets[1] = t.fleets[0];
+    t.fleets[1].engine.n_blocks = t.fleets[1].engine.max_model_len = 1000;
+    t.config.n_fleets = 2;
+    toy_add(&t, 0, 4, 5);   /* 0 */
+    toy_add(&t, 0, 500, 1); /* 40 % and 0 %: 1 */
+    toy_add(&t, 0, 4, 4);   /* 40 % and 50 %: 0 */
+    toy_add(&t, 99, 1, 1);  /* both are idle: 0 */
+    struct sim_result *res = toy_run(&t);
+    ck_assert_uint_eq(res->fleets[0].preemptions, 1);
+    sim_result_free(res);
+    goes_to(&t, (uint16_t[]){0, 1, 0, 0});
 }
 END_TEST
 
@@ -314,6 +339,7 @@ Suite *test_suite(void)
     tcase_add_test(c, random_spreads_requests_evenly);
     tcase_add_test(c, least_outstanding_counts_running_and_waiting_at_the_arrival);
     tcase_add_test(c, min_memory_takes_the_smallest_share_of_blocks_in_use_or_awaited);
+    tcase_add_test(c, min_memory_forgets_what_a_preempted_request_awaited);
     tcase_add_test(c, by_class_keeps_to_the_fleets_of_the_class);
     tcase_add_test(c, by_class_without_a_fleet_for_the_class_takes_all_fleets);
     suite_add_tcase(s, c);

@@ -309,6 +309,22 @@ START_TEST(under_policy_priority_the_lowest_gives_way)
 }
 END_TEST
 
+/* Budget 4, 13 blocks; A 4+4 (priority 5) at 0, B 2+3 (priority 0) and C 6+1 (priority 1) at 0.5. At 3 the
+ * pool is full when B asks: A gives way after it was given a token, which C's prompt then gets. 0  1  2  3  4
+ * 5 A  4* 1* 1*    4  3* B     2* 1* 1* C     1  2  3*          (2 if A's token were lost) */
+START_TEST(what_a_victim_was_given_returns_to_the_budget)
+{
+    struct toy t;
+    small_engine(&t, 13, 4)->policy = SIM_PRIORITY;
+    toy_add(&t, 0, 4, 4);
+    toy_add(&t, 0.5, 2, 3);
+    toy_add(&t, 0.5, 6, 1);
+    t.requests[A].priority = 5;
+    t.requests[C].priority = 1;
+    expect(&t, (struct want[]){{0, 1, 6, 1}, {0.5, 1.5, 3.5, 0}, {0.5, 3.5, 3.5, 0}});
+}
+END_TEST
+
 /* The preemption example with KV moved to the host and back at 1/8 s a token: B's 5 tokens leave in the step
  * that starts at 2 (1.625 s), return in the one that starts at 5.625 (1.625 s), and nothing is computed
  * twice. 0  1  2     3.625 4.625 5.625 7.25 A  4* 1* 1*    1*    1* B  4* 1* out               in 1* 1* C  1*
@@ -355,7 +371,7 @@ START_TEST(an_arrival_joins_at_the_end_of_the_step_in_flight)
     small_engine(&t, 100, 100);
     toy_add(&t, 0, 2, 6);
     toy_add(&t, 2.25, 3, 1);
-    toy_add(&t, 3, 1, 1); /* at the very end of a step: it is in time for the next */
+    toy_add(&t, 5, 1, 1); /* at the very end of a step: it is in time for the next */
     expect(&t, (struct want[]){{0, 1, 6, 0}, {0.75, 1.75, 1.75, 0}, {0, 1, 1, 0}});
 }
 END_TEST
@@ -400,6 +416,7 @@ static TCase *memory(void)
     tcase_add_test(c, the_watermark_does_not_hold_back_a_request_when_nothing_runs);
     tcase_add_test(c, under_policy_priority_the_lowest_value_is_served_first);
     tcase_add_test(c, under_policy_priority_the_lowest_gives_way);
+    tcase_add_test(c, what_a_victim_was_given_returns_to_the_budget);
     tcase_add_test(c, preemption_by_swap_moves_blocks_and_recomputes_nothing);
     tcase_add_test(c, blocks_are_the_computed_tokens_over_the_block_size_rounded_up);
     return c;
