@@ -4,6 +4,8 @@
 #include "sim/memory.h"
 #include "sim/metrics.h"
 
+#include <gsl/gsl_sort.h>
+#include <gsl/gsl_statistics_double.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -222,20 +224,6 @@ void exp_trial_run(struct exp_trial *t)
 
 /* --- errors --- */
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Linear percentile of sorted values. */
-static double percentile(const double *sorted, uint32_t n, double q)
-{
-    double rank = q * (n - 1);
-    uint32_t low = (uint32_t)rank, high = low + 1 < n ? low + 1 : low;
-    return sorted[low] + (rank - low) * (sorted[high] - sorted[low]);
-}
-
 struct exp_errors exp_trials_errors(const struct exp_trials *t, enum exp_quantity q, const bool *chosen)
 {
     struct exp_errors e = {0};
@@ -255,9 +243,9 @@ struct exp_errors exp_trials_errors(const struct exp_trials *t, enum exp_quantit
         e.mape /= e.n;
         e.bias /= e.n;
         e.log_sigma = sqrt(e.log_sigma / e.n);
-        qsort(size, e.n, sizeof *size, by_value);
-        e.median = percentile(size, e.n, 0.5);
-        e.p90 = percentile(size, e.n, 0.9);
+        gsl_sort(size, 1, e.n);
+        e.median = gsl_stats_quantile_from_sorted_data(size, 1, e.n, 0.5);
+        e.p90 = gsl_stats_quantile_from_sorted_data(size, 1, e.n, 0.9);
         e.worst = size[e.n - 1];
     }
     free(size);

@@ -198,7 +198,8 @@ static enum sim_evidence evidence_at(const struct mdl_attn_table *t, double n_se
     return (enum sim_evidence)worst;
 }
 
-/* Inside the grid: the table. Outside: the nearest edge, moved by the law at the edge's utilisation. */
+/* Inside the grid: the table. Above it: the nearest edge, moved by the law at the edge's utilisation. Below
+ * it: the edge, because there a launch is all there is, and so that time never falls. */
 static struct mdl_time ask(const struct mdl_attn_table *t, double n_seqs, double size)
 {
     double b = clamp(n_seqs, t->batch, t->n_batches), c = clamp(size, t->size, t->n_sizes);
@@ -206,7 +207,8 @@ static struct mdl_time ask(const struct mdl_attn_table *t, double n_seqs, double
     struct mdl_place at_c = mdl_axis_place(t->size_node, t->n_size_nodes, c);
     struct mdl_time out = {exp(bilinear(t->log_s, t->n_size_nodes, at_b, at_c)), evidence_at(t, b, c)};
     bool outside = b != n_seqs || c != size;
-    if (outside) out.s *= law_s(t, n_seqs, size) / law_s(t, b, c);
+    double law_b = fmax(n_seqs, b), law_c = fmax(size, c);
+    if (outside) out.s *= law_s(t, law_b, law_c) / law_s(t, b, c);
     if (outside && out.how < t->beyond) out.how = t->beyond;
     return out;
 }

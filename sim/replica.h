@@ -166,8 +166,7 @@ static inline void sim_replica_book_time(struct sim_replica *r, double now_s)
     r->booked_s = now_s;
 }
 
-/* Prices a step of decodes only; fetches a line when the one in use does not cover it. */
-static inline double sim_replica_decode_step_s(struct sim_replica *r, uint32_t n_seqs, uint64_t kv_tokens);
+/* Gets the line that prices n_seqs decodes around kv_tokens, and books what the one before it priced. */
 void sim_replica_fetch_line(struct sim_replica *r, uint32_t n_seqs, uint64_t kv_tokens);
 
 /* Completes running requests that have all their tokens, at the end of a step. */
@@ -184,15 +183,25 @@ void sim_run_advance(struct sim_replica *r);
 /* Brings the histogram of gaps up to date. */
 void sim_run_settle_gaps(struct sim_replica *r);
 
+static inline bool sim_line_covers(const struct sim_line_use *u, uint32_t n_seqs, uint64_t kv_tokens)
+{
+    return n_seqs == u->n_seqs && kv_tokens >= u->line.kv_begin && kv_tokens < u->line.kv_end;
+}
+
+static inline double sim_line_step_s(const struct sim_decode_line *line, uint64_t kv_tokens)
+{
+    double step_s = line->gpu_base_s + line->gpu_slope_s * (double)(int64_t)kv_tokens + line->add_s;
+    return step_s < line->floor_s ? line->floor_s : step_s;
+}
+
+/* Prices a step of decodes only; fetches a line when the one in use does not cover it. */
 static inline double sim_replica_decode_step_s(struct sim_replica *r, uint32_t n_seqs, uint64_t kv_tokens)
 {
     struct sim_line_use *u = &r->use;
-    if (n_seqs != u->n_seqs || kv_tokens < u->line.kv_begin || kv_tokens >= u->line.kv_end)
-        sim_replica_fetch_line(r, n_seqs, kv_tokens);
+    if (!sim_line_covers(u, n_seqs, kv_tokens)) sim_replica_fetch_line(r, n_seqs, kv_tokens);
     u->steps++;
     u->kv_sum += kv_tokens;
-    double step_s = u->line.gpu_base_s + u->line.gpu_slope_s * (double)kv_tokens + u->line.add_s;
-    return step_s < u->line.floor_s ? u->line.floor_s : step_s;
+    return sim_line_step_s(&u->line, kv_tokens);
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include "sim/check.h"
 #include "sim/replica.h"
 
+#include <math.h>
 #include <string.h>
 
 void sim_run_begin(struct sim_replica *r, const struct sim_step *step)
@@ -62,67 +63,149 @@ static bool joined(struct sim_replica *r, double now_s)
     return sim_replica_deliver(r, now_s) && (!r->head_blocked || r->waiting.by_priority);
 }
 
-/* Gaps of one bucket of the histogram are counted together: a run's steps differ by little. */
+/* What changes with every step of a run: a copy that stays in registers while steps are taken. */
+struct pace {
+    double start_s, end_s; /* of the step in flight */
+    double kv_block_s, running_s, step_s, n_seqs;
+    uint64_t n_free, used_blocks, kv_tokens;
+    uint64_t priced_steps, priced_kv; /* by the line in use */
+    uint32_t steps, phase, bucket, n_gaps;
+};
+
+static inline struct pace load(const struct sim_replica *r, const struct sim_step *step)
+{
+    return (struct pace){.start_s = step->start_s,
+                         .end_s = step->end_s,
+                         .kv_block_s = r->stats.kv_block_s,
+                         .running_s = r->stats.running_s,
+                         .step_s = r->stats.step_s,
+                         .n_seqs = r->run.n_seqs,
+                         .n_free = r->pool.n_free,
+                         .used_blocks = sim_replica_used_blocks(r),
+                         .kv_tokens = r->run.kv_tokens,
+                         .priced_steps = r->use.steps,
+                         .priced_kv = r->use.kv_sum,
+                         .steps = r->run.steps,
+                         .phase = r->run.phase,
+                         .bucket = r->run.gap_bucket,
+                         .n_gaps = r->run.n_gaps};
+}
+
+/* Counters follow from how many steps ended and began since the load. */
+static inline void store(struct sim_replica *r, struct sim_step *step, const struct pace *p)
+{
+    uint64_t ended = p->steps - r->run.steps, begun = p->priced_steps - r->use.steps;
+    r->shared->n_tokens += ended * r->run.n_seqs;
+    r->stats.iterations += begun;
+    r->stats.computed_tokens += begun * r->run.n_seqs;
+    sim_kv_lend(&r->pool, r->pool.n_free - p->n_free);
+    step->start_s = r->booked_s = p->start_s;
+    step->end_s = p->end_s;
+    r->stats.kv_block_s = p->kv_block_s;
+    r->stats.running_s = p->running_s;
+    r->stats.step_s = p->step_s;
+    r->run.kv_tokens = p->kv_tokens;
+    r->use.steps = p->priced_steps;
+    r->use.kv_sum = p->priced_kv;
+    r->run.steps = p->steps;
+    r->run.phase = p->phase;
+    r->run.gap_bucket = p->bucket;
+    r->run.n_gaps = p->n_gaps;
+}
+
+static inline void settle_gaps(const struct sim_replica *r, const struct pace *p)
+{
+    for (uint32_t c = 0; c < r->shared->n_classes; c++)
+        r->shared->itl[c].count[p->bucket] += (uint64_t)p->n_gaps * r->run.per_class[c];
+}
+
 void sim_run_settle_gaps(struct sim_replica *r)
 {
-    struct sim_decode_run *run = &r->run;
-    for (uint32_t c = 0; c < r->shared->n_classes; c++)
-        r->shared->itl[c].count[run->gap_bucket] += (uint64_t)run->n_gaps * run->per_class[c];
-    run->n_gaps = 0;
+    struct pace p = {.bucket = r->run.gap_bucket, .n_gaps = r->run.n_gaps};
+    settle_gaps(r, &p);
+    r->run.n_gaps = 0;
 }
 
-static inline void count_gap(struct sim_replica *r, double gap_s)
+/* Ends the step in flight; the next one starts at start_s. Gaps of one bucket of the histogram are counted together:
+ * a run's steps differ by little. */
+static inline void end_step(const struct sim_replica *r, struct pace *p)
 {
-    uint32_t bucket = sim_itl_bucket(gap_s);
-    if (bucket != r->run.gap_bucket) {
-        sim_run_settle_gaps(r);
-        r->run.gap_bucket = bucket;
+    double step_s = p->end_s - p->start_s;
+    uint32_t bucket = sim_itl_bucket(step_s);
+    if (bucket != p->bucket) {
+        settle_gaps(r, p);
+        p->bucket = bucket;
+        p->n_gaps = 0;
     }
-    r->run.n_gaps++;
+    p->n_gaps++;
+    p->kv_block_s += (double)(int64_t)p->used_blocks * step_s; /* signed converts faster */
+    p->running_s += p->n_seqs * step_s;
+    p->step_s += step_s;
+    p->start_s = p->end_s;
+    p->steps++;
 }
 
-/* Takes the next step at now_s; false when the pool cannot hold it. */
-static inline bool take_step(struct sim_replica *r, struct sim_step *step, double now_s)
+/* Begins the next step, whose blocks are free and whose price is on the line in use. */
+static inline void begin_step(const struct sim_replica *r, struct pace *p)
 {
-    struct sim_decode_run *run = &r->run;
-    if (!sim_kv_lend(&r->pool, run->growth[run->phase])) return false;
-    run->phase = run->phase ? run->phase - 1 : r->engine->block_size - 1;
-    run->kv_tokens += run->n_seqs;
-    step->start_s = now_s;
-    step->end_s = now_s + sim_replica_decode_step_s(r, run->n_seqs, run->kv_tokens);
+    uint32_t grown = r->run.growth[p->phase];
+    p->n_free -= grown;
+    p->used_blocks += grown;
+    p->phase = p->phase ? p->phase - 1 : r->engine->block_size - 1;
+    p->kv_tokens += r->run.n_seqs;
+    p->priced_kv += p->kv_tokens;
+    p->priced_steps++;
+    p->end_s = p->start_s + sim_line_step_s(&r->use.line, p->kv_tokens);
+}
+
+/* How many steps may begin on the line in use before the one that completes a request. */
+static uint64_t alike(const struct sim_replica *r)
+{
+    const struct sim_decode_run *run = &r->run;
+    if (!sim_line_covers(&r->use, run->n_seqs, run->kv_tokens)) return 0;
+    uint64_t on_line = (r->use.line.kv_end - 1 - run->kv_tokens) / run->n_seqs, whole = run->steps_limit - 1 - run->steps;
+    return on_line < whole ? on_line : whole;
+}
+
+/* Takes steps while the one in flight ends before quiet_s, when somebody may look or join, and the next is like it. */
+static void coast(struct sim_replica *r, struct sim_step *step, double quiet_s)
+{
+    struct pace p = load(r, step);
+    for (uint64_t left = alike(r); left && p.end_s < quiet_s && r->run.growth[p.phase] <= p.n_free; left--) {
+        end_step(r, &p);
+        begin_step(r, &p);
+    }
+    store(r, step, &p);
+}
+
+/* Ends the step in flight and begins the next; false when that is not to be, because a request is complete, somebody
+ * joins or looks, or the pool is exhausted: the run is over. */
+static bool take_step(struct sim_replica *r, struct sim_step *step)
+{
+    struct pace p = load(r, step);
+    end_step(r, &p);
+    store(r, step, &p);
+    bool over = r->run.steps == r->run.steps_limit;
+    if (sim_replica_inbox_ready_s(r) <= p.start_s) over |= joined(r, p.start_s);
+    over |= sim_key_of(p.start_s, SIM_EV_STEP_START, r->id, 0) >= r->limit;
+    if (over || r->run.growth[r->run.phase] > r->pool.n_free) return false;
+    if (!sim_line_covers(&r->use, r->run.n_seqs, r->run.kv_tokens + r->run.n_seqs))
+        sim_replica_fetch_line(r, r->run.n_seqs, r->run.kv_tokens + r->run.n_seqs);
+    p = load(r, step);
+    begin_step(r, &p);
+    store(r, step, &p);
     if (r->waiting.n > r->stats.max_waiting) r->stats.max_waiting = r->waiting.n;
     return true;
 }
 
-/* Counters of steps that ended and of steps that began, for a number of them at once. */
-static void count_steps(struct sim_replica *r, uint64_t ended, uint64_t begun)
-{
-    r->shared->n_tokens += ended * r->run.n_seqs;
-    r->stats.iterations += begun;
-    r->stats.computed_tokens += begun * r->run.n_seqs;
-}
-
 void sim_run_advance(struct sim_replica *r)
 {
-    struct sim_decode_run *run = &r->run;
     struct sim_step *step = &r->steps[r->first_step];
-    double ready_s = sim_replica_inbox_ready_s(r), limit_s = sim_key_time_s(r->limit);
-    uint32_t before = run->steps;
-    do {
-        double now_s = step->end_s;
-        sim_replica_book_time(r, now_s);
-        count_gap(r, now_s - step->start_s);
-        bool over = ++run->steps == run->steps_limit;
-        if (ready_s <= now_s) {
-            over |= joined(r, now_s);
-            ready_s = sim_replica_inbox_ready_s(r);
-        }
-        over |= now_s >= limit_s && sim_key_of(now_s, SIM_EV_STEP_START, r->id, 0) >= r->limit;
-        if (over || !take_step(r, step, now_s)) {
-            count_steps(r, run->steps - before, run->steps - before - 1);
-            leave(r, now_s);
-            return;
-        }
-    } while (step->end_s < limit_s || sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) < r->limit);
-    count_steps(r, run->steps - before, run->steps - before);
+    while (sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) < r->limit) {
+        coast(r, step, fmin(sim_key_time_s(r->limit), sim_replica_inbox_ready_s(r)));
+        if (sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) >= r->limit) return;
+        if (take_step(r, step)) continue;
+        leave(r, step->start_s);
+        return;
+    }
 }

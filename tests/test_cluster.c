@@ -1,6 +1,5 @@
 /* The cluster as a whole: laws that hold on every replay, what more capacity must do, loads and their ends,
- * pipelines, samples, and public traces both ways. Hand-worked cases cost 1 s a step and are exact in binary.
- */
+ * samples, and public traces both ways. Hand-worked cases cost 1 s a step and are exact in binary. */
 #include <math.h>
 
 #include "sim/metrics.h"
@@ -242,6 +241,7 @@ START_TEST(an_arrival_that_a_completion_causes_joins_the_steps_that_go_on)
         for (int i = 0; i < 3; i++) toy_add(&t, 0, 1, 1);
         t.config.load.concurrency = 2;
         t.config.load.think_time_s = 0.25;
+        t.config.timeline_points = 0; /* a sample would stop the replica, too */
         struct sim_result *res = toy_run(&t);
         ck_assert_double_eq(res->outcomes[0].e2el_s, 10);
         ck_assert_double_eq(res->outcomes[1].e2el_s, 1);
@@ -302,111 +302,6 @@ START_TEST(warm_up_leaves_out_the_first_requests_and_the_first_seconds)
         sim_result_free(res);
     }
     toy_free(&t);
-}
-END_TEST
-
-/* --- pipelines --- */
-
-static double quarter_second(const struct sim_cost *c, uint64_t new_tokens)
-{
-    (void)c;
-    return 0.25 * (double)(new_tokens > 0);
-}
-
-START_TEST(a_lone_request_passes_all_stages_and_links_for_each_token)
-{
-    for (uint32_t stages = 1; stages <= SIM_MAX_STAGES; stages++) {
-        struct toy t;
-        by_hand(&t, 1);
-        t.cost.base.n_stages = stages;
-        t.cost.base.transfer_s = quarter_second;
-        toy_add(&t, 0, 4, 3);
-        struct sim_result *res = toy_run(&t);
-        double step_s = stages + 0.25 * (stages - 1);
-        ck_assert_double_eq(res->outcomes[0].ttft_s, step_s);
-        ck_assert_double_eq(res->outcomes[0].e2el_s, 3 * step_s);
-        ck_assert_double_eq(res->fleets[0].step_s, 3 * step_s);
-        ck_assert_double_eq_tol(res->fleets[0].gpu_s, 3, 1e-12); /* mean over the stages */
-        ck_assert_double_eq_tol(res->fleets[0].by_evidence_s[SIM_ANALYTIC], 3, 1e-12);
-        sim_result_free(res);
-        toy_free(&t);
-    }
-}
-END_TEST
-
-/* Three stages of 1 s, budget 4: A, B, C (4 + 3 tokens) enter one after the other and stay apart; D (3 + 1)
- * waits until a batch has left the last stage and goes along with A's first decode. enters at  0   1   2   3
- * 4   5   6   7   8 A4  B4  C4  A1 D3  B1  C1  A1  B1  C1     each leaves three seconds later */
-START_TEST(as_many_batches_are_in_flight_as_there_are_stages)
-{
-    static const struct {
-        double queue_s, ttft_s, e2el_s;
-    } want[] = {{0, 3, 9}, {1, 4, 10}, {2, 5, 11}, {3, 6, 6}};
-    struct toy t;
-    struct sim_engine *e = by_hand(&t, 1);
-    e->max_num_seqs = 4;
-    e->max_num_batched_tokens = 4;
-    t.cost.base.n_stages = 3;
-    for (int i = 0; i < 3; i++) toy_add(&t, 0, 4, 3);
-    toy_add(&t, 0, 3, 1);
-    struct sim_result *res = toy_run(&t);
-    for (int i = 0; i < 4; i++) {
-        ck_assert_double_eq(res->outcomes[i].queue_s, want[i].queue_s);
-        ck_assert_double_eq(res->outcomes[i].ttft_s, want[i].ttft_s);
-        ck_assert_double_eq(res->outcomes[i].e2el_s, want[i].e2el_s);
-    }
-    ck_assert_uint_eq(res->fleets[0].iterations, 9);
-    ck_assert_double_eq(res->fleets[0].step_s, 11);
-    ck_assert_double_eq(res->fleets[0].running_s, 9 + 9 + 9 + 3);
-    sim_result_free(res);
-    toy_free(&t);
-}
-END_TEST
-
-static void slow_second_stage(const struct sim_cost *c, const struct sim_batch *b, uint32_t stage,
-                              struct sim_price *out)
-{
-    (void)c;
-    (void)b;
-    *out = (struct sim_price){.step_s = stage == 1 ? 3 : 1, .gpu_s = stage == 1 ? 3 : 1};
-}
-
-/* Stages of 1, 3 and 1 s; A enters at 0 and leaves at 5, B enters at 1, waits for A before the second stage
- * and leaves at 1 + 3 + 3 + 1, C enters at 2 and leaves at 11. */
-START_TEST(a_batch_waits_for_the_one_before_it_at_a_slower_stage)
-{
-    struct toy t;
-    struct sim_engine *e = by_hand(&t, 1);
-    e->max_num_seqs = e->max_num_batched_tokens = 4;
-    t.cost.base.n_stages = 3;
-    t.cost.base.price = slow_second_stage;
-    for (int i = 0; i < 3; i++) toy_add(&t, 0, 4, 1);
-    struct sim_result *res = toy_run(&t);
-    for (int i = 0; i < 3; i++) {
-        ck_assert_double_eq(res->outcomes[i].queue_s, i);
-        ck_assert_double_eq(res->outcomes[i].e2el_s, 5 + 3 * i);
-    }
-    ck_assert_double_eq_tol(res->fleets[0].gpu_s, 5, 1e-12); /* 15 s over three stages */
-    sim_result_free(res);
-    toy_free(&t);
-}
-END_TEST
-
-/* P rows of requests in a pipeline of P stages: one batch leaves every second once it is full. */
-START_TEST(a_full_pipeline_yields_one_batch_per_stage_time)
-{
-    for (uint32_t stages = 1; stages <= 8; stages++) {
-        struct toy t;
-        struct sim_engine *e = by_hand(&t, 1);
-        e->max_num_seqs = stages;
-        e->max_num_batched_tokens = 16;
-        t.cost.base.n_stages = stages;
-        for (uint32_t i = 0; i < stages; i++) toy_add(&t, 0, 16, 100);
-        struct sim_result *res = toy_run(&t);
-        ck_assert_double_eq(res->end_s, 100.0 * stages + stages - 1);
-        sim_result_free(res);
-        toy_free(&t);
-    }
 }
 END_TEST
 
@@ -585,13 +480,9 @@ static TCase *loads(void)
     return c;
 }
 
-static TCase *pipelines_and_samples(void)
+static TCase *samples(void)
 {
-    TCase *c = tcase_create("pipelines and samples");
-    tcase_add_test(c, a_lone_request_passes_all_stages_and_links_for_each_token);
-    tcase_add_test(c, as_many_batches_are_in_flight_as_there_are_stages);
-    tcase_add_test(c, a_batch_waits_for_the_one_before_it_at_a_slower_stage);
-    tcase_add_test(c, a_full_pipeline_yields_one_batch_per_stage_time);
+    TCase *c = tcase_create("samples");
     tcase_add_test(c, the_timeline_has_about_as_many_points_as_asked_and_loses_nobody);
     tcase_add_test(c, without_points_there_is_no_timeline);
     return c;
@@ -612,7 +503,7 @@ Suite *test_suite(void)
     Suite *s = suite_create("cluster");
     suite_add_tcase(s, laws());
     suite_add_tcase(s, loads());
-    suite_add_tcase(s, pipelines_and_samples());
+    suite_add_tcase(s, samples());
     suite_add_tcase(s, traces());
     return s;
 }

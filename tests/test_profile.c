@@ -88,8 +88,8 @@ START_TEST(a_card_of_constant_efficiency_follows_the_law_at_every_shape)
         near(mdl_attn_prefill_s(p, other, 1, c, 777).s - mdl_attn_prefill_s(p, other, 1, c, 0).s,
              4 * 16 * 128 * c * 777 / 0.5e15 + 777.0 * 2 * 4 * 128 * 2 / 0.5e12);
     }
-    double len[] = {1, 16, 1024, 32768, 1e6};
-    for (int i = 0; i < 5; i++)
+    double len[] = {16, 1024, 32768, 1e6};
+    for (int i = 0; i < 4; i++)
         near(mdl_attn_decode_s(p, SHAPE, 64, 64 * len[i]).s,
              2 * (1e-6 + 64 * (len[i] * 2 * 8 * 128 * 2 + 4 * 32 * 128) / 1e12));
     near(mdl_allreduce_s(p, 2, 32768, true).s, 2 * (1e-6 + 32768 / 1e11));
