@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "models/datadir.h"
 #include "sim/memory.h"
@@ -107,12 +108,27 @@ const struct mdl_engine *exp_cache_engine(struct exp_cache *c, const char *name_
     return NULL;
 }
 
+char *exp_profile_dir(const char *data_dir, const char *name, struct sim_status *st)
+{
+    char *dir = strchr(name, '/') ? sim_strdup(name) : sim_printf("%s/calib/profiles/%s", data_dir, name);
+    char *yaml = sim_printf("%s/profile.yaml", dir);
+    bool there = access(yaml, F_OK) == 0;
+    free(yaml);
+    if (there) return dir;
+    free(dir);
+    sim_fail(st,
+             "no profile `%.200s`, expected one of `kvsim list profiles` or a folder (with a /) that holds "
+             "profile.yaml",
+             name);
+    return NULL;
+}
+
 static struct mdl_profile *load_profile(const struct exp_cache *c, const char *name,
                                         const struct mdl_gpu *gpu, struct sim_status *st)
 {
     if (!name[0] || strcmp(name, "analytic") == 0) return mdl_profile_analytic(gpu);
-    char *dir = strchr(name, '/') ? sim_strdup(name) : sim_printf("%s/calib/profiles/%s", c->data_dir, name);
-    struct mdl_profile *p = mdl_profile_load(dir, gpu, st);
+    char *dir = exp_profile_dir(c->data_dir, name, st);
+    struct mdl_profile *p = dir ? mdl_profile_load(dir, gpu, st) : NULL;
     free(dir);
     return p;
 }

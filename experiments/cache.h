@@ -23,6 +23,9 @@ const struct mdl_gpu_catalogue *exp_cache_gpus(const struct exp_cache *c);
 const struct mdl_arch *exp_cache_arch(struct exp_cache *c, const char *name_or_path, struct sim_status *st);
 const struct mdl_engine *exp_cache_engine(struct exp_cache *c, const char *name_or_path,
                                           struct sim_status *st);
+/* Folder of a shipped profile's name, or of a path (with a /); free with free(). NULL when no profile is
+ * there. */
+char *exp_profile_dir(const char *data_dir, const char *name, struct sim_status *st);
 /* name "" is the GPU's own profile, or analytic when it has none; "analytic"; a shipped name; or a folder. */
 const struct mdl_profile *exp_cache_profile(struct exp_cache *c, const char *name, const struct mdl_gpu *gpu,
                                             struct sim_status *st);

@@ -51,6 +51,7 @@ int exp_cli_choice(const struct argp_state *state, const char *option, const cha
 
 void exp_next(const char *format, ...)
 {
+    if (fflush(stdout) != 0) return; /* the failure is told instead */
     fputs("next: ", stderr);
     va_list args;
     va_start(args, format);

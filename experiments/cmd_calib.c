@@ -1,5 +1,6 @@
 /* `kvsim calib`: raw operator tables to profiles (import, fit), how wrong they are (check), what is in them
  * (show). */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,14 @@ static const struct argp_option show_options[] = {{0}};
 
 static const char *const formats[] = {"aiconfigurator", "vidur", NULL};
 
+static bool is_date(const char *text)
+{
+    static const char form[] = "dddd-dd-dd";
+    size_t i = 0;
+    while (form[i] && (form[i] == 'd' ? isdigit((unsigned char)text[i]) != 0 : text[i] == form[i])) i++;
+    return !form[i] && !text[i];
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct arguments *a = state->input;
@@ -67,6 +76,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->source.licence = arg;
         return 0;
     case KEY_DATE:
+        if (!is_date(arg))
+            argp_failure(state, SIM_EXIT_USAGE, 0, "--date is `%.40s`, expected YYYY-MM-DD", arg);
         a->source.date = arg;
         return 0;
     case KEY_SEED:
@@ -80,7 +91,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->what = arg;
         return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_failure(state, SIM_EXIT_USAGE, 0, "nothing named to work on");
+        argp_failure(state, SIM_EXIT_USAGE, 0,
+                     "nothing named to work on, expected one; `kvsim list profiles` shows profiles");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -89,12 +101,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 /* ---- places ---- */
 
-/* A shipped profile's folder, or the path as it is; free with free(). */
+static bool holds_profile(const char *dir)
+{
+    char *yaml = sim_printf("%s/profile.yaml", dir);
+    bool there = access(yaml, F_OK) == 0;
+    free(yaml);
+    return there;
+}
+
+/* The folder as it is named, else the shipped profile of that name; free with free(). */
 static char *profile_dir(const char *name, struct sim_status *st)
 {
-    if (strchr(name, '/') || access(name, F_OK) == 0) return sim_strdup(name);
+    if (holds_profile(name)) return sim_strdup(name);
     char *data_dir = mdl_data_dir(st);
-    char *dir = data_dir ? sim_printf("%s/calib/profiles/%s", data_dir, name) : NULL;
+    char *dir = data_dir ? exp_profile_dir(data_dir, name, st) : NULL;
     free(data_dir);
     return dir;
 }
@@ -179,19 +199,6 @@ static const struct argp fit_argp = {
     NULL,
     NULL};
 
-/* PROFILE is told from FOLDER by its profile.yaml. */
-static char *as_profile(const char *what)
-{
-    struct sim_status ignored = {0};
-    char *dir = profile_dir(what, &ignored);
-    char *yaml = dir ? sim_printf("%s/profile.yaml", dir) : NULL;
-    bool there = yaml && access(yaml, R_OK) == 0;
-    free(yaml);
-    if (there) return dir;
-    free(dir);
-    return NULL;
-}
-
 static bool refit(const struct arguments *a, const char *dir, struct sim_status *st)
 {
     if (!a->out)
@@ -208,7 +215,8 @@ static bool run_fit(int argc, char **argv, struct sim_status *st)
 {
     struct arguments a = {.source.from = formats[0]};
     argp_parse(&fit_argp, argc, argv, 0, NULL, &a);
-    char *dir = as_profile(a.what);
+    struct sim_status no_profile = {0};
+    char *dir = profile_dir(a.what, &no_profile); /* a PROFILE is told from a FOLDER by its profile.yaml */
     bool ok = dir ? refit(&a, dir, st) : make_profile(&a, cal_fit, st);
     free(dir);
     if (ok) exp_next("kvsim calib check %s", a.out);

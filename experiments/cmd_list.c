@@ -219,7 +219,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->json = true;
         return 0;
     }
-    if (key == ARGP_KEY_NO_ARGS) argp_failure(state, SIM_EXIT_USAGE, 0, "nothing named to list");
+    if (key == ARGP_KEY_NO_ARGS)
+        argp_failure(
+            state, SIM_EXIT_USAGE, 0,
+            "nothing named to list, expected models, gpus, strategies, profiles, routers, engines or keys");
     if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
     if (a->what) argp_failure(state, SIM_EXIT_USAGE, 0, "too many arguments: `%s`", arg);
     a->what = arg;
@@ -243,8 +246,8 @@ static int find_list(const char *what, struct sim_status *st)
     }
     sim_fail_as(st, SIM_EXIT_USAGE,
                 "kvsim list: `%.40s` cannot be listed, expected models, gpus, strategies, profiles, routers, "
-                "engines or keys; did you mean `%s`?",
-                what, mdl_nearest(what, names));
+                "engines or keys%s",
+                what, mdl_hint(what, names).text);
     return -1;
 }
 

@@ -50,9 +50,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->replications = (uint32_t)exp_cli_count(state, "--replications", arg, 2, MAX_REPLICATIONS);
         return 0;
     case 'o':
+        if (!*arg) argp_failure(state, SIM_EXIT_USAGE, 0, "--out is empty, expected a folder");
         a->out = arg;
         return 0;
     case KEY_SEED:
+        exp_cli_count(state, "--seed", arg, 0, UINT64_MAX);
         a->seed = arg;
         return 0;
     case KEY_JSON:
@@ -163,12 +165,13 @@ static void next(const struct job *j, const struct exp_figures *f)
     if (f->load_state == SIM_OVERLOADED)
         exp_next("%s --set fleet.0.replicas=%llu   (the fleet cannot keep up)", j->line,
                  (unsigned long long)j->scenario->fleet[0].replicas * 2);
+    else if (a->out)
+        exp_next("open %s/report.html in a browser%s", a->out,
+                 a->replications ? "" : ", or give --replications 16 for error bands");
     else if (!a->replications)
         exp_next("%s --replications 16   (error bands)", j->line);
-    else if (!a->out)
-        exp_next("%s --out DIR   (every request, a timeline and a report)", j->line);
     else
-        exp_next("open %s/report.html in a browser", a->out);
+        exp_next("%s --out DIR   (every request, a timeline and a report)", j->line);
 }
 
 static bool show(const struct job *j, struct sim_status *st)
@@ -184,7 +187,7 @@ static bool show(const struct job *j, struct sim_status *st)
     } else {
         exp_print_run(j->scenario, j->run, f, stdout);
     }
-    if (fflush(stdout) == 0) next(j, f);
+    next(j, f);
     return true;
 }
 

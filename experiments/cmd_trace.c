@@ -122,8 +122,8 @@ bool exp_trace_info(int argc, char **argv, struct sim_status *st)
     trc_free(t);
     if (ok && fflush(stdout) == 0)
         exp_next(arrivals ? "kvsim run SCENARIO --trace %s"
-                          : "kvsim trace synth --input file:%s --rate 1 -n 1000",
-                 a.file);
+                          : "kvsim trace synth --rate 1 --input file:%s:COLUMN --output file:%s:COLUMN",
+                 a.file, a.file);
     return ok;
 }
 

@@ -36,9 +36,8 @@ static const struct exp_command *find(const struct exp_command *table, size_t n,
         if (strcmp(table[i].name, name) == 0) return &table[i];
         names[i] = table[i].name;
     }
-    sim_fail_as(st, SIM_EXIT_USAGE,
-                "%s: unknown command `%s`, expected one of those in `%s --help`; did you mean `%s`?", under,
-                sim_excerpt(name, strlen(name)).text, under, mdl_nearest(name, names));
+    sim_fail_as(st, SIM_EXIT_USAGE, "%s: unknown command `%s`, expected one of those in `%s --help`%s", under,
+                sim_excerpt(name, strlen(name)).text, under, mdl_hint(name, names).text);
     return NULL;
 }
 
@@ -47,15 +46,22 @@ const struct exp_command *exp_command_find(const char *name, struct sim_status *
     return find(commands, N_COMMANDS, name, "kvsim", st);
 }
 
+bool exp_is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-?") == 0 || strcmp(word, "-h") == 0 ||
+           strcmp(word, "help") == 0;
+}
+
 bool exp_dispatch(const struct exp_command *subcommands, size_t n, int argc, char **argv,
                   struct sim_status *st)
 {
-    const char *what = argc > 1 ? argv[1] : "";
-    if (strcmp(what, "--help") == 0 || strcmp(what, "-?") == 0) {
+    const char *what = argc > 1 ? argv[1] : "--help";
+    if (exp_is_help(what)) {
         printf("Usage: %s COMMAND [options] ARGS\n\nCommands:\n", argv[0]);
         for (size_t i = 0; i < n; i++) printf("  %-9s %s\n", subcommands[i].name, subcommands[i].help);
         printf("\n%s COMMAND --help explains a command.\n", argv[0]);
-        return true;
+        return argc > 1 ||
+               sim_fail_as(st, SIM_EXIT_USAGE, "%s: no command given, expected one of those above", argv[0]);
     }
     const struct exp_command *command = find(subcommands, n, what, argv[0], st);
     if (!command) return false;

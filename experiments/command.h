@@ -20,7 +20,11 @@ const struct exp_command *exp_command_at(size_t i);
 /* NULL with the nearest name in st (usage). */
 const struct exp_command *exp_command_find(const char *name, struct sim_status *st);
 
-/* Runs the subcommand that argv[1] names; argv[0] is "kvsim trace", say. --help lists them. */
+/* --help, -h, -? or help. */
+bool exp_is_help(const char *word);
+
+/* Runs the subcommand that argv[1] names; argv[0] is "kvsim trace", say. --help lists them; no name at all is
+ * wrong usage. */
 bool exp_dispatch(const struct exp_command *subcommands, size_t n, int argc, char **argv,
                   struct sim_status *st);
 

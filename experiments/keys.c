@@ -251,17 +251,20 @@ bool exp_key_pattern(const char *path, char *out, size_t size)
 
 static bool unknown(const char *path, const char *pattern, const char *where, struct sim_status *st)
 {
-    char *full[N_KEYS * 3 + 1];
+    static const char *const sections[] = {"fleet",   "engine",  "workload", "slo",
+                                           "classes", "measure", "cost"};
+    enum { N_SECTIONS = sizeof sections / sizeof sections[0] };
+    char *full[N_KEYS * 3 + N_SECTIONS + 1];
     size_t n = 0;
+    for (; n < N_SECTIONS; n++) full[n] = sim_strdup(sections[n]);
     for (size_t p = 0; p < N_PLACES; p++)
         for (size_t i = 0; i < N_KEYS; i++)
             if (keys[i].scope == places[p].scope)
                 full[n++] = places[p].pattern[0] ? sim_printf("%s.%s", places[p].pattern, keys[i].name)
                                                  : sim_strdup(keys[i].name);
     full[n] = NULL;
-    const char *nearest = mdl_nearest(pattern, (const char *const *)full);
-    sim_fail(st, "%s: unknown key `%.80s`, expected one of `kvsim list keys`; did you mean `%s`?", where,
-             path, nearest);
+    sim_fail(st, "%s: unknown key `%.80s`, expected one of `kvsim list keys`%s", where, path,
+             mdl_hint(pattern, (const char *const *)full).text);
     for (size_t i = 0; i < n; i++) free(full[i]);
     return false;
 }

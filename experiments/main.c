@@ -45,14 +45,17 @@ static bool run(int argc, char **argv, struct sim_status *st)
         print_help();
         return sim_fail_as(st, SIM_EXIT_USAGE, "kvsim: no command given, expected one of those above");
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
+    if (exp_is_help(argv[1]) && (argc == 2 || argv[1][0] == '-')) {
         print_help();
         return true;
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
-        puts("kvsim " EXP_VERSION);
+        puts(argp_program_version);
         return true;
+    }
+    if (strcmp(argv[1], "help") == 0) { /* help run: run --help */
+        argv[1] = argv[2];
+        argv[2] = "--help";
     }
     return dispatch(argc, argv, st);
 }
@@ -62,6 +65,7 @@ int main(int argc, char **argv)
     struct sim_status st = {0};
     gsl_set_error_handler_off();
     argp_err_exit_status = SIM_EXIT_USAGE;
+    argp_program_version = "kvsim " EXP_VERSION;
     bool ok = run(argc, argv, &st);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         sim_fail(&st, "standard output: cannot be written (%s); name another place", strerror(errno));

@@ -161,7 +161,10 @@ static void print_throughput(const struct exp_figures *f, FILE *out)
             exp_count_words(exp_figure(f, "unfinished").mean).text,
             exp_duration_words(exp_figure(f, "duration_s").mean).text);
     if (exp_figure(f, "rejected").mean > 0)
-        fprintf(out, "%-13s rejected: input + output above max_model_len\n", "");
+        fprintf(out,
+                "%-13s rejected: input + output above max_model_len; raise engine.max_model_len or the KV "
+                "cache, or clip with workload.overlong\n",
+                "");
     fprintf(out, "%-13s %s requests/s; good %s requests/s\n", "throughput",
             band_text(exp_figure(f, "request_throughput"), 1, banded, a, sizeof a),
             band_text(exp_figure(f, "request_goodput"), 1, banded, b, sizeof b));
@@ -185,9 +188,9 @@ static void print_machine(const struct exp_figures *f, FILE *out)
             band_text(exp_figure(f, "mean_running"), 1, banded, b, sizeof b),
             exp_count_words(exp_figure(f, "max_running").mean).text,
             exp_count_words(exp_figure(f, "max_waiting").mean).text);
-    fprintf(out, "%-13s%s", "evidence",
-            exp_figure(f, "gpu_busy").mean > 0 ? "" : " no GPU time was simulated");
-    for (int e = 0, n = 0; e < SIM_N_EVIDENCE; e++) {
+    fprintf(out, "%-13s", "evidence");
+    int n = 0;
+    for (int e = 0; e < SIM_N_EVIDENCE; e++) {
         char name[40];
         snprintf(name, sizeof name, "time_%s_frac", sim_evidence_name((enum sim_evidence)e));
         double frac = exp_figure(f, name).mean;
@@ -195,6 +198,7 @@ static void print_machine(const struct exp_figures *f, FILE *out)
             fprintf(out, "%s %s %.1f %%", n++ ? "," : "", sim_evidence_name((enum sim_evidence)e),
                     100 * frac);
     }
+    if (!n) fputs(" no GPU time was simulated", out);
     fprintf(out, "\n%-13s in %s (%s requests/s), set up in %s\n", "simulated",
             exp_duration_words(exp_figure(f, "sim_wall_s").mean).text,
             exp_count_words(exp_figure(f, "simulated_requests_per_s").mean).text,

@@ -24,10 +24,12 @@ static json_t *settings_json(const struct exp_fleet_setup *f)
     for (int i = 0; i < EXP_N_SETTINGS; i++) {
         const struct exp_setting *s = &f->settings[i];
         bool whole = !s->word && s->value == (double)(json_int_t)s->value;
+        bool truth = s->word && (strcmp(s->word, "true") == 0 || strcmp(s->word, "false") == 0);
         json_object_set_new(engine, s->name,
-                            s->word ? json_string(s->word)
-                            : whole ? json_integer((json_int_t)s->value)
-                                    : json_real(s->value));
+                            truth     ? json_boolean(s->word[0] == 't')
+                            : s->word ? json_string(s->word)
+                            : whole   ? json_integer((json_int_t)s->value)
+                                      : json_real(s->value));
         if (s->defaulted) json_array_append_new(defaulted, json_string(s->name));
     }
     json_object_set_new(engine, "defaulted", defaulted);
@@ -36,11 +38,18 @@ static json_t *settings_json(const struct exp_fleet_setup *f)
 
 static json_t *memory_json(const struct mdl_memory *m)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "total_bytes", m->total_bytes,
-                     "usable_bytes", m->usable_bytes, "weight_bytes", m->weight_bytes, "activation_bytes",
-                     m->activation_bytes, "graph_bytes", m->graph_bytes, "context_bytes", m->context_bytes,
-                     "kv_bytes", m->kv_bytes, "block_bytes", m->block_bytes, "blocks", (json_int_t)m->blocks,
-                     "kv_capacity_tokens", (json_int_t)m->kv_capacity_tokens);
+    const struct {
+        const char *name;
+        double count; /* whole bytes, blocks or tokens, below 2^53 */
+    } rows[] = {{"total_bytes", m->total_bytes},   {"usable_bytes", m->usable_bytes},
+                {"weight_bytes", m->weight_bytes}, {"activation_bytes", m->activation_bytes},
+                {"graph_bytes", m->graph_bytes},   {"context_bytes", m->context_bytes},
+                {"kv_bytes", m->kv_bytes},         {"block_bytes", m->block_bytes},
+                {"blocks", (double)m->blocks},     {"kv_capacity_tokens", (double)m->kv_capacity_tokens}};
+    json_t *o = json_object();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        json_object_set_new(o, rows[i].name, json_integer((json_int_t)rows[i].count));
+    return o;
 }
 
 static json_t *fleet_json(const struct exp_fleet_setup *f, const struct sim_fleet *sim)

@@ -175,9 +175,10 @@ bool exp_scenario_set_option(struct exp_scenario *s, const char *option, struct 
                            option);
     char *path = sim_strdup(option);
     path[equals - option] = '\0';
-    bool ok = exp_scenario_set(s, path, equals + 1, st);
+    struct sim_status why = {0};
+    bool ok = exp_scenario_set(s, path, equals + 1, &why);
     free(path);
-    return ok;
+    return ok || sim_fail_as(st, SIM_EXIT_USAGE, "%s", why.message);
 }
 
 uint32_t exp_scenario_classes(const struct exp_scenario *s, struct exp_class_keys out[SIM_MAX_CLASSES])

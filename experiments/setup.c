@@ -1,6 +1,5 @@
 #include "experiments/setup.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,8 @@
 
 #include "experiments/engine_keys.h"
 #include "sim/memory.h"
+
+enum { GPUS_OF_SERVER = 8 };
 
 double exp_clock_s(void)
 {
@@ -67,6 +68,12 @@ static bool load_parts(struct exp_setup *u, struct exp_fleet_setup *f, const str
     f->tensor_parallel = (uint32_t)k->tensor_parallel;
     f->pipeline_parallel = (uint32_t)k->pipeline_parallel;
     if (!mdl_arch_check_parallel(&u->arch, f->tensor_parallel, f->pipeline_parallel, st)) return false;
+    if (f->tensor_parallel > GPUS_OF_SERVER && !linear)
+        exp_note(&u->notes,
+                 "fleet %s: tensor_parallel %u is priced as if all its GPUs were in one server: across "
+                 "servers of %d "
+                 "latencies are higher",
+                 f->name, f->tensor_parallel, GPUS_OF_SERVER);
     if (!k->profile[0] && !f->gpu->profile[0] && !linear)
         exp_note(&u->notes, "fleet %s: no measured profile of %s, step costs are analytic (datasheet peaks)",
                  f->name, f->gpu->title);
@@ -136,7 +143,7 @@ static struct sim_engine sim_engine_of(const struct exp_fleet_setup *f, const st
                                .max_model_len = e->max_model_len,
                                .n_blocks = f->memory.blocks,
                                .watermark_blocks =
-                                   (uint64_t)ceil(f->engine.watermark_frac * (double)f->memory.blocks),
+                                   (uint64_t)(f->engine.watermark_frac * (double)f->memory.blocks),
                                .reserve_full_isl = f->engine.reserve_full_isl,
                                .policy = e->policy,
                                .preemption = e->preemption,

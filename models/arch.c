@@ -279,13 +279,16 @@ bool mdl_arch_check_parallel(const struct mdl_arch *a, uint32_t tp, uint32_t pp,
                         "tensor_parallel %u does not divide the %u attention heads of %s; choose a divisor",
                         tp, a->n_q_heads, a->name);
     if (a->n_kv_heads % tp && tp % a->n_kv_heads)
-        return sim_fail(st, "tensor_parallel %u neither divides nor is a multiple of the %u KV heads of %s",
-                        tp, a->n_kv_heads, a->name);
+        return sim_fail(
+            st,
+            "tensor_parallel %u neither divides nor is a multiple of the %u KV heads of %s; choose a divisor",
+            tp, a->n_kv_heads, a->name);
     if (a->intermediate % tp)
         return sim_fail(st, "tensor_parallel %u does not divide intermediate_size %u of %s; choose a divisor",
                         tp, a->intermediate, a->name);
     if (pp < 1 || pp > a->n_layers)
-        return sim_fail(st, "pipeline_parallel %u is not between 1 and the %u layers of %s", pp, a->n_layers,
-                        a->name);
+        return sim_fail(st,
+                        "pipeline_parallel %u is not between 1 and the %u layers of %s; choose fewer stages",
+                        pp, a->n_layers, a->name);
     return true;
 }

@@ -96,12 +96,11 @@ static char *find_on_disk(const char *path)
 static bool unknown_model(const char *wanted, char *const *names, struct sim_status *st)
 {
     const char *slash = strrchr(wanted, '/');
-    const char *near = mdl_nearest(slash ? slash + 1 : wanted, (const char *const *)names);
-    return sim_fail(
-        st,
-        "unknown model `%.100s`; did you mean `%s`? `kvsim list models` shows all; a path to a Hugging Face "
-        "config.json works too",
-        wanted, near ? near : "");
+    struct mdl_hint hint = mdl_hint(slash ? slash + 1 : wanted, (const char *const *)names);
+    return sim_fail(st,
+                    "unknown model `%.100s`, expected one of `kvsim list models` or a path to a Hugging Face "
+                    "config.json%s",
+                    wanted, hint.text);
 }
 
 bool mdl_arch_load(const char *data_dir, const char *name_or_path, struct mdl_arch *out,

@@ -24,11 +24,21 @@ uint32_t mdl_axis_cell(const double *axis, uint32_t n, double x)
     return low;
 }
 
+static uint32_t curve_cell(const struct mdl_curve *c, double x)
+{
+    if (x >= 1 && x < c->n_dense) return (uint32_t)x - 1;
+    return mdl_axis_cell(c->x, c->n, x);
+}
+
 void mdl_curve_at(const struct mdl_curve *c, double x, struct mdl_mix *out)
 {
-    uint32_t i = c->n > 1 ? mdl_axis_cell(c->x, c->n, x) : 0;
-    const struct mdl_mix *a = &c->y[i], *b = &c->y[c->n > 1 ? i + 1 : i];
-    double width = c->n > 1 ? c->x[i + 1] - c->x[i] : 1, f = (x - c->x[i]) / width;
+    if (c->n == 1) {
+        *out = c->y[0];
+        return;
+    }
+    uint32_t i = curve_cell(c, x);
+    const struct mdl_mix *a = &c->y[i], *b = a + 1;
+    double f = (x - c->x[i]) / (c->x[i + 1] - c->x[i]);
     out->s = a->s + f * (b->s - a->s);
     for (int e = 0; e < SIM_N_EVIDENCE; e++)
         out->by_evidence_s[e] = a->by_evidence_s[e] + f * (b->by_evidence_s[e] - a->by_evidence_s[e]);
@@ -122,13 +132,14 @@ static struct mdl_mix layer_at(const struct layer *l, double tokens, bool graph)
 
 static void curve_init(struct mdl_curve *c, struct sim_arena *arena, uint32_t capacity)
 {
-    c->n = 0;
+    c->n = c->n_dense = 0;
     c->x = sim_arena_alloc(arena, capacity, sizeof *c->x);
     c->y = sim_arena_alloc(arena, capacity, sizeof *c->y);
 }
 
 static void curve_add(struct mdl_curve *c, double x, struct mdl_mix y)
 {
+    if (c->n_dense == c->n && x == c->n + 1.0) c->n_dense++;
     c->x[c->n] = x;
     c->y[c->n++] = y;
 }

@@ -15,8 +15,8 @@ struct mdl_mix {
 
 /* Time over a count (tokens, rows): linear between points. */
 struct mdl_curve {
-    uint32_t n;
-    double *x; /* rising, x[0] = 1 */
+    uint32_t n, n_dense; /* x[i] = i + 1 for the first n_dense points: found without a search */
+    double *x;           /* rising, x[0] = 1 */
     struct mdl_mix *y;
 };
 

@@ -268,8 +268,10 @@ static bool read_text(const struct mdl_yaml_node *root, const char *key, char *o
 
 static bool read_root(const struct mdl_yaml_node *root, struct mdl_engine *e, struct sim_status *st)
 {
-    static const char *const keys[] = {"engine",      "version", "fitted",    "scheduler",     "batch_limits",
-                                       "cuda_graphs", "memory",  "overheads", "residual_frac", "residual_ttft_frac", NULL};
+    static const char *const keys[] = {
+        "engine",      "version", "fitted",    "scheduler",     "batch_limits",
+        "cuda_graphs", "memory",  "overheads", "residual_frac", "residual_ttft_frac",
+        NULL};
     return check_keys(root, "the engine file", keys, st) &&
            read_text(root, "engine", e->engine, sizeof e->engine, st) &&
            read_text(root, "version", e->version, sizeof e->version, st) &&
@@ -307,13 +309,12 @@ bool mdl_engine_load(const char *data_dir, const char *name_or_path, struct mdl_
 {
     if (is_path(name_or_path)) return read_file(name_or_path, out, st);
     char *path = sim_printf("%s/calib/engines/%s.yaml", data_dir, name_or_path);
-    bool ok =
-        access(path, R_OK) == 0
-            ? read_file(path, out, st)
-            : sim_fail(
-                  st,
-                  "no engine file %s; name one of that folder (vllm-unknown fits any vLLM) or give a path",
-                  path);
+    bool ok = access(path, R_OK) == 0 ? read_file(path, out, st)
+                                      : sim_fail(st,
+                                                 "unknown engine `%.100s`, expected one of `kvsim list "
+                                                 "engines` (vllm-unknown fits any vLLM) or an "
+                                                 "engine file's path",
+                                                 name_or_path);
     free(path);
     return ok;
 }
@@ -335,15 +336,18 @@ static int compare_releases(struct release a, struct release b)
     return (a.minor > b.minor) - (a.minor < b.minor);
 }
 
-/* The newest release with a file that is not newer than `wanted`, else the oldest there is; false without any. */
-static bool nearest_release(const char *data_dir, const char *engine, struct release wanted, struct release *best)
+/* The newest release with a file that is not newer than `wanted`, else the oldest there is; false without
+ * any. */
+static bool nearest_release(const char *data_dir, const char *engine, struct release wanted,
+                            struct release *best)
 {
     char *path = sim_printf("%s/calib/engines", data_dir), *prefix = sim_printf("%s-", engine);
     DIR *dir = opendir(path);
     bool any = false;
     for (struct dirent *e; dir && (e = readdir(dir));) {
         struct release r;
-        if (strncmp(e->d_name, prefix, strlen(prefix)) != 0 || !release_of(e->d_name + strlen(prefix), &r)) continue;
+        if (strncmp(e->d_name, prefix, strlen(prefix)) != 0 || !release_of(e->d_name + strlen(prefix), &r))
+            continue;
         bool fits = compare_releases(r, wanted) <= 0, best_fits = any && compare_releases(*best, wanted) <= 0;
         int against = any ? compare_releases(r, *best) : 0;
         bool better = fits == best_fits ? (fits ? against > 0 : against < 0) : fits;
@@ -356,12 +360,13 @@ static bool nearest_release(const char *data_dir, const char *engine, struct rel
     return any;
 }
 
-bool mdl_engine_find_version(const char *data_dir, const char *engine, const char *version, struct mdl_engine *out,
-                             struct sim_status *st)
+bool mdl_engine_find_version(const char *data_dir, const char *engine, const char *version,
+                             struct mdl_engine *out, struct sim_status *st)
 {
     struct release wanted, found;
     bool known = release_of(version, &wanted) && nearest_release(data_dir, engine, wanted, &found);
-    char *name = known ? sim_printf("%s-%u.%u", engine, found.major, found.minor) : sim_printf("%s-unknown", engine);
+    char *name =
+        known ? sim_printf("%s-%u.%u", engine, found.major, found.minor) : sim_printf("%s-unknown", engine);
     bool ok = mdl_engine_load(data_dir, name, out, st);
     free(name);
     return ok;

@@ -315,10 +315,10 @@ const struct mdl_gpu *mdl_gpu_find(const struct mdl_gpu_catalogue *c, const char
     char word[MAX_NAME];
     normalise(name, word);
     const char *near = mdl_nearest(word, words);
-    sim_fail(st,
-             "unknown GPU `%.60s`; did you mean `%s`? `kvsim list gpus` shows all, models/gpus.csv takes a "
-             "new row",
-             name, near ? c->gpu[find_alias(c, near)->gpu].name : "");
+    char hint[MAX_NAME + 32] = "";
+    if (near) snprintf(hint, sizeof hint, "; did you mean `%s`?", c->gpu[find_alias(c, near)->gpu].name);
+    sim_fail(st, "unknown GPU `%.60s`, expected one of `kvsim list gpus` (models/gpus.csv takes a new row)%s",
+             name, hint);
     free(words);
     return NULL;
 }

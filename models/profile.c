@@ -1,11 +1,11 @@
-#include "models/profile_parts.h"
+#include "models/profile.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "models/place.h"
+#include "models/profile_parts.h"
 #include "sim/check.h"
 #include "sim/memory.h"
 

@@ -79,20 +79,6 @@ static double *measured_grid(struct mdl_attn_table *t, const struct mdl_sheet *s
     return y;
 }
 
-static double *typical_grid(struct mdl_attn_table *t)
-{
-    alloc_grid(t, 12, 18);
-    t->t0_s = mdl_typical_t0_s(t->f);
-    double *y = sim_alloc((size_t)t->n_batches * t->n_sizes, sizeof *y);
-    for (uint32_t b = 0; b < t->n_batches; b++) t->batch[b] = ldexp(1.0, (int)b);
-    for (uint32_t c = 0; c < t->n_sizes; c++) t->size[c] = ldexp(1.0, (int)c);
-    for (uint32_t b = 0; b < t->n_batches; b++)
-        for (uint32_t c = 0; c < t->n_sizes; c++)
-            y[b * t->n_sizes + c] =
-                -log(mdl_typical_efficiency(t->f, law_s(t, t->batch[b], t->size[c]) / t->t0_s - 1.0));
-    return y;
-}
-
 /* ---- the table ---- */
 
 static double *nodes(const double *axis, uint32_t n, uint32_t *n_nodes)
@@ -144,9 +130,9 @@ static struct mdl_attn_table *table_new(const struct mdl_profile *p, enum mdl_fa
     *t = (struct mdl_attn_table){.peaks = p->peaks, .shape = shape, .f = f, .past = p->past};
     const struct mdl_sheet *own = mdl_profile_sheet(p, f, shape.kv),
                            *bf16 = mdl_profile_sheet(p, f, MDL_BF16);
-    double *y = own    ? measured_grid(t, own, shape.kv)
-                : bf16 ? measured_grid(t, bf16, MDL_BF16)
-                       : typical_grid(t);
+    t->t0_s = mdl_typical_t0_s(f);
+    if (!own && !bf16) return t; /* nothing measured: the typical curve answers */
+    double *y = measured_grid(t, own ? own : bf16, own ? shape.kv : MDL_BF16);
     for (uint32_t i = 0; i < t->n_batches * t->n_sizes; i++)
         t->how[i] = (uint8_t)mdl_profile_evidence(p, own ? (enum sim_evidence)t->how[i] : SIM_ANALYTIC);
     t->beyond = mdl_profile_evidence(p, own ? SIM_EXTRAPOLATED : SIM_ANALYTIC);
@@ -202,6 +188,8 @@ static enum sim_evidence evidence_at(const struct mdl_attn_table *t, double n_se
  * it: the edge, because there a launch is all there is, and so that time never falls. */
 static struct mdl_time ask(const struct mdl_attn_table *t, double n_seqs, double size)
 {
+    if (t->n_batches == 0)
+        return (struct mdl_time){mdl_typical_s(t->f, law_s(t, n_seqs, size) - t->t0_s), SIM_ANALYTIC};
     double b = clamp(n_seqs, t->batch, t->n_batches), c = clamp(size, t->size, t->n_sizes);
     struct mdl_place at_b = mdl_axis_place(t->batch_node, t->n_batch_nodes, b);
     struct mdl_place at_c = mdl_axis_place(t->size_node, t->n_size_nodes, c);

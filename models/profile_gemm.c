@@ -7,16 +7,13 @@
 #include "sim/check.h"
 #include "sim/memory.h"
 
-/* Sizes at which an unmeasured type's curve is kept: powers of two. */
-enum { ANALYTIC_POINTS = 20 };
-
 struct mdl_gemm_curve {
     struct mdl_peaks peaks;
     enum mdl_dtype weights;
     double n, k, t0_s;
     enum sim_evidence beyond; /* outside the measured range */
-    uint32_t n_points;
-    double *m, *log_s, *y; /* y: log(time / law), after the monotone fit */
+    uint32_t n_points;        /* 0: nothing measured, the typical curve answers */
+    double *m, *log_s, *y;    /* y: log(time / law), after the monotone fit */
     uint8_t *how;
 };
 
@@ -32,17 +29,6 @@ static void alloc_points(struct mdl_gemm_curve *c, uint32_t n_points)
     c->log_s = sim_alloc(n_points, sizeof *c->log_s);
     c->y = sim_alloc(n_points, sizeof *c->y);
     c->how = sim_alloc(n_points, sizeof *c->how);
-}
-
-static void fill_analytic(struct mdl_gemm_curve *c)
-{
-    alloc_points(c, ANALYTIC_POINTS);
-    c->t0_s = mdl_typical_t0_s(MDL_GEMM);
-    for (uint32_t i = 0; i < c->n_points; i++) {
-        c->m[i] = ldexp(1.0, (int)i);
-        c->y[i] = -log(mdl_typical_efficiency(MDL_GEMM, law_s(c, c->m[i]) / c->t0_s - 1.0));
-        c->how[i] = SIM_ANALYTIC;
-    }
 }
 
 /* Types that nobody measured borrow the bf16 cells under their own law. */
@@ -70,13 +56,13 @@ struct mdl_gemm_curve *mdl_gemm_curve_new(const struct mdl_profile *p, enum mdl_
     else if (bf16)
         fill_measured(c, bf16, MDL_BF16);
     else
-        fill_analytic(c);
+        c->t0_s = mdl_typical_t0_s(MDL_GEMM);
     for (uint32_t i = 0; i < c->n_points; i++) {
         c->how[i] = (uint8_t)mdl_profile_evidence(p, (enum sim_evidence)c->how[i]);
         c->log_s[i] = c->y[i] + log(law_s(c, c->m[i]));
     }
     c->beyond = mdl_profile_evidence(p, own ? SIM_EXTRAPOLATED : SIM_ANALYTIC);
-    mdl_monotone(c->log_s, c->n_points, 1);
+    if (c->n_points > 0) mdl_monotone(c->log_s, c->n_points, 1);
     for (uint32_t i = 0; i < c->n_points; i++) c->y[i] = c->log_s[i] - log(law_s(c, c->m[i]));
     return c;
 }
@@ -99,6 +85,8 @@ static enum sim_evidence worse(enum sim_evidence a, enum sim_evidence b)
 struct mdl_time mdl_gemm_curve_at(const struct mdl_gemm_curve *c, double m)
 {
     if (!(m > 0)) return (struct mdl_time){0.0, SIM_MEASURED};
+    if (c->n_points == 0)
+        return (struct mdl_time){mdl_typical_s(MDL_GEMM, law_s(c, m) - c->t0_s), SIM_ANALYTIC};
     uint32_t last = c->n_points - 1;
     if (m < c->m[0] || m > c->m[last]) {
         uint32_t end = m < c->m[0] ? 0 : last;

@@ -51,7 +51,7 @@ struct mdl_profile {
     uint32_t n_raw;
 };
 
-/* File, key columns and law of a family; false for families without a file. */
+/* File and key columns of a family. */
 const char *mdl_sheet_file(enum mdl_family f); /* "gemm.csv", NULL for elementwise */
 uint32_t mdl_sheet_keys(enum mdl_family f, const char *const **names);
 
@@ -81,8 +81,9 @@ const struct mdl_sheet *mdl_profile_sheet(const struct mdl_profile *p, enum mdl_
 /* Evidence of an answer of this profile whose cells are known as `how`. */
 enum sim_evidence mdl_profile_evidence(const struct mdl_profile *p, enum sim_evidence how);
 
-/* Efficiency of a launch whose roofline is `ratio` times t0 when nothing of the card was measured. */
-double mdl_typical_efficiency(enum mdl_family f, double ratio);
+/* Nothing of the card was measured: the time of a launch of this roofline, rising with it, and the shortest
+ * one. */
+double mdl_typical_s(enum mdl_family f, double roof_s);
 double mdl_typical_t0_s(enum mdl_family f);
 struct mdl_past_law mdl_typical_past(void);
 

@@ -20,7 +20,8 @@ static char *read_stream(FILE *f, const char *path, size_t max_bytes, size_t *le
     text[n] = '\0';
     *length = n;
     if (ferror(f))
-        sim_fail(st, "%s: cannot be read: %s", path, strerror(errno));
+        sim_fail(st, "%s: cannot be read (%s), expected a text file; correct the path", path,
+                 strerror(errno));
     else if (n > max_bytes)
         sim_fail(st, "%s: is longer than %zu bytes, expected a small text file; check the path", path,
                  max_bytes);
@@ -36,7 +37,8 @@ char *mdl_textfile_read(const char *path, size_t max_bytes, size_t *length, stru
 {
     FILE *f = fopen(path, "rb");
     if (!f) {
-        sim_fail(st, "%s: cannot be opened: %s", path, strerror(errno));
+        sim_fail(st, "%s: cannot be opened (%s), expected a readable file; correct the path", path,
+                 strerror(errno));
         return NULL;
     }
     char *text = read_stream(f, path, max_bytes, length, st);

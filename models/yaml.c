@@ -383,12 +383,22 @@ static size_t edit_distance(const char *a, const char *b)
     return row[n];
 }
 
+/* How far a word is from what it may mean: one edit when it is the beginning, SIZE_MAX when it is another
+ * word. */
+static size_t strangeness(const char *word, const char *valid)
+{
+    size_t n = strlen(word), longest = strlen(valid) > n ? strlen(valid) : n;
+    if (n >= 2 && strncasecmp(word, valid, n) == 0) return strlen(valid) > n;
+    size_t distance = edit_distance(word, valid);
+    return distance <= longest / 2 ? distance : SIZE_MAX;
+}
+
 const char *mdl_nearest(const char *word, const char *const *valid)
 {
     const char *best = NULL;
     size_t best_distance = SIZE_MAX;
     for (; *valid; valid++) {
-        size_t distance = edit_distance(word, *valid);
+        size_t distance = strangeness(word, *valid);
         if (distance >= best_distance) continue;
         best = *valid;
         best_distance = distance;
@@ -396,17 +406,23 @@ const char *mdl_nearest(const char *word, const char *const *valid)
     return best;
 }
 
+struct mdl_hint mdl_hint(const char *word, const char *const *valid)
+{
+    struct mdl_hint hint = {""};
+    const char *near = mdl_nearest(word, valid);
+    if (near) snprintf(hint.text, sizeof hint.text, "; did you mean `%.80s`?", near);
+    return hint;
+}
+
 bool mdl_yaml_unknown_key(const struct mdl_yaml_node *map, size_t i, const char *const *valid,
                           struct sim_status *st)
 {
-    char list[512] = "", hint[128] = "";
+    char list[512] = "";
     size_t used = 0;
     for (size_t k = 0; valid[k] && used < sizeof list; k++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", k ? ", " : "", valid[k]);
     if (used >= sizeof list) snprintf(list + sizeof list - 4, 4, "...");
     const char *key = mdl_yaml_key(map, i);
-    const char *near = mdl_nearest(key, valid);
-    if (near) snprintf(hint, sizeof hint, "; did you mean `%s`?", near);
     return sim_fail(st, "%s:%d: unknown key `%s`, expected one of %s%s", map->doc->file,
-                    mdl_yaml_line(key_node(map, i)), show(key).text, list, hint);
+                    mdl_yaml_line(key_node(map, i)), show(key).text, list, mdl_hint(key, valid).text);
 }

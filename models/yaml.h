@@ -42,7 +42,14 @@ bool mdl_yaml_bool(const struct mdl_yaml_node *n, const char *what, bool *out, s
 bool mdl_yaml_unknown_key(const struct mdl_yaml_node *map, size_t i, const char *const *valid,
                           struct sim_status *st);
 
-/* The entry of `valid` (ended by NULL) with the smallest edit distance to `word`. */
+/* The entry of `valid` (ended by NULL) with the smallest edit distance to `word`, or that begins with it;
+ * NULL when more than half of the letters would have to change, because a far guess is worse than none. */
 const char *mdl_nearest(const char *word, const char *const *valid);
+
+/* "; did you mean `gpu`?", or nothing when no entry of `valid` is near. */
+struct mdl_hint {
+    char text[128];
+};
+struct mdl_hint mdl_hint(const char *word, const char *const *valid);
 
 #endif

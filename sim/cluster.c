@@ -191,6 +191,12 @@ static void start_closed_loop(struct sim_cluster *c)
 
 /* --- the whole run --- */
 
+static double warmup_end_s(const struct sim_load *load)
+{
+    if (!(load->warmup_s > 0)) return 0;
+    return load->warmup_s + (load->concurrency || !load->n_requests ? 0 : load->requests[0].arrival_s);
+}
+
 static void init_shared(struct sim_cluster *c)
 {
     const struct sim_config *config = c->config;
@@ -199,7 +205,7 @@ static void init_shared(struct sim_cluster *c)
     for (uint32_t f = 0; f < config->n_fleets; f++)
         by_priority |= config->fleets[f].engine.policy == SIM_PRIORITY;
     c->result->outcomes = sim_alloc(n, sizeof *c->result->outcomes);
-    c->result->itl = sim_alloc(config->n_classes, sizeof *c->result->itl);
+    c->result->itl = sim_alloc(config->n_classes + 1, sizeof *c->result->itl);
     c->shared = (struct sim_shared){
         .requests = config->load.requests,
         .outcomes = c->result->outcomes,
@@ -209,6 +215,8 @@ static void init_shared(struct sim_cluster *c)
                   .child = by_priority ? sim_alloc(n, sizeof(uint32_t)) : NULL},
         .itl = c->result->itl,
         .n_classes = config->n_classes,
+        .warmup_requests = config->load.warmup_requests,
+        .warmup_end_s = warmup_end_s(&config->load),
         .fast_forward = config->fast_forward,
         .seed = config->seed,
     };

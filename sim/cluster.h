@@ -3,7 +3,7 @@
  * (time, step end < arrival < step start, replica, request). Between the arrivals of an open loop replicas are
  * independent, so each is advanced only when somebody reads it; decode steps between two changes of the batch cost
  * O(1) and give the same bytes as forming every batch (fast_forward = false).
- * Cost: about 5 ns a decode step in a run, 0.5 us a request; 48 bytes a request beside the trace. */
+ * Cost: about 10 ns a decode step in a run and a row of a formed batch; 48 bytes a request beside the trace. */
 #ifndef KVSIM_SIM_CLUSTER_H
 #define KVSIM_SIM_CLUSTER_H
 
@@ -112,7 +112,7 @@ struct sim_result {
     uint32_t n_fleets;
     struct sim_sample *timeline;
     uint32_t n_timeline;
-    struct sim_itl *itl; /* inter-token gaps per class: sim/histogram.h */
+    struct sim_itl *itl; /* inter-token gaps per class, then of requests not measured: sim/histogram.h */
     uint32_t n_classes;
 };
 

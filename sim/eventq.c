@@ -54,7 +54,8 @@ void sim_eventq_push(struct sim_eventq *q, sim_key key)
     sift_up(q, q->n++, key);
 }
 
-/* Takes out heap[at]: the gap sinks to a leaf, where the last key, which mostly belongs there, fills it and rises. */
+/* Takes out heap[at]: the gap sinks to a leaf, where the last key, which mostly belongs there, fills it and
+ * rises. */
 static void take_out(struct sim_eventq *q, uint32_t at)
 {
     sim_key last = q->heap[--q->n];

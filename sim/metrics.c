@@ -238,24 +238,49 @@ static double mean_queue_s(const struct sim_config *config, const struct sim_res
     return n ? sum / (double)n : 0;
 }
 
-static enum sim_load_state load_state(const struct sim_config *config, const struct sim_result *res)
+/* Mean time from being scheduled to the last token: what an answer takes when nobody queues. */
+static double mean_service_s(const struct sim_result *res)
 {
-    if (config->load.concurrency || !res->n_arrived) return SIM_STABLE;
-    uint64_t done_in_window = 0, completed = 0, standing = 0, served = 0;
-    double last_s = res->last_arrival_s, span_s = last_s - res->first_arrival_s;
+    double sum = 0;
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < res->n_requests; i++) {
+        const struct sim_outcome *o = &res->outcomes[i];
+        if (o->status != SIM_COMPLETED) continue;
+        sum += o->e2el_s - o->queue_s;
+        n++;
+    }
+    return n ? sum / (double)n : 0;
+}
+
+/* Too few answers by the last arrival. A request that arrived less than a service time before it could not be answered by
+ * then whatever the fleet, so it is not held against the fleet: a short trace would always seem overloaded. */
+static bool falls_behind(const struct sim_result *res)
+{
+    double service_s = mean_service_s(res);
+    uint64_t due = 0, answered = 0;
     for (uint64_t i = 0; i < res->n_requests; i++) {
         const struct sim_outcome *o = &res->outcomes[i];
         if (o->status != SIM_COMPLETED && o->status != SIM_UNFINISHED) continue;
-        served++;
+        due += o->arrival_s + service_s <= res->last_arrival_s;
+        answered += o->status == SIM_COMPLETED && o->arrival_s + o->e2el_s <= res->last_arrival_s;
+    }
+    return (double)answered < 0.95 * (double)due;
+}
+
+static enum sim_load_state load_state(const struct sim_config *config, const struct sim_result *res)
+{
+    if (config->load.concurrency || !res->n_arrived) return SIM_STABLE;
+    uint64_t completed = 0, standing = 0;
+    for (uint64_t i = 0; i < res->n_requests; i++) {
+        const struct sim_outcome *o = &res->outcomes[i];
+        if (o->status != SIM_COMPLETED && o->status != SIM_UNFINISHED) continue;
         completed += o->status == SIM_COMPLETED;
-        done_in_window += o->status == SIM_COMPLETED && o->arrival_s + o->e2el_s <= last_s;
-        standing += o->status == SIM_UNFINISHED || o->arrival_s + o->queue_s > last_s;
+        standing += o->status == SIM_UNFINISHED || o->arrival_s + o->queue_s > res->last_arrival_s;
     }
     double middle_s = mean_queue_s(config, res, 1. / 3, 2. / 3), late_s = mean_queue_s(config, res, 2. / 3, 2);
     if (late_s > 2 * middle_s && late_s > 1) return SIM_OVERLOADED;
-    double rate = res->end_s > res->first_arrival_s ? (double)completed / (res->end_s - res->first_arrival_s) : 0;
-    bool long_enough = span_s > 0 && completed > 0;
-    if (long_enough && (double)done_in_window < 0.95 * (double)served && standing > 0) return SIM_OVERLOADED;
+    if (standing > 0 && falls_behind(res)) return SIM_OVERLOADED;
+    double span_s = res->end_s - res->first_arrival_s, rate = span_s > 0 ? (double)completed / span_s : 0;
     return (double)standing > rate ? SIM_BACKLOGGED : SIM_STABLE;
 }
 

@@ -33,7 +33,7 @@ void sim_replica_init(struct sim_replica *r, struct sim_shared *shared, const st
         r->steps[i].chunks = sim_arena_alloc(arena, n, sizeof *r->steps[i].chunks);
     }
     r->run.growth = sim_arena_alloc(arena, e->block_size, sizeof *r->run.growth);
-    r->run.per_class = sim_arena_alloc(arena, shared->n_classes, sizeof *r->run.per_class);
+    r->run.per_class = sim_arena_alloc(arena, shared->n_classes + 1, sizeof *r->run.per_class);
 }
 
 static uint32_t known_tokens(const struct sim_replica *r, uint32_t request)
@@ -66,6 +66,11 @@ bool sim_replica_deliver(struct sim_replica *r, double now_s)
     return any;
 }
 
+static bool is_measured(const struct sim_shared *s, uint32_t request)
+{
+    return request >= s->warmup_requests && s->outcomes[request].arrival_s >= s->warmup_end_s;
+}
+
 uint32_t sim_replica_admit(struct sim_replica *r, uint32_t request, uint32_t known, uint32_t computed, double now_s)
 {
     const struct sim_request *q = &r->shared->requests[request];
@@ -80,7 +85,8 @@ uint32_t sim_replica_admit(struct sim_replica *r, uint32_t request, uint32_t kno
                                      .computed = computed,
                                      .target = q->input_tokens + q->output_tokens,
                                      .run = sim_kv_open(&r->pool),
-                                     .slo_class = q->slo_class,
+                                     .slo_class = is_measured(r->shared, request) ? q->slo_class
+                                                                                  : (uint16_t)r->shared->n_classes,
                                      .last_token_s = o->e2el_s};
     return slot;
 }
@@ -151,7 +157,7 @@ static struct sim_batch gather(struct sim_replica *r, struct sim_step *step)
         b.n_outputs += s->computed + n == s->known;
         if (sim_row_is_decode(s, n)) {
             b.n_decodes++;
-            b.decode_kv_tokens += s->known;
+            b.decode_kv_tokens += s->computed + 1;
         } else {
             step->chunks[b.n_chunks++] = (struct sim_chunk){n, s->computed};
         }

@@ -21,7 +21,7 @@ struct sim_seq {
     uint32_t target;   /* known when it is finished: input + output */
     uint32_t n_blocks; /* held by its run */
     uint32_t run;
-    uint16_t slo_class;
+    uint16_t slo_class; /* of its gaps; n_classes while warming up */
     bool in_flight;
     double last_token_s;
 };
@@ -50,7 +50,7 @@ struct sim_decode_run {
     uint64_t kv_tokens;   /* that the step in flight reads */
     uint32_t phase;       /* growth[phase]: blocks that the next step needs */
     uint32_t *growth;     /* block_size entries */
-    uint32_t *per_class;  /* sequences of each class */
+    uint32_t *per_class;  /* sequences of each class, and those not measured */
     uint32_t gap_bucket, n_gaps; /* steps whose gap fell into this bucket and is not in the histogram yet */
 };
 
@@ -67,8 +67,10 @@ struct sim_shared {
     struct sim_outcome *outcomes;
     uint32_t *generated;  /* tokens that a preempted request keeps; SIM_SWAPPED is set when its KV lies on the host */
     struct sim_links links;
-    struct sim_itl *itl;  /* per class */
+    struct sim_itl *itl;  /* per class, and one more for requests that are not measured */
     uint32_t n_classes;
+    uint64_t warmup_requests; /* the first so many are not measured, ... */
+    double warmup_end_s;      /* ... nor arrivals before this time */
     bool fast_forward;
     uint64_t seed;
     uint64_t n_completed, n_tokens;
@@ -144,9 +146,10 @@ static inline uint32_t sim_blocks_for(const struct sim_replica *r, uint64_t toke
 
 /* --- between replica.c, replica_run.c and the schedulers --- */
 
+/* It computes one token, a generated one: the last, or one of a re-prefill that comes in chunks of one. */
 static inline bool sim_row_is_decode(const struct sim_seq *s, uint32_t n_tokens)
 {
-    return n_tokens == 1 && s->computed + 1 == s->known && s->known > s->prompt;
+    return n_tokens == 1 && s->computed >= s->prompt;
 }
 
 /* Moves a waiting request to the end of `running` with `computed` tokens in the pool; its slot. */

@@ -1,8 +1,9 @@
-/* Fast-forward. A run begins with a step in flight that consists of decodes only, one for every running request,
- * while nobody can join: the queue is empty, or its head did not fit and free blocks only shrink. Until that changes,
- * step k+1 is step k with one more token each: the tokens read grow by the number of sequences, and the blocks needed
- * are those of the sequences whose length is a multiple of the block size, counted by residue class beforehand.
- * Sequences are brought up to date when the run ends. Every step is priced and booked by itself, in order. */
+/* Fast-forward. A run begins with a step in flight that consists of decodes only, one for every running
+ * request, while nobody can join: the queue is empty, or its head did not fit and free blocks only shrink.
+ * Until that changes, step k+1 is step k with one more token each: the tokens read grow by the number of
+ * sequences, and the blocks needed are those of the sequences whose length is a multiple of the block size,
+ * counted by residue class beforehand. Sequences are brought up to date when the run ends. Every step is
+ * priced and booked by itself, in order. */
 #include "sim/check.h"
 #include "sim/replica.h"
 
@@ -17,10 +18,11 @@ void sim_run_begin(struct sim_replica *r, const struct sim_step *step)
     if (step->swapped_tokens) return;
     uint64_t kv_tokens = 0;
     memset(run->growth, 0, block_size * sizeof *run->growth);
-    memset(run->per_class, 0, r->shared->n_classes * sizeof *run->per_class);
+    memset(run->per_class, 0, (r->shared->n_classes + 1) * sizeof *run->per_class);
     for (uint32_t i = 0; i < r->n_running; i++) {
         const struct sim_seq *s = &r->seqs[r->running[i]];
         if (s->last_token_s != step->start_s) return; /* its gap is not this step's time */
+        if (s->computed + 1 != s->known) return;      /* it yields no token yet */
         if (s->target - s->known < steps_limit) steps_limit = s->target - s->known;
         run->growth[s->computed % block_size]++;
         run->per_class[s->slo_class]++;
@@ -126,8 +128,8 @@ void sim_run_settle_gaps(struct sim_replica *r)
     r->run.n_gaps = 0;
 }
 
-/* Ends the step in flight; the next one starts at start_s. Gaps of one bucket of the histogram are counted together:
- * a run's steps differ by little. */
+/* Ends the step in flight; the next one starts at start_s. Gaps of one bucket of the histogram are counted
+ * together: a run's steps differ by little. */
 static inline void end_step(const struct sim_replica *r, struct pace *p)
 {
     double step_s = p->end_s - p->start_s;
@@ -162,12 +164,14 @@ static inline void begin_step(const struct sim_replica *r, struct pace *p)
 static uint64_t alike(const struct sim_replica *r)
 {
     const struct sim_decode_run *run = &r->run;
-    if (!sim_line_covers(&r->use, run->n_seqs, run->kv_tokens)) return 0;
-    uint64_t on_line = (r->use.line.kv_end - 1 - run->kv_tokens) / run->n_seqs, whole = run->steps_limit - 1 - run->steps;
+    SIM_DCHECK(sim_line_covers(&r->use, run->n_seqs, run->kv_tokens)); /* it priced the step in flight */
+    uint64_t on_line = (r->use.line.kv_end - 1 - run->kv_tokens) / run->n_seqs,
+             whole = run->steps_limit - 1 - run->steps;
     return on_line < whole ? on_line : whole;
 }
 
-/* Takes steps while the one in flight ends before quiet_s, when somebody may look or join, and the next is like it. */
+/* Takes steps while the one in flight ends before quiet_s, when somebody may look or join, and the next is
+ * like it. */
 static void coast(struct sim_replica *r, struct sim_step *step, double quiet_s)
 {
     struct pace p = load(r, step);
@@ -178,8 +182,8 @@ static void coast(struct sim_replica *r, struct sim_step *step, double quiet_s)
     store(r, step, &p);
 }
 
-/* Ends the step in flight and begins the next; false when that is not to be, because a request is complete, somebody
- * joins or looks, or the pool is exhausted: the run is over. */
+/* Ends the step in flight and begins the next; false when that is not to be, because a request is complete,
+ * somebody joins or looks, or the pool is exhausted: the run is over. */
 static bool take_step(struct sim_replica *r, struct sim_step *step)
 {
     struct pace p = load(r, step);

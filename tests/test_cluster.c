@@ -137,6 +137,54 @@ START_TEST(twice_the_replicas_or_blocks_do_not_make_it_slower)
 }
 END_TEST
 
+/* --- prices by pieces --- */
+
+enum { PIECE_TOKENS = 7 };
+
+/* Another base price in every piece of 7 tokens read. */
+static double piece_s(uint64_t kv_tokens)
+{
+    return 0.01 + 0.001 * (double)(kv_tokens / PIECE_TOKENS * 13 % 8);
+}
+
+static void line_by_pieces(const struct sim_cost *c, uint32_t n_seqs, uint64_t kv_tokens,
+                           struct sim_decode_line *out)
+{
+    uint64_t piece = kv_tokens / PIECE_TOKENS;
+    (void)c;
+    (void)n_seqs;
+    *out = (struct sim_decode_line){.kv_begin = piece * PIECE_TOKENS,
+                                    .kv_end = (piece + 1) * PIECE_TOKENS,
+                                    .gpu_base_s = piece_s(kv_tokens),
+                                    .attention = SIM_ANALYTIC,
+                                    .base_by_evidence_s = {[SIM_ANALYTIC] = piece_s(kv_tokens)}};
+}
+
+/* One request: its steps read 10, 11, ... tokens after a prompt of 9 that costs 0.01 s. Two and more at once
+ * cross the pieces in larger strides. */
+START_TEST(every_decode_step_is_priced_by_the_line_that_holds_it)
+{
+    for (uint32_t n = 1; n <= 9; n++) {
+        struct toy t;
+        double expected_s = 0.01;
+        toy_init(&t, 1);
+        sim_cost_linear_init(&t.cost, 0.01, 0, 0);
+        t.cost.base.decode_line = line_by_pieces;
+        for (uint32_t i = 0; i < n; i++) toy_add(&t, 0, 9, 100);
+        for (uint32_t k = 0; k < 99; k++) expected_s += piece_s((uint64_t)n * (10 + k));
+        for (int fast = 0; fast < 2; fast++) {
+            t.config.fast_forward = fast;
+            struct sim_result *res = toy_run(&t);
+            ck_assert_double_eq_tol(res->outcomes[0].e2el_s, expected_s, 1e-12);
+            ck_assert_double_eq_tol(res->fleets[0].gpu_s, expected_s, 1e-12);
+            ck_assert_double_eq_tol(res->fleets[0].by_evidence_s[SIM_ANALYTIC], expected_s, 1e-12);
+            sim_result_free(res);
+        }
+        toy_free(&t);
+    }
+}
+END_TEST
+
 /* --- ingress, egress, rejection --- */
 
 /* A is seen at 0.25 and runs 0.25 .. 3.25; B arrives at 0.5, is seen at 0.75, joins at 1.25. */
@@ -469,6 +517,7 @@ static TCase *laws(void)
 static TCase *loads(void)
 {
     TCase *c = tcase_create("loads");
+    tcase_add_test(c, every_decode_step_is_priced_by_the_line_that_holds_it);
     tcase_add_test(c, ingress_and_egress_count_in_ttft_and_e2el);
     tcase_add_test(c, a_request_above_max_model_len_is_rejected_and_disturbs_nobody);
     tcase_add_test(c, one_user_sends_the_next_request_after_the_answer);

@@ -153,7 +153,12 @@ START_TEST(help_names_every_command_and_a_wrong_one_is_told_the_nearest)
     fails("list gpu", 2, "did you mean `gpus`");
     fails("run", 2, "no scenario given");
     fails("run s.yaml --replications 1", 2, "expected a whole number from 2");
+    ck_assert_ptr_null(strstr(kvsim("xyzzy")->err, "did you mean"));
     ck_assert_int_eq(kvsim("")->code, 2);
+    ck_assert_int_eq(kvsim("trace")->code, 2);
+    ck_assert_ptr_nonnull(strstr(kvsim("trace")->out, "\n  synth "));
+    ck_assert_ptr_nonnull(strstr(works("help run")->out, "--set=KEY=VALUE"));
+    ck_assert_ptr_nonnull(strstr(works("run --version")->out, "kvsim "));
     ck_assert_int_eq(kvsim("run --bogus")->code, 2);
     ck_assert_ptr_nonnull(strstr(works("run --help")->out, "--set=KEY=VALUE"));
 }
@@ -465,18 +470,23 @@ START_TEST(bad_scenarios_end_in_one_line_with_the_place_and_what_was_expected)
     fails("run unknown.yaml", 1,
           "unknown.yaml:4: unknown key `fleet.0.replica`, expected one of `kvsim list keys`; did you mean "
           "`fleet.N.replicas`");
-    fails("run s.yaml --set fleet.0.replicas=many", 1,
+    fails("run s.yaml --set fleet.0.replicas=many", 2,
           "fleet.0.replicas is `many`, expected a whole number from 1 to 65535");
-    fails("run s.yaml --set fleet.0.replicas=-3", 1, "fleet.0.replicas is `-3`");
-    fails("run s.yaml --set workload.multiply=nan", 1, "workload.multiply is `nan`");
-    fails("run s.yaml --set engine.max_num_seqs=10000000000000000000", 1, "engine.max_num_seqs is `1");
+    fails("run s.yaml --set fleet.0.replicas=-3", 2, "fleet.0.replicas is `-3`");
+    fails("run s.yaml --set workload.multiply=nan", 2, "workload.multiply is `nan`");
+    fails("run s.yaml --set engine.max_num_seqs=10000000000000000000", 2, "engine.max_num_seqs is `1");
     fails("run s.yaml --set fleet.0.replicas", 2, "expected KEY=VALUE");
     fails("run s.yaml --set model=llama-3.1-70b", 1, "does not fit");
     fails("run s.yaml --set fleet.0.tensor_parallel=3", 1, "tensor_parallel 3");
-    fails("run s.yaml --set fleet.0.kv.strategy=h2o", 1, "expected one of: full");
-    fails("run s.yaml --set engine.prefix_caching=true", 1, "which this version does not simulate");
-    fails("run s.yaml --set fleet.0.profile=nope", 1, "nope");
-    fails("run s.yaml --set engine.name=vllm-99", 1, "vllm-99");
+    fails("run s.yaml --set fleet.0.kv.strategy=h2o", 2, "expected one of: full");
+    fails("run s.yaml --set engine.prefix_caching=true", 2, "which this version does not simulate");
+    fails("run s.yaml --set fleet.0.profile=nope", 1,
+          "s.yaml: fleet.0: no profile `nope`, expected one of `kvsim list profiles`");
+    fails("run s.yaml --set engine.name=vllm-99", 1,
+          "unknown engine `vllm-99`, expected one of `kvsim list engines`");
+    fails("run s.yaml --set flet=1", 2, "did you mean `fleet`?");
+    fails("run s.yaml --seed -1", 2, "--seed is `-1`");
+    fails("run s.yaml --out ''", 2, "--out is empty");
 }
 END_TEST
 
@@ -492,10 +502,37 @@ START_TEST(bad_traces_end_in_one_line)
     fails("run s.yaml --trace unit.csv", 1, "--time-unit");
     fails("run s.yaml --trace nan.csv", 1, "nan.csv:3");
     fails("run s.yaml --trace huge.csv", 1, "huge.csv:2");
-    fails("run s.yaml --trace header.csv", 1, "header.csv");
-    fails("run s.yaml --trace unit.csv --set workload.time_unit=parsec", 1,
+    fails("run s.yaml --trace header.csv", 1, "header.csv:1: holds no request (no row below the header)");
+    fails("run s.yaml --trace unit.csv --set workload.time_unit=parsec", 2,
           "expected one of: by_dialect, s, ms, us, ns");
     works("run s.yaml --trace unit.csv --set workload.time_unit=s");
+}
+END_TEST
+
+START_TEST(a_run_that_serves_nothing_says_why_once)
+{
+    scenario();
+    const char *out = works("run s.yaml --set engine.max_model_len=2")->out;
+    ck_assert_ptr_nonnull(
+        strstr(out, "rejected: input + output above max_model_len; raise engine.max_model_len"));
+    ck_assert_ptr_nonnull(strstr(out, "evidence      no GPU time was simulated\n"));
+    /* Stopped within the first step: GPU time was simulated, though none of it before a completion. */
+    out = works("run s.yaml --set measure.horizon_s=0.3")->out;
+    ck_assert_ptr_null(strstr(out, "simulated measured"));
+}
+END_TEST
+
+START_TEST(flags_and_bytes_of_the_summary_have_their_own_json_types)
+{
+    scenario();
+    json_t *o = json_of("run s.yaml --set fleet.0.tensor_parallel=16 --json");
+    json_t *fleet = json_array_get(json_object_get(o, "fleets"), 0);
+    ck_assert(json_is_boolean(json_object_get(json_object_get(fleet, "engine"), "enforce_eager")));
+    ck_assert(json_is_integer(json_object_get(json_object_get(fleet, "memory"), "usable_bytes")));
+    const char *warning = json_string_value(json_array_get(json_object_get(o, "warnings"), 0));
+    ck_assert_ptr_nonnull(
+        strstr(warning, "tensor_parallel 16 is priced as if all its GPUs were in one server"));
+    json_decref(o);
 }
 END_TEST
 
@@ -556,6 +593,7 @@ START_TEST(a_trace_made_converted_and_looked_at_keeps_its_requests)
     fails("trace info nothing.csv", 1, "nothing.csv");
     fails("trace synth --rate -1", 2, "--rate is `-1`");
     fails("trace synth --preset moon", 2, "moon");
+    fails("trace synth --rate 1e6 --duration 1e6", 2, "expected at most 1e9");
     fails("trace synth --length-range 2:1", 2, "LO:HI");
     fails("trace convert made.csv --how sideways", 2, "superpose, compress, thin");
 }
@@ -563,9 +601,11 @@ END_TEST
 
 START_TEST(calib_without_its_tables_or_folder_says_what_to_give)
 {
-    fails("calib show nope", 1, "nope");
+    fails("calib show nope", 1, "no profile `nope`, expected one of `kvsim list profiles`");
     fails("calib check nope", 1, "nope");
     fails("calib fit x", 2, "-o DIR");
+    fails("calib fit x -o y --date yesterday", 2, "expected YYYY-MM-DD");
+    fails("calib fit x -o y --date 2026-1-1", 2, "expected YYYY-MM-DD");
     fails("calib import x -o y --raw .", 2, "--gpu");
     fails("calib import x -o y --raw . --gpu h1000", 1, "h1000");
     ck_assert(!there("y"));
@@ -602,6 +642,8 @@ Suite *test_suite(void)
     tcase_add_test(c, the_report_is_one_file_that_asks_for_nothing_and_keeps_its_curves_short);
     tcase_add_test(c, bad_scenarios_end_in_one_line_with_the_place_and_what_was_expected);
     tcase_add_test(c, bad_traces_end_in_one_line);
+    tcase_add_test(c, a_run_that_serves_nothing_says_why_once);
+    tcase_add_test(c, flags_and_bytes_of_the_summary_have_their_own_json_types);
     tcase_add_test(c, results_that_cannot_be_written_leave_nothing_behind);
     tcase_add_test(c, the_commented_scenario_runs_as_it_is_on_the_shipped_sample);
     tcase_add_test(c, a_trace_made_converted_and_looked_at_keeps_its_requests);

@@ -66,7 +66,7 @@ START_TEST(a_version_finds_the_newest_file_not_newer_and_no_version_its_own_set)
     struct sim_status st = {0};
     struct mdl_engine e;
     ck_assert(!mdl_engine_find_version(".", "sglang", "0.5.0", &e, &st));
-    ck_assert_ptr_nonnull(strstr(st.message, "sglang-unknown.yaml"));
+    ck_assert_ptr_nonnull(strstr(st.message, "unknown engine `sglang-unknown`"));
 }
 END_TEST
 
@@ -170,7 +170,7 @@ START_TEST(a_missing_engine_file_is_named_with_a_way_out)
     struct sim_status st = {0};
     struct mdl_engine e;
     ck_assert(!mdl_engine_load(".", "vllm-9.99", &e, &st));
-    ck_assert_ptr_nonnull(strstr(st.message, "calib/engines/vllm-9.99.yaml"));
+    ck_assert_ptr_nonnull(strstr(st.message, "unknown engine `vllm-9.99`"));
     ck_assert_ptr_nonnull(strstr(st.message, "vllm-unknown"));
 }
 END_TEST

@@ -232,7 +232,7 @@ START_TEST(requests_without_output_are_skipped_kept_or_refused)
     ck_assert_uint_eq(t->n_requests, 2);
     ck_assert_uint_eq(t->n_failed, 1);
     trc_free(t);
-    refused(CANONICAL "1,1,0\n", DEFAULTS, "holds no request (1 rows, all failed)");
+    refused(CANONICAL "1,1,0\n", DEFAULTS, "holds no request (every row is a failed one)");
 }
 END_TEST
 

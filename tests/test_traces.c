@@ -74,7 +74,7 @@ START_TEST(lengths_without_arrivals_are_taken_only_when_asked_for)
     static const char text[] =
         "num_prefill_tokens,num_decode_tokens,num_total_tokens,pd_ratio\n3772,54,3826,69.8\n";
     refused(text, DEFAULTS, "bad.txt:1: has lengths but no arrivals");
-    refused(text, DEFAULTS, "--request-rate");
+    refused(text, DEFAULTS, "kvsim trace synth --input file:FILE:COLUMN");
     struct trc_trace *t = read_text(text, (struct trc_options){.lengths_only_ok = true});
     ck_assert(!t->has_arrivals);
     ck_assert_str_eq(t->ignored_columns, "num_total_tokens, pd_ratio");

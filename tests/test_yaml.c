@@ -224,6 +224,11 @@ START_TEST(the_nearest_word_is_the_one_with_the_fewest_edits)
     ck_assert_str_eq(mdl_nearest("sunday", words), "saturday"); /* 3 edits, as `seed` would need 4 */
     ck_assert_str_eq(mdl_nearest("H100_SXM", words), "h100-sxm");
     ck_assert_ptr_null(mdl_nearest("x", none));
+    ck_assert_str_eq(mdl_nearest("sat", words),
+                     "saturday");                  /* its beginning, although five letters are missing */
+    ck_assert_ptr_null(mdl_nearest("gpu", words)); /* as far from `seed` as any word of its length */
+    ck_assert_str_eq(mdl_hint("sed", words).text, "; did you mean `seed`?");
+    ck_assert_str_eq(mdl_hint("gpu", words).text, "");
 }
 END_TEST
 

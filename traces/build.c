@@ -73,8 +73,8 @@ bool trc_builder_begin(struct trc_builder *b, struct sim_status *st)
     if (!trc_builder_has(b, TRC_F_ARRIVAL) && !b->options.lengths_only_ok)
         return sim_fail(
             st,
-            "%s:%llu: has lengths but no arrivals, expected a column like arrival_time_us; give arrivals "
-            "with --request-rate, or name the column with --columns arrival=NAME",
+            "%s:%llu: has lengths but no arrivals, expected a column like arrival_time_us; name it with "
+            "--columns arrival=NAME, or make arrivals with kvsim trace synth --input file:FILE:COLUMN",
             b->path, (unsigned long long)b->header_line);
     b->clock = choose_clock(b);
     b->trace->has_arrivals = trc_builder_has(b, TRC_F_ARRIVAL);

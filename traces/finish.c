@@ -97,8 +97,11 @@ struct trc_trace *trc_builder_finish(struct trc_builder *b, struct sim_status *s
 {
     struct trc_trace *t = b->trace;
     if (t->n_requests == 0) {
-        sim_fail(st, "%s:%llu: holds no request (%llu rows, all failed), expected at least one; is it whole?",
-                 b->path, (unsigned long long)b->header_line, (unsigned long long)b->n_rows);
+        const char *why = b->n_rows ? "every row is a failed one" : "no row below the header";
+        sim_fail(st,
+                 "%s:%llu: holds no request (%s), expected at least one; is it whole? --zero-output keeps "
+                 "failed ones",
+                 b->path, (unsigned long long)b->header_line, why);
         return NULL;
     }
     if (!choose_block_size(b, st)) return NULL;

@@ -11,7 +11,7 @@
 
 enum { FIRST_ROOM = 1024 };
 
-static const double MAX_TIME_S = 9e9;
+static const double MAX_TIME_S = 9e9, MAX_REQUESTS = 1e9;
 
 /* One kind of length: its distribution and the range around what it draws, each with its own stream. */
 struct length_source {
@@ -48,6 +48,12 @@ static bool check_spec(const struct trc_synth *spec, struct sim_status *st)
     if (spec->duration_s < 0.0 || spec->duration_s > MAX_TIME_S || isnan(spec->duration_s))
         return sim_fail_as(st, SIM_EXIT_USAGE, "duration_s %g: expected 0 to 9e9 seconds; correct it",
                            spec->duration_s);
+    if (spec->n_requests == 0 && spec->duration_s * spec->request_rate > MAX_REQUESTS)
+        return sim_fail_as(
+            st, SIM_EXIT_USAGE,
+            "%g requests/s for %g s are %g requests, expected at most 1e9; shorten the duration or give "
+            "num_requests",
+            spec->request_rate, spec->duration_s, spec->duration_s * spec->request_rate);
     bool range_ok = spec->length_lo >= 0.0 && spec->length_hi >= spec->length_lo && spec->length_hi <= 1e6;
     if (!range_ok)
         return sim_fail_as(st, SIM_EXIT_USAGE, "length_range [%g, %g]: expected 0 <= lo <= hi; correct it",
