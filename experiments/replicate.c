@@ -61,6 +61,7 @@ static struct exp_figures *replication(const struct exp_scenario *s, struct exp_
     own->seed = exp_replication_seed(s->seed, k);
     options.factors = &factors;
     options.timeline_points = 0;
+    options.progress = NULL; /* told per replication */
     struct exp_run *run = exp_run_new(own, cache, &options, st);
     struct exp_figures *figures = NULL;
     if (run) {
@@ -77,11 +78,13 @@ struct exp_figures *exp_replicate(const struct exp_scenario *s, struct exp_cache
                                   const struct exp_setup *setup, uint32_t n,
                                   const struct exp_run_options *options, struct sim_status *st)
 {
-    struct exp_run_options defaults = {0};
+    struct exp_run_options o = options ? *options : (struct exp_run_options){0};
     struct exp_figures **runs = sim_alloc(n, sizeof *runs);
     uint32_t done = 0;
-    while (done < n && (runs[done] = replication(s, cache, setup, done, options ? *options : defaults, st)))
+    while (done < n && (runs[done] = replication(s, cache, setup, done, o, st))) {
         done++;
+        if (o.progress) o.progress(o.progress_user, (double)done / n);
+    }
     struct exp_figures *f = done == n ? exp_figures_combine(runs, n) : NULL;
     for (uint32_t k = 0; k < done; k++) exp_figures_free(runs[k]);
     free(runs);
