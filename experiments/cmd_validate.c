@@ -20,10 +20,16 @@ enum { KEY_SCENARIO = 0x100, KEY_FIT, KEY_CROSS, KEY_REPLICATIONS, KEY_JSON };
 
 static const struct argp_option options[] = {
     {"scenario", KEY_SCENARIO, "FILE", 0,
-     "what the rows do not say: a validation file or a scenario (default: experiments/validate/vllm.yaml)", 0},
-    {"fit", KEY_FIT, "DIR", 0, "fit the engine's overheads to the rows, one set per engine version, and write the engine files there", 0},
-    {"cross", KEY_CROSS, NULL, 0, "fit without one tensor_parallel at a time, and on each source for the others; judge what was left out", 0},
-    {"replications", KEY_REPLICATIONS, "N", 0, "90 % intervals from N draws of operator and residual errors, and their coverage", 0},
+     "what the rows do not say: a validation file or a scenario (default: experiments/validate/vllm.yaml)",
+     0},
+    {"fit", KEY_FIT, "DIR", 0,
+     "fit the engine's overheads to the rows, one set per engine version, and write the engine files there",
+     0},
+    {"cross", KEY_CROSS, NULL, 0,
+     "fit without one tensor_parallel at a time, and on each source for the others; judge what was left out",
+     0},
+    {"replications", KEY_REPLICATIONS, "N", 0,
+     "90 % intervals from N draws of operator and residual errors, and their coverage", 0},
     {"jobs", 'j', "N", 0, "threads (default: all cores)", 0},
     {"json", KEY_JSON, NULL, 0, "print one JSON object instead of tables", 0},
     {0},
@@ -52,7 +58,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->json = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (a->measured) argp_error(state, "too many arguments: `%s`, expected one file of measured points", arg);
+        if (a->measured)
+            argp_error(state, "too many arguments: `%s`, expected one file of measured points", arg);
         a->measured = arg;
         return 0;
     case ARGP_KEY_NO_ARGS:
@@ -63,25 +70,31 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-static const struct argp argp = {options, parse, "MEASURED.csv",
-                                 "Simulates measured serving points and prints the errors of the prediction.\v"
-                                 "Columns: model_path, system, isl, osl, concurrency, ttft_ms, tpot_ms; and, if there, "
-                                 "precision, tp_size, backend, backend_version, id.",
-                                 NULL, NULL, NULL};
+static const struct argp argp = {
+    options,
+    parse,
+    "MEASURED.csv",
+    "Simulates measured serving points and prints the errors of the prediction.\v"
+    "Columns: model_path, system, isl, osl, concurrency, ttft_ms, tpot_ms; and, if there, "
+    "precision, tp_size, backend, backend_version, id.",
+    NULL,
+    NULL,
+    NULL};
 
 /* --- text --- */
 
 static void print_rows(const struct exp_trials *t, bool intervals)
 {
-    printf("%-28s %-10s %3s %6s %6s %5s  %9s %9s %7s  %8s %8s %7s\n", "model", "gpu", "TP", "isl", "osl", "conc",
-           "TTFT ms", "predicted", "error", "TPOT ms", "predict.", "error");
+    printf("%-28s %-10s %3s %6s %6s %5s  %9s %9s %7s  %8s %8s %7s\n", "model", "gpu", "TP", "isl", "osl",
+           "conc", "TTFT ms", "predicted", "error", "TPOT ms", "predict.", "error");
     for (uint32_t i = 0; i < t->n; i++) {
         const struct exp_trial *x = &t->trial[i];
         const struct exp_point *p = x->point;
         const char *model = strrchr(p->model, '/') ? strrchr(p->model, '/') + 1 : p->model;
-        printf("%-28.28s %-10.10s %3u %6u %6u %5u  %9.1f %9.1f %+6.1f%%  %8.2f %8.2f %+6.1f%%", model, p->system,
-               p->tensor_parallel, p->isl, p->osl, p->concurrency, p->ttft_ms, x->ttft_ms,
-               100 * (x->ttft_ms / p->ttft_ms - 1), p->tpot_ms, x->tpot_ms, 100 * (x->tpot_ms / p->tpot_ms - 1));
+        printf("%-28.28s %-10.10s %3u %6u %6u %5u  %9.1f %9.1f %+6.1f%%  %8.2f %8.2f %+6.1f%%", model,
+               p->system, p->tensor_parallel, p->isl, p->osl, p->concurrency, p->ttft_ms, x->ttft_ms,
+               100 * (x->ttft_ms / p->ttft_ms - 1), p->tpot_ms, x->tpot_ms,
+               100 * (x->tpot_ms / p->tpot_ms - 1));
         if (intervals) printf("  [%.1f, %.1f] [%.2f, %.2f]", x->ttft_lo, x->ttft_hi, x->tpot_lo, x->tpot_hi);
         putchar('\n');
     }
@@ -90,8 +103,9 @@ static void print_rows(const struct exp_trials *t, bool intervals)
 static void print_errors(const char *what, const char *name, struct exp_errors e)
 {
     if (!e.n) return;
-    printf("%-30.30s %-5s %4u  MAPE %6.2f %%  bias %+6.2f %%  median %6.2f %%  p90 %6.2f %%  worst %6.2f %%\n", what, name,
-           e.n, 100 * e.mape, 100 * e.bias, 100 * e.median, 100 * e.p90, 100 * e.worst);
+    printf(
+        "%-30.30s %-5s %4u  MAPE %6.2f %%  bias %+6.2f %%  median %6.2f %%  p90 %6.2f %%  worst %6.2f %%\n",
+        what, name, e.n, 100 * e.mape, 100 * e.bias, 100 * e.median, 100 * e.p90, 100 * e.worst);
 }
 
 static void print_both(const char *what, const struct exp_trials *t, const bool *chosen)
@@ -111,7 +125,8 @@ static void print_sources(const struct exp_trials *t)
         const char *model = strrchr(p->model, '/') ? strrchr(p->model, '/') + 1 : p->model;
         for (uint32_t k = 0; k < t->n; k++) {
             const struct exp_point *o = t->trial[k].point;
-            chosen[k] = !strcmp(o->model, p->model) && !strcmp(o->version, p->version) && !strcmp(o->system, p->system);
+            chosen[k] = !strcmp(o->model, p->model) && !strcmp(o->version, p->version) &&
+                        !strcmp(o->system, p->system);
             done[k] |= chosen[k];
         }
         snprintf(what, sizeof what, "%s %s", model, t->trial[i].setup->fleets[0].engine.name);
@@ -123,8 +138,9 @@ static void print_sources(const struct exp_trials *t)
 
 static void print_coverage(const struct exp_coverage *c)
 {
-    printf("90 %% intervals, residuals from the other folds: TPOT covers %.1f %%, TTFT %.1f %% of %u points\n",
-           100 * c->tpot, 100 * c->ttft, c->n);
+    printf(
+        "90 %% intervals, residuals from the other folds: TPOT covers %.1f %%, TTFT %.1f %% of %u points\n",
+        100 * c->tpot, 100 * c->ttft, c->n);
 }
 
 /* --- JSON --- */
@@ -132,11 +148,12 @@ static void print_coverage(const struct exp_coverage *c)
 static json_t *row_json(const struct exp_trial *x, bool intervals)
 {
     const struct exp_point *p = x->point;
-    json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "id", p->id, "model_path",
-                          p->model, "system", p->system, "tp_size", (int)p->tensor_parallel, "isl", (int)p->isl, "osl",
-                          (int)p->osl, "concurrency", (int)p->concurrency, "ttft_ms", p->ttft_ms, "predicted_ttft_ms",
-                          x->ttft_ms, "tpot_ms", p->tpot_ms, "predicted_tpot_ms", x->tpot_ms, "ttft_error",
-                          x->ttft_ms / p->ttft_ms - 1, "tpot_error", x->tpot_ms / p->tpot_ms - 1);
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "id", p->id,
+                  "model_path", p->model, "system", p->system, "tp_size", (int)p->tensor_parallel, "isl",
+                  (int)p->isl, "osl", (int)p->osl, "concurrency", (int)p->concurrency, "ttft_ms", p->ttft_ms,
+                  "predicted_ttft_ms", x->ttft_ms, "tpot_ms", p->tpot_ms, "predicted_tpot_ms", x->tpot_ms,
+                  "ttft_error", x->ttft_ms / p->ttft_ms - 1, "tpot_error", x->tpot_ms / p->tpot_ms - 1);
     if (o && intervals) {
         json_object_set_new(o, "ttft_interval_ms", json_pack("[f, f]", x->ttft_lo, x->ttft_hi));
         json_object_set_new(o, "tpot_interval_ms", json_pack("[f, f]", x->tpot_lo, x->tpot_hi));
@@ -236,11 +253,13 @@ static void print_tables(const struct exp_trials *t, const struct exp_coverage *
     putchar('\n');
     print_sources(t);
     print_both("all", t, NULL);
-    if (t->n_skipped) printf("%u points left out: they cannot be simulated (see above)\n", (unsigned)t->n_skipped);
+    if (t->n_skipped)
+        printf("%u points left out: they cannot be simulated (see above)\n", (unsigned)t->n_skipped);
     if (coverage) print_coverage(coverage);
 }
 
-static bool report(struct exp_trials *t, struct exp_cache *cache, const struct arguments *a, struct sim_status *st)
+static bool report(struct exp_trials *t, struct exp_cache *cache, const struct arguments *a,
+                   struct sim_status *st)
 {
     struct exp_coverage coverage, *c = a->replications ? &coverage : NULL;
     if (c && !exp_intervals(t, cache, a->replications, c, st)) return false;
@@ -268,8 +287,10 @@ bool exp_cmd_validate(int argc, char **argv, struct sim_status *st)
     if (ok && a.fit) ok = fit_all(&trials, &a, st);
     if (ok && !a.fit) exp_trials_run(&trials, NULL, NULL);
     ok = ok && report(&trials, cache, &a, st);
-    if (ok) exp_next(a.fit ? "copy the engine files to calib/engines and validate rows that were not fitted"
-                           : "kvsim validate %s --replications 32   (intervals and their coverage)", a.measured);
+    if (ok)
+        exp_next(a.fit ? "copy the engine files to calib/engines and validate rows that were not fitted"
+                       : "kvsim validate %s --replications 32   (intervals and their coverage)",
+                 a.measured);
     exp_trials_fini(&trials);
     exp_measured_fini(&measured);
     free(shipped);

@@ -11,7 +11,8 @@
 #include <string.h>
 
 enum { FOLDS = 5 };
-static const double Z_90 = 1.6448536269514722; /* half width of a central 90 % interval in standard deviations */
+static const double Z_90 =
+    1.6448536269514722; /* half width of a central 90 % interval in standard deviations */
 
 static const struct mdl_engine *engine_of(const struct exp_trials *t, uint32_t i)
 {
@@ -71,7 +72,9 @@ bool exp_leave_one_tp_out(struct exp_trials *t, struct exp_crossval *out, struct
         keep(t, left, kept.trial);
         for (uint32_t k = 0; k < t->n; k++) done[k] |= left[k];
     }
-    if (ok) *out = (struct exp_crossval){exp_trials_errors(&kept, EXP_TPOT, NULL), exp_trials_errors(&kept, EXP_TTFT, NULL)};
+    if (ok)
+        *out = (struct exp_crossval){exp_trials_errors(&kept, EXP_TPOT, NULL),
+                                     exp_trials_errors(&kept, EXP_TTFT, NULL)};
     free(kept.trial);
     free(done);
     free(left);
@@ -80,8 +83,9 @@ bool exp_leave_one_tp_out(struct exp_trials *t, struct exp_crossval *out, struct
 }
 
 bool exp_cross_sources(struct exp_trials *t,
-                       void (*show)(void *user, const char *what, const struct exp_trials *t, const bool *chosen), void *user,
-                       struct sim_status *st)
+                       void (*show)(void *user, const char *what, const struct exp_trials *t,
+                                    const bool *chosen),
+                       void *user, struct sim_status *st)
 {
     bool *in = sim_alloc(t->n, sizeof *in), *judged = sim_alloc(t->n, sizeof *judged), ok = true;
     for (uint32_t i = next_engine(t, 0); ok && i < t->n; i = next_engine(t, i + 1)) {
@@ -118,8 +122,10 @@ struct draws {
     struct exp_progress progress;
 };
 
-/* Predicts one trial again under draw k of operator errors, without a residual: that is added in closed form. */
-static bool draw(const struct draws *d, const struct exp_trial *x, uint32_t k, double *ttft, double *tpot, struct sim_status *st)
+/* Predicts one trial again under draw k of operator errors, without a residual: that is added in closed form.
+ */
+static bool draw(const struct draws *d, const struct exp_trial *x, uint32_t k, double *ttft, double *tpot,
+                 struct sim_status *st)
 {
     struct exp_factors factors;
     exp_factors_draw(x->setup, x->scenario->seed, k, &factors);
@@ -144,7 +150,8 @@ static void *draw_trials(void *user)
             double ttft, tpot;
             struct sim_status st = {0};
             if (!draw(d, &d->t->trial[i], k, &ttft, &tpot, &st)) {
-                __atomic_store_n(&d->failed, true, __ATOMIC_RELAXED); /* out of the ordinary: every set-up passed once */
+                __atomic_store_n(&d->failed, true,
+                                 __ATOMIC_RELAXED); /* out of the ordinary: every set-up passed once */
                 return NULL;
             }
             sum.ttft += ttft * ttft;
@@ -167,8 +174,10 @@ static double residual_variance(const struct draws *d, uint32_t i, enum exp_quan
     double sum = 0;
     uint32_t n = 0;
     for (uint32_t k = 0; k < d->t->n; k++) {
-        if (k % FOLDS == i % FOLDS || strcmp(engine_of(d->t, k)->name, engine_of(d->t, i)->name) != 0) continue;
-        sum += squared_log_error(&d->t->trial[k], q) - (q == EXP_TTFT ? d->spread[k].ttft : d->spread[k].tpot);
+        if (k % FOLDS == i % FOLDS || strcmp(engine_of(d->t, k)->name, engine_of(d->t, i)->name) != 0)
+            continue;
+        sum +=
+            squared_log_error(&d->t->trial[k], q) - (q == EXP_TTFT ? d->spread[k].ttft : d->spread[k].tpot);
         n++;
     }
     return n && sum > 0 ? sum / n : 0;
@@ -179,20 +188,26 @@ static bool set_interval(const struct draws *d, uint32_t i, enum exp_quantity q)
     struct exp_trial *x = &d->t->trial[i];
     double own = q == EXP_TTFT ? d->spread[i].ttft : d->spread[i].tpot;
     double half = Z_90 * sqrt(own + residual_variance(d, i, q));
-    double center = q == EXP_TTFT ? x->ttft_ms : x->tpot_ms, truth = q == EXP_TTFT ? x->point->ttft_ms : x->point->tpot_ms;
+    double center = q == EXP_TTFT ? x->ttft_ms : x->tpot_ms,
+           truth = q == EXP_TTFT ? x->point->ttft_ms : x->point->tpot_ms;
     *(q == EXP_TTFT ? &x->ttft_lo : &x->tpot_lo) = center * exp(-half);
     *(q == EXP_TTFT ? &x->ttft_hi : &x->tpot_hi) = center * exp(half);
     return fabs(log(truth / center)) <= half;
 }
 
-bool exp_intervals(struct exp_trials *t, struct exp_cache *cache, uint32_t n_draws,
-                   struct exp_coverage *out, struct sim_status *st)
+bool exp_intervals(struct exp_trials *t, struct exp_cache *cache, uint32_t n_draws, struct exp_coverage *out,
+                   struct sim_status *st)
 {
-    struct draws d = {.t = t, .cache = cache, .spread = sim_alloc(t->n, sizeof *d.spread), .n_draws = n_draws,
-                      .main = pthread_self(), .progress = exp_progress_begin("drawing operator errors")};
+    struct draws d = {.t = t,
+                      .cache = cache,
+                      .spread = sim_alloc(t->n, sizeof *d.spread),
+                      .n_draws = n_draws,
+                      .main = pthread_self(),
+                      .progress = exp_progress_begin("drawing operator errors")};
     pthread_t *threads = sim_alloc(t->n_threads, sizeof *threads);
     uint32_t started = 0, ttft = 0, tpot = 0;
-    while (started + 1 < t->n_threads && pthread_create(&threads[started], NULL, draw_trials, &d) == 0) started++;
+    while (started + 1 < t->n_threads && pthread_create(&threads[started], NULL, draw_trials, &d) == 0)
+        started++;
     draw_trials(&d);
     exp_progress_end(&d.progress);
     for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
@@ -203,5 +218,6 @@ bool exp_intervals(struct exp_trials *t, struct exp_cache *cache, uint32_t n_dra
     if (!d.failed) *out = (struct exp_coverage){t->n, (double)tpot / t->n, (double)ttft / t->n};
     free(threads);
     free(d.spread);
-    return !d.failed || sim_fail(st, "a point that could be simulated could not be repeated under operator errors");
+    return !d.failed ||
+           sim_fail(st, "a point that could be simulated could not be repeated under operator errors");
 }

@@ -1,5 +1,5 @@
-/* How far a validation can be trusted: fits that did not see what they are judged on, and 90 % intervals whose residuals
- * come from other folds. */
+/* How far a validation can be trusted: fits that did not see what they are judged on, and 90 % intervals
+ * whose residuals come from other folds. */
 #ifndef KVSIM_EXPERIMENTS_CROSSVAL_H
 #define KVSIM_EXPERIMENTS_CROSSVAL_H
 
@@ -12,22 +12,26 @@ struct exp_crossval {
     struct exp_errors tpot, ttft; /* of points that their fit did not see */
 };
 
-/* Per engine version: fits without one tensor_parallel, judges on it, for each in turn. The trials end as predicted so. */
+/* Per engine version: fits without one tensor_parallel, judges on it, for each in turn. The trials end as
+ * predicted so. */
 bool exp_leave_one_tp_out(struct exp_trials *t, struct exp_crossval *out, struct sim_status *st);
 
-/* Fits on each engine version's points and judges all others with these numbers; `show` is called per pair. */
+/* Fits on each engine version's points and judges all others with these numbers; `show` is called per pair.
+ */
 bool exp_cross_sources(struct exp_trials *t,
-                       void (*show)(void *user, const char *what, const struct exp_trials *t, const bool *chosen), void *user,
-                       struct sim_status *st);
+                       void (*show)(void *user, const char *what, const struct exp_trials *t,
+                                    const bool *chosen),
+                       void *user, struct sim_status *st);
 
 struct exp_coverage {
     uint32_t n;
     double tpot, ttft; /* share of points inside their 90 % interval */
 };
 
-/* 90 % intervals of every trial: n draws of operator errors (once per draw, family and profile) times a residual whose
- * spread comes from the points of the other four of five folds. The trials must have been run. */
-bool exp_intervals(struct exp_trials *t, struct exp_cache *cache, uint32_t n_draws,
-                   struct exp_coverage *out, struct sim_status *st);
+/* 90 % intervals of every trial: n draws of operator errors (once per draw, family and profile) times a
+ * residual whose spread comes from the points of the other four of five folds. The trials must have been run.
+ */
+bool exp_intervals(struct exp_trials *t, struct exp_cache *cache, uint32_t n_draws, struct exp_coverage *out,
+                   struct sim_status *st);
 
 #endif

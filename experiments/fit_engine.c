@@ -87,14 +87,16 @@ static double objective(const gsl_vector *z, void *user)
     for (uint32_t i = 0; i < p->t->n; i++) {
         if (p->chosen && !p->chosen[i]) continue;
         const struct exp_trial *t = &p->t->trial[i];
-        sum += fabs(log(t->tpot_ms / t->point->tpot_ms)) + TTFT_WEIGHT * fabs(log(t->ttft_ms / t->point->ttft_ms));
+        sum += fabs(log(t->tpot_ms / t->point->tpot_ms)) +
+               TTFT_WEIGHT * fabs(log(t->ttft_ms / t->point->ttft_ms));
         n++;
     }
     return sum / n;
 }
 
 /* One descent from z; z becomes the best point found. */
-static void descend(gsl_multimin_fminimizer *m, gsl_multimin_function *f, gsl_vector *z, struct exp_progress *progress)
+static void descend(gsl_multimin_fminimizer *m, gsl_multimin_function *f, gsl_vector *z,
+                    struct exp_progress *progress)
 {
     gsl_vector *step = gsl_vector_alloc(z->size);
     gsl_vector_set_all(step, 0.7);
@@ -169,7 +171,8 @@ bool exp_write_engine(const struct mdl_engine *e, const char *path, const char *
         const char *name = fitted_name(e, line, (size_t)(next - line), &value);
         if (name && value < NEGLIGIBLE_S) value = 0;
         if (name)
-            fprintf(f, "%.*s%s: {value: %.4g, source: \"%s\"}\n", (int)strspn(line, " "), line, name, value, source);
+            fprintf(f, "%.*s%s: {value: %.4g, source: \"%s\"}\n", (int)strspn(line, " "), line, name, value,
+                    source);
         else if (strncmp(line, "fitted:", 7) == 0)
             fputs("fitted: true\n", f);
         else

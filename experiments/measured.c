@@ -48,38 +48,42 @@ static bool read_header(struct reader *r, const struct sim_csv_row *row, struct 
         if (r->at[c] < 0 && columns[c].other) r->at[c] = sim_csv_column(row, columns[c].other);
         if (r->at[c] < 0 && columns[c].needed)
             return sim_fail(st,
-                            "%s:%" PRIu64 ": no column `%s`, expected model_path, system, isl, osl, concurrency, ttft_ms "
+                            "%s:%" PRIu64
+                            ": no column `%s`, expected model_path, system, isl, osl, concurrency, ttft_ms "
                             "and tpot_ms; name the column so",
                             row->path, row->line, columns[c].name);
     }
     return true;
 }
 
-static bool read_text(const struct sim_csv_row *row, int at, const struct column *c, char *to, struct sim_status *st)
+static bool read_text(const struct sim_csv_row *row, int at, const struct column *c, char *to,
+                      struct sim_status *st)
 {
     if (row->length[at] >= c->size)
-        return sim_fail(st, "%s:%" PRIu64 ": column %s: %zu bytes, expected fewer than %zu", row->path, row->line, c->name,
-                        row->length[at], c->size);
+        return sim_fail(st, "%s:%" PRIu64 ": column %s: %zu bytes, expected fewer than %zu", row->path,
+                        row->line, c->name, row->length[at], c->size);
     memcpy(to, row->field[at], row->length[at] + 1);
     return true;
 }
 
-static bool read_count(const struct sim_csv_row *row, int at, const struct column *c, uint32_t *to, struct sim_status *st)
+static bool read_count(const struct sim_csv_row *row, int at, const struct column *c, uint32_t *to,
+                       struct sim_status *st)
 {
     uint64_t value;
     if (!sim_csv_u64(row, at, c->name, &value, st)) return false;
     if (value < 1 || value > 1u << 30)
-        return sim_fail(st, "%s:%" PRIu64 ": column %s: %" PRIu64 ", expected 1 to 2^30", row->path, row->line, c->name,
-                        value);
+        return sim_fail(st, "%s:%" PRIu64 ": column %s: %" PRIu64 ", expected 1 to 2^30", row->path,
+                        row->line, c->name, value);
     *to = (uint32_t)value;
     return true;
 }
 
-static bool read_real(const struct sim_csv_row *row, int at, const struct column *c, double *to, struct sim_status *st)
+static bool read_real(const struct sim_csv_row *row, int at, const struct column *c, double *to,
+                      struct sim_status *st)
 {
     if (!sim_csv_double(row, at, c->name, to, st)) return false;
-    return *to > 0 || sim_fail(st, "%s:%" PRIu64 ": column %s: %g, expected a time above 0", row->path, row->line, c->name,
-                               *to);
+    return *to > 0 || sim_fail(st, "%s:%" PRIu64 ": column %s: %g, expected a time above 0", row->path,
+                               row->line, c->name, *to);
 }
 
 static bool read_point(struct reader *r, const struct sim_csv_row *row, struct sim_status *st)

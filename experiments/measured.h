@@ -1,6 +1,6 @@
-/* Measured serving points: one row per closed-loop benchmark run of a real engine, from a CSV whose columns are found
- * by name: model_path, system, isl, osl, concurrency, ttft_ms, tpot_ms are needed; id, backend, backend_version (or
- * engine, engine_version), precision and tp_size may be there. */
+/* Measured serving points: one row per closed-loop benchmark run of a real engine, from a CSV whose columns
+ * are found by name: model_path, system, isl, osl, concurrency, ttft_ms, tpot_ms are needed; id, backend,
+ * backend_version (or engine, engine_version), precision and tp_size may be there. */
 #ifndef KVSIM_EXPERIMENTS_MEASURED_H
 #define KVSIM_EXPERIMENTS_MEASURED_H
 

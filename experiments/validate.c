@@ -23,7 +23,8 @@ struct plan {
     struct exp_scenario *base;
 };
 
-static bool set_one(struct exp_scenario *s, const char *key, const struct mdl_yaml_node *value, struct sim_status *st)
+static bool set_one(struct exp_scenario *s, const char *key, const struct mdl_yaml_node *value,
+                    struct sim_status *st)
 {
     const char *text = mdl_yaml_string(value, key, st);
     return text && exp_scenario_set(s, key, text, st);
@@ -40,7 +41,8 @@ static bool set_all(struct exp_scenario *s, const struct mdl_yaml_node *map, str
 static bool version_matches(const char *wanted, const char *version)
 {
     size_t n = strlen(wanted);
-    return n ? strncmp(version, wanted, n) == 0 && (version[n] == '\0' || version[n] == '.') : *version == '\0';
+    return n ? strncmp(version, wanted, n) == 0 && (version[n] == '\0' || version[n] == '.')
+             : *version == '\0';
 }
 
 static bool set_source(const struct plan *p, const struct exp_point *point, struct exp_scenario *s,
@@ -53,7 +55,8 @@ static bool set_source(const struct plan *p, const struct exp_point *point, stru
         const char *wanted = version ? mdl_yaml_string(version, "version", st) : "";
         if (!wanted) return false;
         if (!version_matches(wanted, point->version)) continue;
-        if (requests && !mdl_yaml_u64(requests, "requests_per_concurrency", per_concurrency, st)) return false;
+        if (requests && !mdl_yaml_u64(requests, "requests_per_concurrency", per_concurrency, st))
+            return false;
         return set_all(s, mdl_yaml_get(source, "settings"), st);
     }
     return true;
@@ -92,7 +95,8 @@ static bool open_plan(const char *path, struct plan *p, struct sim_status *st)
     p->yaml = mdl_yaml_load(path, st);
     if (!p->yaml) return false;
     const struct mdl_yaml_node *root = mdl_yaml_root(p->yaml);
-    bool validation = mdl_yaml_kind(root) == MDL_YAML_MAP && (mdl_yaml_get(root, "settings") || mdl_yaml_get(root, "sources"));
+    bool validation = mdl_yaml_kind(root) == MDL_YAML_MAP &&
+                      (mdl_yaml_get(root, "settings") || mdl_yaml_get(root, "sources"));
     if (validation) return open_validation_file(p, st);
     p->base = exp_scenario_load(path, st);
     return p->base != NULL;
@@ -113,8 +117,8 @@ static bool set_count(struct exp_scenario *s, const char *key, uint64_t value, s
     return exp_scenario_set(s, key, text, st);
 }
 
-static bool set_point(struct exp_scenario *s, const struct exp_point *p, const char *engine, uint64_t per_concurrency,
-                      struct sim_status *st)
+static bool set_point(struct exp_scenario *s, const struct exp_point *p, const char *engine,
+                      uint64_t per_concurrency, struct sim_status *st)
 {
     return exp_scenario_set(s, "model", p->model, st) && exp_scenario_set(s, "fleet.0.gpu", p->system, st) &&
            (!p->precision[0] || exp_scenario_set(s, "weights", p->precision, st)) &&
@@ -144,8 +148,8 @@ static bool set_up_trial(const struct plan *p, const struct exp_point *point, st
 
 static bool same_hardware(const struct exp_point *a, const struct exp_point *b)
 {
-    return !strcmp(a->model, b->model) && !strcmp(a->system, b->system) && !strcmp(a->precision, b->precision) &&
-           a->tensor_parallel == b->tensor_parallel;
+    return !strcmp(a->model, b->model) && !strcmp(a->system, b->system) &&
+           !strcmp(a->precision, b->precision) && a->tensor_parallel == b->tensor_parallel;
 }
 
 /* A skipped point is reported unless the one skipped before it was of the same model on the same GPUs. */
@@ -154,7 +158,8 @@ static void skip(struct exp_trials *t, const struct exp_point *p, const struct e
 {
     t->n_skipped++;
     if (talk && !(before && same_hardware(before, p)))
-        fprintf(talk, "row at line %" PRIu64 " left out (and others like it): %s\n", p->line, why->message);
+        fprintf(talk, "note: line %" PRIu64 " (%s, %s, TP %u) and others like it are left out: %s\n", p->line,
+                p->model, p->system, (unsigned)p->tensor_parallel, why->message);
 }
 
 static void drop_trial(struct exp_trial *t)
@@ -164,8 +169,8 @@ static void drop_trial(struct exp_trial *t)
     *t = (struct exp_trial){0};
 }
 
-bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache, FILE *talk,
-                    struct exp_trials *out, struct sim_status *st)
+bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache,
+                    FILE *talk, struct exp_trials *out, struct sim_status *st)
 {
     struct plan p = {0};
     struct sim_status why = {0};
@@ -183,7 +188,9 @@ bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, str
         skipped = &m->points[i];
     }
     close_plan(&p);
-    if (ok && !t.n) ok = sim_fail(st, "none of %u points can be simulated: %s", (unsigned)m->n, why.message);
+    if (ok && !t.n)
+        ok = sim_fail(st, "none of the %u measured points can be simulated%s%s", (unsigned)m->n,
+                      talk ? "" : ": ", talk ? "; see above" : why.message);
     if (!ok) {
         exp_trials_fini(&t);
         return false;

@@ -1,11 +1,10 @@
-/* Predicted against measured: every measured point is simulated as the closed loop it was, and the errors are summed
- * up. A point's own columns override the scenario's model, gpu, weights, tensor_parallel, engine version and load; what
- * a row does not say (how its lengths were drawn, how many requests were sent) comes from a validation file:
- *   requests_per_concurrency: 10
- *   settings: {workload.closed_loop.length_range: [1, 1]}             scenario keys, for every row
- *   sources:
- *     - {version: "0.12", settings: {...}}                            and for rows of one engine version ("" = not said)
- * A plain scenario works too. */
+/* Predicted against measured: every measured point is simulated as the closed loop it was, and the errors are
+ * summed up. A point's own columns override the scenario's model, gpu, weights, tensor_parallel, engine
+ * version and load; what a row does not say (how its lengths were drawn, how many requests were sent) comes
+ * from a validation file: requests_per_concurrency: 10 settings: {workload.closed_loop.length_range: [1, 1]}
+ * scenario keys, for every row sources:
+ *     - {version: "0.12", settings: {...}}                            and for rows of one engine version (""
+ * = not said) A plain scenario works too. */
 #ifndef KVSIM_EXPERIMENTS_VALIDATE_H
 #define KVSIM_EXPERIMENTS_VALIDATE_H
 
@@ -20,7 +19,7 @@ struct exp_trial {
     const struct exp_point *point;
     struct exp_scenario *scenario;
     struct exp_setup *setup;
-    double ttft_ms, tpot_ms; /* predicted means */
+    double ttft_ms, tpot_ms;                   /* predicted means */
     double ttft_lo, ttft_hi, tpot_lo, tpot_hi; /* 90 % intervals; 0 without */
     uint64_t preemptions;
 };
@@ -32,10 +31,10 @@ struct exp_trials {
     uint32_t n_threads; /* that run trials; set by exp_trials_new to 1 */
 };
 
-/* Sets up every point; the cache outlives the trials. A point that cannot be set up is left out with a line on `talk`
- * (each reason once per model and GPU); false when none is left or the validation file is wrong. */
-bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache, FILE *talk,
-                    struct exp_trials *out, struct sim_status *st);
+/* Sets up every point; the cache outlives the trials. A point that cannot be set up is left out with a line
+ * on `talk` (each reason once per model and GPU); false when none is left or the validation file is wrong. */
+bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache,
+                    FILE *talk, struct exp_trials *out, struct sim_status *st);
 void exp_trials_fini(struct exp_trials *t);
 
 /* Simulates one trial with the engine numbers and factors that its setup holds. */

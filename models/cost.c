@@ -32,7 +32,8 @@ static void accumulate(struct sim_price *p, const struct mdl_mix *m, double time
     for (int e = 0; e < SIM_N_EVIDENCE; e++) p->by_evidence_s[e] += m->by_evidence_s[e] * times;
 }
 
-/* Decode attention of one layer as a line over KV tokens: between the grid's rows around n_seqs, inside one column. */
+/* Decode attention of one layer as a line over KV tokens: between the grid's rows around n_seqs, inside one
+ * column. */
 static void attention_line(const struct mdl_decode_grid *g, uint32_t n_seqs, uint64_t kv_tokens,
                            struct sim_decode_line *out)
 {
@@ -60,7 +61,8 @@ static double cpu_s(const struct mdl_cost *c, uint32_t n_sequences, bool eager, 
 
 /* --- a run of decode steps on a single stage --- */
 
-static void decode_line(const struct sim_cost *base, uint32_t n_seqs, uint64_t kv_tokens, struct sim_decode_line *out)
+static void decode_line(const struct sim_cost *base, uint32_t n_seqs, uint64_t kv_tokens,
+                        struct sim_decode_line *out)
 {
     const struct mdl_cost *c = cost_of(base);
     bool eager = n_seqs > c->largest_graph;
@@ -85,8 +87,8 @@ static void decode_line(const struct sim_cost *base, uint32_t n_seqs, uint64_t k
 
 /* --- any batch on any stage --- */
 
-/* All prompt chunks of a step are one launch: priced as equal sequences with the same new tokens, the same causal
- * area (past x new + new^2 / 2 each), and the length that carries most of the work. */
+/* All prompt chunks of a step are one launch: priced as equal sequences with the same new tokens, the same
+ * causal area (past x new + new^2 / 2 each), and the length that carries most of the work. */
 static struct mdl_time prefill_attention(const struct mdl_cost *c, const struct sim_batch *b)
 {
     double tokens = 0, squares = 0, reach = 0;
@@ -100,7 +102,8 @@ static struct mdl_time prefill_attention(const struct mdl_cost *c, const struct 
     return mdl_attn_prefill_at(c->tables.prefill, tokens / length, length, reach / tokens);
 }
 
-static void add_attention(const struct mdl_cost *c, const struct sim_batch *b, uint32_t layers, struct sim_price *out)
+static void add_attention(const struct mdl_cost *c, const struct sim_batch *b, uint32_t layers,
+                          struct sim_price *out)
 {
     if (b->n_decodes) {
         struct sim_decode_line line;
@@ -116,7 +119,8 @@ static void add_attention(const struct mdl_cost *c, const struct sim_batch *b, u
     }
 }
 
-static void price(const struct sim_cost *base, const struct sim_batch *b, uint32_t stage, struct sim_price *out)
+static void price(const struct sim_cost *base, const struct sim_batch *b, uint32_t stage,
+                  struct sim_price *out)
 {
     const struct mdl_cost *c = cost_of(base);
     uint32_t layers = c->layers[stage], n_sequences = b->n_decodes + b->n_chunks;
@@ -150,7 +154,8 @@ static void init_stages(struct mdl_cost *c, const struct mdl_cost_spec *spec)
         c->layers[s] = mdl_stage_layers(spec->arch->n_layers, spec->pipeline_parallel, s);
     c->n_layers = spec->arch->n_layers;
     c->token_bytes = 2.0 * spec->arch->hidden;
-    c->link_byte_per_s = spec->gpu->nvlink_byte_per_s > 0 ? spec->gpu->nvlink_byte_per_s : spec->gpu->pcie_byte_per_s;
+    c->link_byte_per_s =
+        spec->gpu->nvlink_byte_per_s > 0 ? spec->gpu->nvlink_byte_per_s : spec->gpu->pcie_byte_per_s;
 }
 
 void mdl_cost_set_overheads(struct mdl_cost *c, const struct mdl_engine *e)
@@ -167,7 +172,8 @@ static void init_engine(struct mdl_cost *c, const struct mdl_cost_spec *spec)
     c->residual = spec->residual_factor > 0 ? spec->residual_factor : 1;
     mdl_cost_set_overheads(c, e);
     c->async = e->async_scheduling;
-    while (c->largest_graph < spec->max_num_seqs && mdl_engine_graph_tokens(e, spec->max_num_seqs, c->largest_graph + 1))
+    while (c->largest_graph < spec->max_num_seqs &&
+           mdl_engine_graph_tokens(e, spec->max_num_seqs, c->largest_graph + 1))
         c->largest_graph++;
 }
 
@@ -177,7 +183,8 @@ struct mdl_cost *mdl_cost_new(const struct mdl_cost_spec *spec, struct sim_statu
     c->arena = sim_arena_new();
     c->base = (struct sim_cost){.price = price, .decode_line = decode_line, .transfer_s = transfer_s};
     if (spec->pipeline_parallel < 1 || spec->pipeline_parallel > SIM_MAX_STAGES) {
-        sim_fail(st, "pipeline_parallel %u: expected 1 to %d", (unsigned)spec->pipeline_parallel, SIM_MAX_STAGES);
+        sim_fail(st, "pipeline_parallel %u: expected 1 to %d", (unsigned)spec->pipeline_parallel,
+                 SIM_MAX_STAGES);
         mdl_cost_free(c);
         return NULL;
     }
@@ -189,8 +196,9 @@ struct mdl_cost *mdl_cost_new(const struct mdl_cost_spec *spec, struct sim_statu
     init_engine(c, spec);
     double family = spec->family_factor[MDL_ATTN_PREFILL];
     c->prefill_factor = c->residual * (family > 0 ? family : 1);
-    c->base.swap_token_s = mdl_kv_byte_per_token_rank(spec->arch, spec->kv, spec->tensor_parallel, c->n_layers) /
-                           spec->gpu->pcie_byte_per_s;
+    c->base.swap_token_s =
+        mdl_kv_byte_per_token_rank(spec->arch, spec->kv, spec->tensor_parallel, c->n_layers) /
+        spec->gpu->pcie_byte_per_s;
     return c;
 }
 

@@ -18,7 +18,8 @@ struct mdl_cost_spec {
     uint32_t tensor_parallel, pipeline_parallel;
     uint32_t max_num_seqs, max_num_batched_tokens;
     uint64_t kv_capacity_tokens;
-    /* Error bands: every time of a family is multiplied by its factor, the whole GPU time by `residual`. 0 = 1. */
+    /* Error bands: every time of a family is multiplied by its factor, the whole GPU time by `residual`. 0
+     * = 1. */
     double family_factor[MDL_N_FAMILY], residual_factor;
 };
 
@@ -29,7 +30,8 @@ struct mdl_cost *mdl_cost_new(const struct mdl_cost_spec *spec, struct sim_statu
 void mdl_cost_free(struct mdl_cost *c);
 const struct sim_cost *mdl_cost_base(const struct mdl_cost *c);
 
-/* Takes over another engine's overheads; the GPU's tables and the captured graphs stay. For fitting engines. */
+/* Takes over another engine's overheads; the GPU's tables and the captured graphs stay. For fitting engines.
+ */
 void mdl_cost_set_overheads(struct mdl_cost *c, const struct mdl_engine *engine);
 
 #endif

@@ -3,9 +3,9 @@
 #include <math.h>
 
 enum {
-    EXACT_TOKENS = 512,       /* every token count up to here is a grid point ... */
-    TILE_TOKENS = 128,        /* ... then both sides of every tile edge of the matrix products ... */
-    TILED_TOKENS = 8192,      /* ... up to here, and above it every ... */
+    EXACT_TOKENS = 512,  /* every token count up to here is a grid point ... */
+    TILE_TOKENS = 128,   /* ... then both sides of every tile edge of the matrix products ... */
+    TILED_TOKENS = 8192, /* ... up to here, and above it every ... */
     COARSE_TOKENS = 1024,
     SEQS_PER_OCTAVE = 4,
     KV_PER_OCTAVE = 6
@@ -76,9 +76,10 @@ static double factor(const struct mdl_cost_spec *spec, enum mdl_family f)
     return residual * (spec->family_factor[f] > 0 ? spec->family_factor[f] : 1);
 }
 
-/* Bytes per token of the kernels between the matrix products, activations in bf16: two fused residual-add norms
- * (read two vectors, write two), RoPE with the KV append (read and write Q and K, write K and V), the activation
- * (read gate and up, write one), and with 8-bit weights a cast of each product's input (read 2 bytes, write 1). */
+/* Bytes per token of the kernels between the matrix products, activations in bf16: two fused residual-add
+ * norms (read two vectors, write two), RoPE with the KV append (read and write Q and K, write K and V), the
+ * activation (read gate and up, write one), and with 8-bit weights a cast of each product's input (read 2
+ * bytes, write 1). */
 static void init_elementwise(struct layer *l)
 {
     const struct mdl_arch *a = l->spec->arch;
@@ -122,10 +123,12 @@ static struct mdl_mix layer_at(const struct layer *l, double tokens, bool graph)
     const struct mdl_cost_spec *spec = l->spec;
     struct mdl_mix sum = {0};
     for (int g = 0; g < N_GEMM; g++) add(&sum, mdl_gemm_curve_at(l->gemm[g], tokens), factor(spec, MDL_GEMM));
-    add(&sum, mdl_elementwise_s(spec->profile, tokens * l->token_bytes, l->launches), factor(spec, MDL_ELEMENTWISE));
+    add(&sum, mdl_elementwise_s(spec->profile, tokens * l->token_bytes, l->launches),
+        factor(spec, MDL_ELEMENTWISE));
     if (spec->tensor_parallel > 1) {
         double bytes = tokens * spec->arch->hidden * 2;
-        add(&sum, mdl_allreduce_s(spec->profile, spec->tensor_parallel, bytes, graph), 2 * factor(spec, MDL_ALLREDUCE));
+        add(&sum, mdl_allreduce_s(spec->profile, spec->tensor_parallel, bytes, graph),
+            2 * factor(spec, MDL_ALLREDUCE));
     }
     return sum;
 }
@@ -152,14 +155,16 @@ static uint32_t next_token_point(uint32_t m)
 }
 
 /* Below EXACT_TOKENS a batch that runs in a graph costs what its padded size costs. */
-static void tabulate_layer(struct mdl_cost_tables *t, const struct mdl_cost_spec *spec, struct sim_arena *arena)
+static void tabulate_layer(struct mdl_cost_tables *t, const struct mdl_cost_spec *spec,
+                           struct sim_arena *arena)
 {
     struct layer l;
     uint32_t most = spec->max_num_batched_tokens, points = 0;
     init_layer(&l, spec);
     for (uint32_t m = 1; m <= most; m = next_token_point(m)) points++;
     curve_init(&t->layer_eager, arena, points + 1);
-    for (uint32_t m = 1; m <= most; m = next_token_point(m)) curve_add(&t->layer_eager, m, layer_at(&l, m, false));
+    for (uint32_t m = 1; m <= most; m = next_token_point(m))
+        curve_add(&t->layer_eager, m, layer_at(&l, m, false));
     if (t->layer_eager.x[points - 1] < most) curve_add(&t->layer_eager, most, layer_at(&l, most, false));
 
     curve_init(&t->layer_graph, arena, spec->max_num_seqs);
@@ -182,7 +187,8 @@ static void tabulate_layer(struct mdl_cost_tables *t, const struct mdl_cost_spec
 
 /* --- LM head over output rows --- */
 
-static struct mdl_mix head_at(const struct mdl_gemm_curve *head, const struct mdl_cost_spec *spec, double rows)
+static struct mdl_mix head_at(const struct mdl_gemm_curve *head, const struct mdl_cost_spec *spec,
+                              double rows)
 {
     struct mdl_mix sum = {0};
     double vocab = spec->arch->vocab, tp = spec->tensor_parallel;
@@ -209,7 +215,8 @@ static uint32_t count_log_points(uint32_t most, uint32_t per_octave)
     return points;
 }
 
-static void tabulate_head(struct mdl_cost_tables *t, const struct mdl_cost_spec *spec, struct sim_arena *arena)
+static void tabulate_head(struct mdl_cost_tables *t, const struct mdl_cost_spec *spec,
+                          struct sim_arena *arena)
 {
     uint64_t rows_n = (spec->arch->vocab + spec->tensor_parallel - 1) / spec->tensor_parallel;
     struct mdl_gemm_curve *head = mdl_gemm_curve_new(spec->profile, MDL_BF16, rows_n, spec->arch->hidden);
@@ -232,7 +239,8 @@ static uint32_t log_axis(double **axis, struct sim_arena *arena, uint32_t most, 
     return n;
 }
 
-static void tabulate_decode(struct mdl_cost_tables *t, const struct mdl_cost_spec *spec, struct sim_arena *arena)
+static void tabulate_decode(struct mdl_cost_tables *t, const struct mdl_cost_spec *spec,
+                            struct sim_arena *arena)
 {
     struct mdl_decode_grid *g = &t->decode;
     uint64_t most_kv = spec->kv_capacity_tokens < UINT32_MAX / 2 ? spec->kv_capacity_tokens : UINT32_MAX / 2;
@@ -245,7 +253,8 @@ static void tabulate_decode(struct mdl_cost_tables *t, const struct mdl_cost_spe
     double times = factor(spec, MDL_ATTN_DECODE);
     for (uint32_t i = 0; i < g->n_seqs; i++) {
         for (uint32_t j = 0; j < g->n_kv; j++) {
-            double kv = g->kv[j] > g->seqs[i] ? g->kv[j] : g->seqs[i]; /* every sequence reads a token at least */
+            double kv =
+                g->kv[j] > g->seqs[i] ? g->kv[j] : g->seqs[i]; /* every sequence reads a token at least */
             struct mdl_time at = mdl_attn_decode_at(table, g->seqs[i], kv);
             g->s[(size_t)i * g->n_kv + j] = at.s * times;
             g->how[(size_t)i * g->n_kv + j] = (unsigned char)at.how;
@@ -254,11 +263,12 @@ static void tabulate_decode(struct mdl_cost_tables *t, const struct mdl_cost_spe
     mdl_attn_table_free(table);
 }
 
-bool mdl_cost_tables_init(struct mdl_cost_tables *t, const struct mdl_cost_spec *spec, struct sim_arena *arena,
-                          struct sim_status *st)
+bool mdl_cost_tables_init(struct mdl_cost_tables *t, const struct mdl_cost_spec *spec,
+                          struct sim_arena *arena, struct sim_status *st)
 {
     struct mdl_attn_shape shape = mdl_rank_attention(spec->arch, spec->tensor_parallel, spec->kv);
-    if (!mdl_arch_check_parallel(spec->arch, spec->tensor_parallel, spec->pipeline_parallel, st)) return false;
+    if (!mdl_arch_check_parallel(spec->arch, spec->tensor_parallel, spec->pipeline_parallel, st))
+        return false;
     if (!mdl_profile_covers(spec->profile, spec->weights, shape, spec->tensor_parallel, st)) return false;
     tabulate_layer(t, spec, arena);
     tabulate_head(t, spec, arena);

@@ -1,6 +1,7 @@
-/* What a step costs, tabulated: GPU time of one decoder layer over tokens, of decode attention over sequences x KV
- * tokens, of the LM head over output rows. Made once per replica type before a run, from prepared operator handles.
- * Between grid points times are linear, so that they stay monotone and a decode step is a line over KV tokens. */
+/* What a step costs, tabulated: GPU time of one decoder layer over tokens, of decode attention over sequences
+ * x KV tokens, of the LM head over output rows. Made once per replica type before a run, from prepared
+ * operator handles. Between grid points times are linear, so that they stay monotone and a decode step is a
+ * line over KV tokens. */
 #ifndef KVSIM_MODELS_COST_TABLE_H
 #define KVSIM_MODELS_COST_TABLE_H
 
@@ -23,9 +24,9 @@ struct mdl_curve {
 /* Decode attention of one layer over sequences (rows) and KV tokens (columns). */
 struct mdl_decode_grid {
     uint32_t n_seqs, n_kv;
-    double *seqs, *kv;      /* rising */
-    double *s;              /* [n_seqs][n_kv] seconds */
-    unsigned char *how;     /* [n_seqs][n_kv] evidence */
+    double *seqs, *kv;  /* rising */
+    double *s;          /* [n_seqs][n_kv] seconds */
+    unsigned char *how; /* [n_seqs][n_kv] evidence */
 };
 
 struct mdl_cost_tables {
@@ -37,8 +38,8 @@ struct mdl_cost_tables {
 };
 
 /* All arrays live in the arena; mdl_cost_tables_fini frees the prefill handle. */
-bool mdl_cost_tables_init(struct mdl_cost_tables *t, const struct mdl_cost_spec *spec, struct sim_arena *arena,
-                          struct sim_status *st);
+bool mdl_cost_tables_init(struct mdl_cost_tables *t, const struct mdl_cost_spec *spec,
+                          struct sim_arena *arena, struct sim_status *st);
 void mdl_cost_tables_fini(struct mdl_cost_tables *t);
 
 void mdl_curve_at(const struct mdl_curve *c, double x, struct mdl_mix *out);

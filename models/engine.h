@@ -39,7 +39,7 @@ struct mdl_engine {
     double egress_s;       /* detokenising and streaming, after the step */
     double residual_frac;  /* one standard deviation of log(measured / predicted) TPOT */
     double residual_ttft_frac; /* the same of TTFT */
-    bool fitted;           /* false: preliminary values, none fitted on measured serving points */
+    bool fitted;               /* false: preliminary values, none fitted on measured serving points */
 
     /* Settings that the engine chooses. */
     uint32_t block_size;
@@ -79,8 +79,8 @@ const struct mdl_engine_number *mdl_engine_number_at(size_t i);
 bool mdl_engine_load(const char *data_dir, const char *name_or_path, struct mdl_engine *out,
                      struct sim_status *st);
 
-/* The file for "vllm", "0.12.0": the newest release not newer than that (0.16 takes 0.14), else the oldest; vllm-unknown
- * when the version is not stated. */
+/* The file for "vllm", "0.12.0": the newest release not newer than that (0.16 takes 0.14), else the oldest;
+ * vllm-unknown when the version is not stated. */
 bool mdl_engine_find_version(const char *data_dir, const char *engine, const char *version,
                              struct mdl_engine *out, struct sim_status *st);
 

@@ -16,11 +16,21 @@ static double rate(const struct mdl_peaks *p, enum mdl_dtype t)
     return t != MDL_INT4 && p->rate_flops[t] > 0 ? p->rate_flops[t] : p->rate_flops[MDL_BF16];
 }
 
-double mdl_roof_gemm_s(const struct mdl_peaks *p, enum mdl_dtype weights, double m, double n, double k)
+double mdl_roof_gemm_bytes_s(const struct mdl_peaks *p, enum mdl_dtype weights, double m, double n, double k)
 {
     double in_bytes = weights == MDL_FP8 || weights == MDL_INT8 ? 1.0 : 2.0;
     double bytes = mdl_dtype_bytes(weights) * n * k + in_bytes * m * k + 2.0 * m * n;
-    return fmax(2.0 * m * n * k / rate(p, weights), bytes / p->bandwidth_byte_per_s);
+    return bytes / p->bandwidth_byte_per_s;
+}
+
+double mdl_roof_gemm_flops_s(const struct mdl_peaks *p, enum mdl_dtype weights, double m, double n, double k)
+{
+    return 2.0 * m * n * k / rate(p, weights);
+}
+
+double mdl_roof_gemm_s(const struct mdl_peaks *p, enum mdl_dtype weights, double m, double n, double k)
+{
+    return fmax(mdl_roof_gemm_flops_s(p, weights, m, n, k), mdl_roof_gemm_bytes_s(p, weights, m, n, k));
 }
 
 double mdl_roof_prefill_s(const struct mdl_peaks *p, struct mdl_attn_shape shape, double n_seqs,

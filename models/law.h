@@ -17,6 +17,9 @@ struct mdl_peaks mdl_peaks_of(const struct mdl_gpu *gpu);
 /* Seconds, >= 0, at full peaks.
  *   int4 weights are widened on the fly: 16-bit activations and arithmetic, half a byte per weight read. */
 double mdl_roof_gemm_s(const struct mdl_peaks *p, enum mdl_dtype weights, double m, double n, double k);
+/* Its two branches. */
+double mdl_roof_gemm_bytes_s(const struct mdl_peaks *p, enum mdl_dtype weights, double m, double n, double k);
+double mdl_roof_gemm_flops_s(const struct mdl_peaks *p, enum mdl_dtype weights, double m, double n, double k);
 
 /* Causal attention of n_seqs x new_tokens without a past: 4 flops per query-key pair and dimension (QK' and
  * PV), new^2 / 2 pairs. */

@@ -86,7 +86,7 @@ struct mdl_time mdl_gemm_curve_at(const struct mdl_gemm_curve *c, double m)
 {
     if (!(m > 0)) return (struct mdl_time){0.0, SIM_MEASURED};
     if (c->n_points == 0)
-        return (struct mdl_time){mdl_typical_s(MDL_GEMM, law_s(c, m) - c->t0_s), SIM_ANALYTIC};
+        return (struct mdl_time){mdl_typical_gemm_s(&c->peaks, c->weights, m, c->n, c->k), SIM_ANALYTIC};
     uint32_t last = c->n_points - 1;
     if (m < c->m[0] || m > c->m[last]) {
         uint32_t end = m < c->m[0] ? 0 : last;

@@ -13,14 +13,16 @@
  * over its measured cells within a factor of 2 of each ratio; of those, the median over the five cards (A100,
  * H100, H200, B200, L40S; the all-reduce over NVLink over the first four, the one over PCIe is the L40S). t0
  * likewise. Elementwise kernels were not measured by that source: 80 % of the bandwidth is what fused ones
- * reach; in the older tables of calib/profiles' A100 and A6000 norms, activations and additions lie between
- * 34 and 88 %. */
-enum { N_TYPICAL = 9, PCIE_ALLREDUCE = MDL_N_FAMILY };
+ * reach. Matrix products: bf16 with n and k from 512 to 51,200, launches bound by the matrix rate and by
+ * bytes apart. In the older tables of calib/profiles' A100 and A6000 norms, activations and additions lie
+ * between 34 and 88 %. */
+enum { N_TYPICAL = 9, PCIE_ALLREDUCE = MDL_N_FAMILY, BYTES_GEMM, N_CURVES };
 static const double TYPICAL_RATIO_LOG2[N_TYPICAL] = {-6, -4, -2, 0, 2, 4, 6, 8, 10};
 static const struct {
     double t0_s, efficiency[N_TYPICAL];
-} typical[MDL_N_FAMILY + 1] = {
-    [MDL_GEMM] = {2.7e-6, {0.54, 0.52, 0.52, 0.60, 0.63, 0.69, 0.73, 0.75, 0.74}},
+} typical[N_CURVES] = {
+    [MDL_GEMM] = {3.0e-6, {0.85, 0.85, 0.85, 0.78, 0.75, 0.70, 0.74, 0.78, 0.77}},
+    [BYTES_GEMM] = {3.0e-6, {0.93, 0.93, 0.85, 0.76, 0.80, 0.80, 0.78, 0.80, 0.82}},
     [MDL_ATTN_PREFILL] = {10.7e-6, {0.82, 0.70, 0.59, 0.38, 0.33, 0.38, 0.46, 0.52, 0.56}},
     [MDL_ATTN_DECODE] = {10.1e-6, {0.85, 0.72, 0.69, 0.68, 0.72, 0.85, 0.91, 0.73, 0.76}},
     [MDL_ALLREDUCE] = {4.9e-6, {0.94, 0.83, 0.65, 0.58, 0.63, 0.60, 0.67, 0.75, 0.74}},
@@ -52,6 +54,13 @@ double mdl_typical_s(enum mdl_family f, double roof_s)
 {
     double t0_s = typical[f].t0_s;
     return (t0_s + roof_s) / typical_efficiency(f, roof_s / t0_s);
+}
+
+/* Each branch of the roofline at its own utilisation, then the longer one. */
+double mdl_typical_gemm_s(const struct mdl_peaks *p, enum mdl_dtype weights, double m, double n, double k)
+{
+    return fmax(mdl_typical_s(MDL_GEMM, mdl_roof_gemm_flops_s(p, weights, m, n, k)),
+                mdl_typical_s((enum mdl_family)BYTES_GEMM, mdl_roof_gemm_bytes_s(p, weights, m, n, k)));
 }
 
 /* Between the fits to the two tables that have a past (A100 and A6000, FlashAttention 2). */

@@ -84,6 +84,7 @@ enum sim_evidence mdl_profile_evidence(const struct mdl_profile *p, enum sim_evi
 /* Nothing of the card was measured: the time of a launch of this roofline, rising with it, and the shortest
  * one. */
 double mdl_typical_s(enum mdl_family f, double roof_s);
+double mdl_typical_gemm_s(const struct mdl_peaks *p, enum mdl_dtype weights, double m, double n, double k);
 double mdl_typical_t0_s(enum mdl_family f);
 struct mdl_past_law mdl_typical_past(void);
 

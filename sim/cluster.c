@@ -95,7 +95,8 @@ static bool all_idle(const struct sim_cluster *c)
 static sim_key end_of_world(const struct sim_cluster *c)
 {
     double horizon_s = c->config->load.horizon_s;
-    return horizon_s > 0 ? sim_key_of(horizon_s, SIM_EV_STEP_START, 0, 0) : sim_key_of(INFINITY, SIM_EV_SAMPLE, 0, 0);
+    return horizon_s > 0 ? sim_key_of(horizon_s, SIM_EV_STEP_START, 0, 0)
+                         : sim_key_of(INFINITY, SIM_EV_SAMPLE, 0, 0);
 }
 
 static sim_key sample_key(const struct sim_cluster *c)
@@ -112,7 +113,8 @@ static void run_open_lazy(struct sim_cluster *c)
         sim_key now = sim_key_of(now_s, SIM_EV_ARRIVAL, 0, 0);
         if (now >= end) break;
         for (; sample_key(c) < now; sample(c)) advance_all(c, sample_key(c));
-        if (c->config->router->reads_state) advance_all(c, now);
+        /* from time to time in any case, so that what has been done keeps up with what has arrived */
+        if (c->config->router->reads_state || c->n_arrived % PROGRESS_EVERY == 0) advance_all(c, now);
         arrive(c, (uint32_t)c->next_request, now_s);
     }
     for (; sample_key(c) < end; sample(c)) {
@@ -129,7 +131,8 @@ static sim_key next_arrival(const struct sim_cluster *c)
     const struct sim_load *load = &c->config->load;
     if (load->concurrency) return sim_eventq_peek(&c->arrivals);
     if (c->next_request == load->n_requests) return SIM_KEY_NEVER;
-    return sim_key_of(load->requests[c->next_request].arrival_s, SIM_EV_ARRIVAL, 0, (uint32_t)c->next_request);
+    return sim_key_of(load->requests[c->next_request].arrival_s, SIM_EV_ARRIVAL, 0,
+                      (uint32_t)c->next_request);
 }
 
 static struct sim_replica *take_arrival(struct sim_cluster *c, sim_key key)
@@ -141,7 +144,8 @@ static struct sim_replica *take_arrival(struct sim_cluster *c, sim_key key)
     return arrive(c, sim_key_request(key), sim_key_time_s(key));
 }
 
-/* Whether an arrival at the cluster goes before a replica's event: at one instant, after the ends of steps. */
+/* Whether an arrival at the cluster goes before a replica's event: at one instant, after the ends of steps.
+ */
 static bool arrives_first(sim_key arrival, sim_key event)
 {
     double a = sim_key_time_s(arrival), e = sim_key_time_s(event);

@@ -1,9 +1,9 @@
 /* The cluster in motion: fleets of replicas behind a router serve a load; sim_run plays it to the end.
  * A run is a pure function of its configuration and seed. Simultaneous events are ordered by what they are:
- * (time, step end < arrival < step start, replica, request). Between the arrivals of an open loop replicas are
- * independent, so each is advanced only when somebody reads it; decode steps between two changes of the batch cost
- * O(1) and give the same bytes as forming every batch (fast_forward = false).
- * Cost: about 10 ns a decode step in a run and a row of a formed batch; 48 bytes a request beside the trace. */
+ * (time, step end < arrival < step start, replica, request). Between the arrivals of an open loop replicas
+ * are independent, so each is advanced only when somebody reads it; decode steps between two changes of the
+ * batch cost O(1) and give the same bytes as forming every batch (fast_forward = false). Cost: about 10 ns a
+ * decode step in a run and a row of a formed batch; 48 bytes a request beside the trace. */
 #ifndef KVSIM_SIM_CLUSTER_H
 #define KVSIM_SIM_CLUSTER_H
 
@@ -42,14 +42,16 @@ struct sim_fleet {
     uint32_t gpus_per_replica;
     struct sim_engine engine;
     const struct sim_cost *cost; /* outlives the run; shared by the replicas */
-    uint64_t slo_class_mask;     /* router by_class: bit c set = serves class c; 0 = every class not pinned elsewhere */
+    uint64_t slo_class_mask;     /* router by_class: bit c set = serves class c; 0 = every class not pinned
+                                    elsewhere */
 };
 
 /* A service level: limits in seconds, 0 = no limit. */
 struct sim_slo {
     double ttft_s, tpot_s, e2el_s;
-    double percentile; /* the class meets its SLA when at least so many % of arrived requests meet every limit */
-    bool per_metric;   /* instead: each metric's own percentile meets its limit */
+    double
+        percentile; /* the class meets its SLA when at least so many % of arrived requests meet every limit */
+    bool per_metric; /* instead: each metric's own percentile meets its limit */
 };
 
 enum { SIM_MAX_CLASSES = 32 };
@@ -62,8 +64,9 @@ struct sim_class {
 struct sim_load {
     const struct sim_request *requests; /* sorted by arrival_s unless concurrency > 0 */
     uint64_t n_requests;
-    uint32_t concurrency; /* 0: requests arrive at their times. > 0: so many are kept in flight in the cluster */
-    double think_time_s;  /* closed loop: completion until the next request is sent */
+    uint32_t
+        concurrency; /* 0: requests arrive at their times. > 0: so many are kept in flight in the cluster */
+    double think_time_s;      /* closed loop: completion until the next request is sent */
     uint64_t warmup_requests; /* left out of every latency and attainment figure: the first so many ... */
     double warmup_s;          /* ... and those that arrived before first arrival + warmup_s */
     double horizon_s;         /* stop the world at this time; 0 = run to completion */
@@ -93,13 +96,13 @@ struct sim_sample {
 /* What a fleet did. Averages are over the run's duration and the fleet's replicas. */
 struct sim_fleet_stats {
     uint64_t iterations, preemptions, swapped_tokens;
-    uint64_t capacity_tokens; /* KV of all replicas */
+    uint64_t capacity_tokens;          /* KV of all replicas */
     uint64_t max_running, max_waiting; /* largest on any one replica */
-    double kv_peak_utilization; /* largest share of blocks in use on any one replica */
-    double kv_block_s;   /* integral of blocks in use over time, all replicas */
-    double running_s;    /* integral of running requests over time, all replicas */
-    double gpu_s;        /* GPU compute time, all replicas */
-    double step_s;       /* time with a step in flight, all replicas */
+    double kv_peak_utilization;        /* largest share of blocks in use on any one replica */
+    double kv_block_s;                 /* integral of blocks in use over time, all replicas */
+    double running_s;                  /* integral of running requests over time, all replicas */
+    double gpu_s;                      /* GPU compute time, all replicas */
+    double step_s;                     /* time with a step in flight, all replicas */
     double by_evidence_s[SIM_N_EVIDENCE];
     uint64_t computed_tokens; /* tokens that passed through a step, recomputation included */
 };
@@ -108,7 +111,7 @@ struct sim_result {
     struct sim_outcome *outcomes; /* one per request, same order */
     uint64_t n_requests, n_arrived;
     double first_arrival_s, last_arrival_s, end_s; /* end_s: the last completion */
-    struct sim_fleet_stats *fleets; /* n_fleets */
+    struct sim_fleet_stats *fleets;                /* n_fleets */
     uint32_t n_fleets;
     struct sim_sample *timeline;
     uint32_t n_timeline;

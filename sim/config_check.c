@@ -8,22 +8,25 @@ static bool check_engine(const struct sim_fleet *f, struct sim_status *st)
 {
     const struct sim_engine *e = &f->engine;
     if (!e->max_num_seqs || !e->block_size || !e->max_model_len)
-        return sim_fail(st, "fleet %s: max_num_seqs, block_size and max_model_len must be at least 1", f->name);
+        return sim_fail(st, "fleet %s: max_num_seqs, block_size and max_model_len must be at least 1",
+                        f->name);
     if (e->max_num_batched_tokens < e->max_num_seqs)
-        return sim_fail(st,
-                        "fleet %s: max_num_batched_tokens %" PRIu32 " is below max_num_seqs %" PRIu32
-                        ", expected at least one token for each running request; raise it or lower max_num_seqs",
-                        f->name, e->max_num_batched_tokens, e->max_num_seqs);
+        return sim_fail(
+            st,
+            "fleet %s: max_num_batched_tokens %" PRIu32 " is below max_num_seqs %" PRIu32
+            ", expected at least one token for each running request; raise it or lower max_num_seqs",
+            f->name, e->max_num_batched_tokens, e->max_num_seqs);
     uint64_t need = ((uint64_t)e->max_model_len + e->block_size - 1) / e->block_size;
     uint64_t spare = e->watermark_blocks;
     if (e->n_blocks < need)
         return sim_fail(st,
-                        "fleet %s: %" PRIu64 " KV blocks of %" PRIu32 " tokens cannot hold one request of max_model_len %" PRIu32
-                        " (%" PRIu64 " blocks); lower max_model_len or use more GPU memory",
+                        "fleet %s: %" PRIu64 " KV blocks of %" PRIu32
+                        " tokens cannot hold one request of max_model_len %" PRIu32 " (%" PRIu64
+                        " blocks); lower max_model_len or use more GPU memory",
                         f->name, e->n_blocks, e->block_size, e->max_model_len, need);
     if (spare >= e->n_blocks)
-        return sim_fail(st, "fleet %s: watermark of %" PRIu64 " blocks leaves none of %" PRIu64 "; lower it", f->name,
-                        spare, e->n_blocks);
+        return sim_fail(st, "fleet %s: watermark of %" PRIu64 " blocks leaves none of %" PRIu64 "; lower it",
+                        f->name, spare, e->n_blocks);
     if (!(e->ingress_s >= 0) || !(e->egress_s >= 0) || !isfinite(e->ingress_s) || !isfinite(e->egress_s))
         return sim_fail(st, "fleet %s: ingress_s and egress_s must be finite and at least 0", f->name);
     return true;
@@ -34,11 +37,14 @@ static bool check_fleets(const struct sim_config *c, struct sim_status *st)
     uint64_t n = 0;
     for (uint32_t f = 0; f < c->n_fleets; f++) {
         n += c->fleets[f].n_replicas;
-        if (!c->fleets[f].cost || c->fleets[f].cost->n_stages < 1 || c->fleets[f].cost->n_stages > SIM_MAX_STAGES)
-            return sim_fail(st, "fleet %s: expected 1 to %d pipeline stages", c->fleets[f].name, SIM_MAX_STAGES);
+        if (!c->fleets[f].cost || c->fleets[f].cost->n_stages < 1 ||
+            c->fleets[f].cost->n_stages > SIM_MAX_STAGES)
+            return sim_fail(st, "fleet %s: expected 1 to %d pipeline stages", c->fleets[f].name,
+                            SIM_MAX_STAGES);
         if (!check_engine(&c->fleets[f], st)) return false;
     }
-    if (!n || n > UINT16_MAX) return sim_fail(st, "%" PRIu64 " replicas, expected 1 to %d in all", n, UINT16_MAX);
+    if (!n || n > UINT16_MAX)
+        return sim_fail(st, "%" PRIu64 " replicas, expected 1 to %d in all", n, UINT16_MAX);
     return true;
 }
 
@@ -46,11 +52,13 @@ static bool check_requests(const struct sim_config *c, struct sim_status *st)
 {
     const struct sim_load *load = &c->load;
     if (load->n_requests >= UINT32_MAX)
-        return sim_fail(st, "%" PRIu64 " requests, expected fewer than %" PRIu32, load->n_requests, UINT32_MAX);
+        return sim_fail(st, "%" PRIu64 " requests, expected fewer than %" PRIu32, load->n_requests,
+                        UINT32_MAX);
     for (uint64_t i = 0; i < load->n_requests; i++) {
         const struct sim_request *q = &load->requests[i];
         if (!q->input_tokens || !q->output_tokens || q->slo_class >= c->n_classes)
-            return sim_fail(st, "request %" PRIu64 ": expected at least 1 token in and out and a known class", i);
+            return sim_fail(st, "request %" PRIu64 ": expected at least 1 token in and out and a known class",
+                            i);
         if (load->concurrency) continue;
         if (!(q->arrival_s >= 0) || !isfinite(q->arrival_s) || (i && q->arrival_s < q[-1].arrival_s))
             return sim_fail(st, "request %" PRIu64 ": expected arrivals at finite times, sorted", i);

@@ -1,7 +1,7 @@
 /* What a forward step costs: the interface that the replica calls and a cost model fills in.
- * A step's price is known when its batch is formed. A batch of decodes only is priced by a line over the sum of
- * the context lengths, so that a run of decode steps costs O(1) a step; every other batch by one call per stage.
- * Nothing here may allocate, fit or read files. */
+ * A step's price is known when its batch is formed. A batch of decodes only is priced by a line over the sum
+ * of the context lengths, so that a run of decode steps costs O(1) a step; every other batch by one call per
+ * stage. Nothing here may allocate, fit or read files. */
 #ifndef KVSIM_SIM_COST_H
 #define KVSIM_SIM_COST_H
 
@@ -16,7 +16,8 @@ struct sim_chunk {
     uint32_t new_tokens, past_tokens;
 };
 
-/* What one step computes. A row is a decode when it computes exactly one token and that token was generated. */
+/* What one step computes. A row is a decode when it computes exactly one token and that token was generated.
+ */
 struct sim_batch {
     uint32_t n_decodes;
     uint64_t decode_kv_tokens; /* tokens that decode attention reads: contexts including the new tokens */
@@ -27,9 +28,9 @@ struct sim_batch {
 };
 
 struct sim_price {
-    double step_s;                          /* time until the next step may start, or the batch moves on */
-    double gpu_s;                           /* of it, the GPU computes */
-    double by_evidence_s[SIM_N_EVIDENCE];   /* gpu_s by where its parts come from */
+    double step_s;                        /* time until the next step may start, or the batch moves on */
+    double gpu_s;                         /* of it, the GPU computes */
+    double by_evidence_s[SIM_N_EVIDENCE]; /* gpu_s by where its parts come from */
 };
 
 /* Price of a decode step of n sequences while kv_begin <= kv tokens read < kv_end:
@@ -50,14 +51,15 @@ struct sim_cost {
     /* Price of a batch on one pipeline stage. */
     void (*price)(const struct sim_cost *c, const struct sim_batch *b, uint32_t stage, struct sim_price *out);
     /* The line that prices n_seqs decodes around kv_tokens; called only when n_stages is 1. */
-    void (*decode_line)(const struct sim_cost *c, uint32_t n_seqs, uint64_t kv_tokens, struct sim_decode_line *out);
+    void (*decode_line)(const struct sim_cost *c, uint32_t n_seqs, uint64_t kv_tokens,
+                        struct sim_decode_line *out);
     /* Time to hand the activations of new_tokens to the next stage; unused when n_stages is 1. */
     double (*transfer_s)(const struct sim_cost *c, uint64_t new_tokens);
     double swap_token_s; /* one token's KV over the host link, for preemption by swapping */
 };
 
-/* step = step_s + token_s x new tokens + kv_token_s x tokens read by decode attention. For tests against closed
- * forms, for independent re-implementations and for teaching; evidence analytic. */
+/* step = step_s + token_s x new tokens + kv_token_s x tokens read by decode attention. For tests against
+ * closed forms, for independent re-implementations and for teaching; evidence analytic. */
 struct sim_cost_linear {
     struct sim_cost base; /* first: a pointer to it is a pointer to this */
     double step_s, token_s, kv_token_s;

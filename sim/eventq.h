@@ -1,5 +1,5 @@
-/* The event queue: a 4-ary heap of 16-byte keys. A key says when, what kind, and who, so that simultaneous events
- * come out by what they are and never by when they were pushed. A push and a pop cost 25 ns with 10
+/* The event queue: a 4-ary heap of 16-byte keys. A key says when, what kind, and who, so that simultaneous
+ * events come out by what they are and never by when they were pushed. A push and a pop cost 25 ns with 10
  * pending and 60 with 1,000 (tests/bench_eventq.c); it never grows past the capacity given. */
 #ifndef KVSIM_SIM_EVENTQ_H
 #define KVSIM_SIM_EVENTQ_H
@@ -11,7 +11,13 @@
 #include <string.h>
 
 /* In the order in which they happen at one instant. */
-enum sim_event_kind { SIM_EV_TRANSFER_END, SIM_EV_STEP_END, SIM_EV_ARRIVAL, SIM_EV_STEP_START, SIM_EV_SAMPLE };
+enum sim_event_kind {
+    SIM_EV_TRANSFER_END,
+    SIM_EV_STEP_END,
+    SIM_EV_ARRIVAL,
+    SIM_EV_STEP_START,
+    SIM_EV_SAMPLE
+};
 
 __extension__ typedef unsigned __int128 sim_key; /* time bits : 64, kind : 8, owner : 24, request : 32 */
 

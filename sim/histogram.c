@@ -21,8 +21,8 @@ static double quantile(const struct sim_itl *h, uint64_t n, double q)
         seen += h->count[b];
         if (seen <= lower) continue;
         uint32_t next = b;
-        if (seen == lower + 1)
-            do next++;
+        if (seen == lower + 1) do
+                next++;
             while (next < SIM_ITL_BUCKETS && !h->count[next]);
         if (next == SIM_ITL_BUCKETS) next = b;
         double low = sim_itl_value_s(b), high = sim_itl_value_s(next);

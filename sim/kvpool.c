@@ -6,7 +6,8 @@ enum { NO_RUN = UINT32_MAX };
 
 void sim_kvpool_init(struct sim_kvpool *p, struct sim_arena *arena, uint64_t n_blocks, uint32_t max_runs)
 {
-    *p = (struct sim_kvpool){.n_blocks = n_blocks, .n_free = n_blocks, .least_free = n_blocks, .n_runs = max_runs};
+    *p = (struct sim_kvpool){
+        .n_blocks = n_blocks, .n_free = n_blocks, .least_free = n_blocks, .n_runs = max_runs};
     p->runs = sim_arena_alloc(arena, max_runs, sizeof *p->runs);
     for (uint32_t i = 0; i < max_runs; i++) p->runs[i].n_blocks = i + 1 < max_runs ? i + 1 : NO_RUN;
 }

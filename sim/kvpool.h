@@ -1,7 +1,7 @@
-/* The paged KV pool of one replica. What matters to the engine is how many blocks are free and who holds how many;
- * so blocks are held in runs: a run is a number of blocks with one reference count (a sequence's own blocks, or a
- * prefix that several share), and its blocks return when the last reference goes. Which block lies where has no
- * cost here and is not kept. All operations are O(1); nothing allocates after init. */
+/* The paged KV pool of one replica. What matters to the engine is how many blocks are free and who holds how
+ * many; so blocks are held in runs: a run is a number of blocks with one reference count (a sequence's own
+ * blocks, or a prefix that several share), and its blocks return when the last reference goes. Which block
+ * lies where has no cost here and is not kept. All operations are O(1); nothing allocates after init. */
 #ifndef KVSIM_SIM_KVPOOL_H
 #define KVSIM_SIM_KVPOOL_H
 
@@ -37,7 +37,8 @@ void sim_kv_share(struct sim_kvpool *p, uint32_t run);
 /* Drops a reference; the last one returns the blocks. */
 void sim_kv_release(struct sim_kvpool *p, uint32_t run);
 
-/* Bulk growth of a whole batch: takes blocks from the free ones first (lend) and says later who got them (settle). */
+/* Bulk growth of a whole batch: takes blocks from the free ones first (lend) and says later who got them
+ * (settle). */
 static inline bool sim_kv_lend(struct sim_kvpool *p, uint64_t n_blocks)
 {
     if (n_blocks > p->n_free) return false;

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* n x size zeroed bytes; aborts with the size when there is no memory or the product overflows. Free with free(). */
+/* n x size zeroed bytes; aborts with the size when there is no memory or the product overflows. Free with
+ * free(). */
 void *sim_alloc(size_t n, size_t size);
 
 /* Grows or shrinks an allocation to n x size bytes; new bytes are not zeroed. Free with free(). */

@@ -63,7 +63,8 @@ static struct sim_stat stat_of_itl(struct sim_itl_stats i)
 
 /* --- one class, or all --- */
 
-/* What a summary is made of: the requests of one class (or all) that are measured, and room for one value each. */
+/* What a summary is made of: the requests of one class (or all) that are measured, and room for one value
+ * each. */
 struct selection {
     const struct sim_config *config;
     const struct sim_result *result;
@@ -119,8 +120,8 @@ static bool within(double value, double limit)
 
 static bool is_good(const struct sim_slo *slo, const struct sim_request *q, const struct sim_outcome *o)
 {
-    return o->status == SIM_COMPLETED && within(o->ttft_s, slo->ttft_s) && within(sim_tpot_s(q, o), slo->tpot_s) &&
-           within(o->e2el_s, slo->e2el_s);
+    return o->status == SIM_COMPLETED && within(o->ttft_s, slo->ttft_s) &&
+           within(sim_tpot_s(q, o), slo->tpot_s) && within(o->e2el_s, slo->e2el_s);
 }
 
 /* Counts of one pass over the requests. */
@@ -139,7 +140,8 @@ static void close_window(struct tally *t)
     t->window_good = t->window_arrived = 0;
 }
 
-static void count_window(struct tally *t, const struct sim_result *res, const struct sim_outcome *o, bool good)
+static void count_window(struct tally *t, const struct sim_result *res, const struct sim_outcome *o,
+                         bool good)
 {
     uint64_t window = (uint64_t)((o->arrival_s - res->first_arrival_s) / WINDOW_S);
     if (window != t->window) close_window(t);
@@ -184,7 +186,8 @@ static struct tally count(const struct selection *sel, struct sim_summary *s)
 }
 
 /* Share of arrived requests that meet one limit, all others aside. */
-static bool metric_met(const struct selection *sel, const struct sim_summary *s, uint64_t violations, double limit)
+static bool metric_met(const struct selection *sel, const struct sim_summary *s, uint64_t violations,
+                       double limit)
 {
     double share = (double)(s->completed - violations) / (double)s->arrived;
     return limit <= 0 || share * 100 >= sel->config->classes[sel->slo_class].slo.percentile;
@@ -224,7 +227,8 @@ static struct sim_summary summarise(const struct selection *sel)
 /* --- the state of the load --- */
 
 /* Mean queueing time of the requests that arrived in [from, to) of the arrival window. */
-static double mean_queue_s(const struct sim_config *config, const struct sim_result *res, double from, double to)
+static double mean_queue_s(const struct sim_config *config, const struct sim_result *res, double from,
+                           double to)
 {
     double span = res->last_arrival_s - res->first_arrival_s, sum = 0;
     uint64_t n = 0;
@@ -252,8 +256,9 @@ static double mean_service_s(const struct sim_result *res)
     return n ? sum / (double)n : 0;
 }
 
-/* Too few answers by the last arrival. A request that arrived less than a service time before it could not be answered by
- * then whatever the fleet, so it is not held against the fleet: a short trace would always seem overloaded. */
+/* Too few answers by the last arrival. A request that arrived less than a service time before it could not be
+ * answered by then whatever the fleet, so it is not held against the fleet: a short trace would always seem
+ * overloaded. */
 static bool falls_behind(const struct sim_result *res)
 {
     double service_s = mean_service_s(res);
@@ -277,7 +282,8 @@ static enum sim_load_state load_state(const struct sim_config *config, const str
         completed += o->status == SIM_COMPLETED;
         standing += o->status == SIM_UNFINISHED || o->arrival_s + o->queue_s > res->last_arrival_s;
     }
-    double middle_s = mean_queue_s(config, res, 1. / 3, 2. / 3), late_s = mean_queue_s(config, res, 2. / 3, 2);
+    double middle_s = mean_queue_s(config, res, 1. / 3, 2. / 3),
+           late_s = mean_queue_s(config, res, 2. / 3, 2);
     if (late_s > 2 * middle_s && late_s > 1) return SIM_OVERLOADED;
     if (standing > 0 && falls_behind(res)) return SIM_OVERLOADED;
     double span_s = res->end_s - res->first_arrival_s, rate = span_s > 0 ? (double)completed / span_s : 0;
@@ -310,7 +316,8 @@ static void add_cluster(struct sim_report *r, const struct sim_config *config, c
         n_replicas += fleet->n_replicas;
         n_gpus += fleet->n_replicas * fleet->gpus_per_replica;
     }
-    for (int e = 0; e < SIM_N_EVIDENCE; e++) r->time_frac[e] = evidence_s > 0 ? r->time_frac[e] / evidence_s : 0;
+    for (int e = 0; e < SIM_N_EVIDENCE; e++)
+        r->time_frac[e] = evidence_s > 0 ? r->time_frac[e] / evidence_s : 0;
     if (span_s <= 0) return;
     r->kv_mean_utilization = block_s / (capacity_blocks * span_s);
     r->mean_running = running_s / span_s;

@@ -1,6 +1,6 @@
 /* From outcomes to the figures that people compare: vLLM's names and formulas, exact percentiles (linear
- * interpolation as numpy's) for TTFT, TPOT, E2EL and queueing, the histogram's for ITL. Everything in seconds here;
- * milliseconds belong to the printers. */
+ * interpolation as numpy's) for TTFT, TPOT, E2EL and queueing, the histogram's for ITL. Everything in seconds
+ * here; milliseconds belong to the printers. */
 #ifndef KVSIM_SIM_METRICS_H
 #define KVSIM_SIM_METRICS_H
 
@@ -18,12 +18,12 @@ struct sim_summary {
     uint64_t arrived, completed, rejected, unfinished;
     uint64_t input_tokens, output_tokens; /* of completed requests */
     uint64_t preemptions;
-    double duration_s;                    /* first arrival to last completion */
+    double duration_s; /* first arrival to last completion */
     double request_throughput, output_throughput, total_token_throughput; /* per second */
-    double request_goodput;               /* good requests per second */
+    double request_goodput;                                               /* good requests per second */
     struct sim_stat ttft, tpot, itl, e2el, queue; /* TPOT over requests with more than one output token */
-    double slo_attainment;                /* good / arrived */
-    double slo_attainment_worst_5min;     /* the worst window of 300 s by arrival */
+    double slo_attainment;                        /* good / arrived */
+    double slo_attainment_worst_5min;             /* the worst window of 300 s by arrival */
     uint64_t slo_violations_ttft, slo_violations_tpot, slo_violations_e2el; /* of completed requests */
     bool sla_met;
 };
@@ -34,11 +34,11 @@ struct sim_report {
     uint32_t n_classes;
     enum sim_load_state load_state;
     double kv_peak_utilization, kv_mean_utilization, gpu_busy;
-    double mean_running;                  /* whole cluster */
-    uint64_t max_running, max_waiting;    /* largest on any one replica */
+    double mean_running;               /* whole cluster */
+    uint64_t max_running, max_waiting; /* largest on any one replica */
     uint64_t kv_capacity_tokens, iterations;
     double output_throughput_per_gpu;
-    double time_frac[SIM_N_EVIDENCE];     /* shares of GPU time by evidence; sum 1 when anything ran */
+    double time_frac[SIM_N_EVIDENCE]; /* shares of GPU time by evidence; sum 1 when anything ran */
 };
 
 struct sim_report *sim_report_new(const struct sim_config *config, const struct sim_result *result);

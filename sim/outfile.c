@@ -1,8 +1,11 @@
+#define _GNU_SOURCE /* O_TMPFILE, where the system has it */
 #include "sim/outfile.h"
 
 #include "sim/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +14,7 @@
 struct sim_outfile {
     FILE *stream;
     char *path, *temporary;
+    bool unnamed; /* a file without a name: the system drops it when the program is killed */
 };
 
 static void outfile_free(struct sim_outfile *f)
@@ -20,12 +24,35 @@ static void outfile_free(struct sim_outfile *f)
     free(f);
 }
 
+static FILE *open_unnamed(const char *path)
+{
+    char *copy = sim_strdup(path);
+    int fd = open(dirname(copy), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    free(copy);
+    return fd < 0 ? NULL : fdopen(fd, "wb");
+}
+
+/* Gives the unnamed file the temporary name, a moment before it is renamed. */
+static bool give_name(const struct sim_outfile *f)
+{
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fileno(f->stream));
+    return linkat(AT_FDCWD, link, AT_FDCWD, f->temporary, AT_SYMLINK_FOLLOW) == 0;
+}
+
 struct sim_outfile *sim_outfile_open(const char *path, struct sim_status *st)
 {
+    struct stat is;
+    if (stat(path, &is) == 0 && S_ISDIR(is.st_mode)) {
+        sim_fail(st, "%s: is a directory, expected a file to write; name a file in it", path);
+        return NULL;
+    }
     struct sim_outfile *f = sim_alloc(1, sizeof *f);
     f->path = sim_strdup(path);
     f->temporary = sim_printf("%s.%ld.tmp", path, (long)getpid());
-    f->stream = fopen(f->temporary, "wb");
+    f->stream = open_unnamed(path);
+    f->unnamed = f->stream != NULL;
+    if (!f->unnamed) f->stream = fopen(f->temporary, "wb"); /* not every file system has them */
     if (f->stream) return f;
     sim_fail(st, "%s: cannot be written (%s), expected a writable directory; name another place", path,
              strerror(errno));
@@ -40,7 +67,8 @@ FILE *sim_outfile_stream(struct sim_outfile *f)
 
 bool sim_outfile_commit(struct sim_outfile *f, struct sim_status *st)
 {
-    bool written = !ferror(f->stream) && fflush(f->stream) == 0 && fsync(fileno(f->stream)) == 0;
+    bool written = !ferror(f->stream) && fflush(f->stream) == 0 && fsync(fileno(f->stream)) == 0 &&
+                   (!f->unnamed || give_name(f));
     int why = errno;
     if (fclose(f->stream) != 0 && written) {
         why = errno;
@@ -52,7 +80,8 @@ bool sim_outfile_commit(struct sim_outfile *f, struct sim_status *st)
     }
     if (!written) {
         unlink(f->temporary);
-        sim_fail(st, "%s: writing failed (%s), nothing was left behind; free some space or name another place",
+        sim_fail(st,
+                 "%s: writing failed (%s), nothing was left behind; free some space or name another place",
                  f->path, strerror(why));
     }
     outfile_free(f);
@@ -63,7 +92,7 @@ void sim_outfile_abandon(struct sim_outfile *f)
 {
     if (!f) return;
     fclose(f->stream);
-    unlink(f->temporary);
+    if (!f->unnamed) unlink(f->temporary);
     outfile_free(f);
 }
 
@@ -76,14 +105,16 @@ bool sim_make_dir(const char *path, struct sim_status *st)
         char end = *s;
         *s = '\0';
         if (mkdir(p, 0777) != 0 && errno != EEXIST)
-            made = sim_fail(st, "%s: cannot be made (%s), expected a writable parent directory; name another place",
-                            p, strerror(errno));
+            made = sim_fail(
+                st, "%s: cannot be made (%s), expected a writable parent directory; name another place", p,
+                strerror(errno));
         *s = end;
         if (end == '\0') break;
     }
     free(p);
     struct stat is;
     if (made && (stat(path, &is) != 0 || !S_ISDIR(is.st_mode)))
-        return sim_fail(st, "%s: is not a directory, expected one to write results into; name another place", path);
+        return sim_fail(st, "%s: is not a directory, expected one to write results into; name another place",
+                        path);
     return made;
 }

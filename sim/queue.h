@@ -1,6 +1,7 @@
-/* The queues that requests stand in: first come first served, or by priority (then arrival, then request number).
- * Links live in arrays of the cluster with one entry per request, since a request stands in one queue at a time:
- * so a queue of any length allocates nothing. FCFS is a list, O(1); priority is a pairing heap, O(log n). */
+/* The queues that requests stand in: first come first served, or by priority (then arrival, then request
+ * number). Links live in arrays of the cluster with one entry per request, since a request stands in one
+ * queue at a time: so a queue of any length allocates nothing. FCFS is a list, O(1); priority is a pairing
+ * heap, O(log n). */
 #ifndef KVSIM_SIM_QUEUE_H
 #define KVSIM_SIM_QUEUE_H
 

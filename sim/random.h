@@ -1,5 +1,5 @@
-/* Random numbers that are a function of (seed, stream, counter): no state, so a draw does not depend on how many were
- * made before it, and one stream's use leaves every other as it was. */
+/* Random numbers that are a function of (seed, stream, counter): no state, so a draw does not depend on how
+ * many were made before it, and one stream's use leaves every other as it was. */
 #ifndef KVSIM_SIM_RANDOM_H
 #define KVSIM_SIM_RANDOM_H
 

@@ -71,7 +71,8 @@ static bool is_measured(const struct sim_shared *s, uint32_t request)
     return request >= s->warmup_requests && s->outcomes[request].arrival_s >= s->warmup_end_s;
 }
 
-uint32_t sim_replica_admit(struct sim_replica *r, uint32_t request, uint32_t known, uint32_t computed, double now_s)
+uint32_t sim_replica_admit(struct sim_replica *r, uint32_t request, uint32_t known, uint32_t computed,
+                           double now_s)
 {
     const struct sim_request *q = &r->shared->requests[request];
     struct sim_outcome *o = &r->shared->outcomes[request];
@@ -79,15 +80,15 @@ uint32_t sim_replica_admit(struct sim_replica *r, uint32_t request, uint32_t kno
     uint32_t slot = r->free_slots[--r->n_free_slots];
     r->running[r->n_running++] = slot;
     r->waiting_blocks -= sim_blocks_for(r, known);
-    r->seqs[slot] = (struct sim_seq){.request = request,
-                                     .prompt = q->input_tokens,
-                                     .known = known,
-                                     .computed = computed,
-                                     .target = q->input_tokens + q->output_tokens,
-                                     .run = sim_kv_open(&r->pool),
-                                     .slo_class = is_measured(r->shared, request) ? q->slo_class
-                                                                                  : (uint16_t)r->shared->n_classes,
-                                     .last_token_s = o->e2el_s};
+    r->seqs[slot] = (struct sim_seq){
+        .request = request,
+        .prompt = q->input_tokens,
+        .known = known,
+        .computed = computed,
+        .target = q->input_tokens + q->output_tokens,
+        .run = sim_kv_open(&r->pool),
+        .slo_class = is_measured(r->shared, request) ? q->slo_class : (uint16_t)r->shared->n_classes,
+        .last_token_s = o->e2el_s};
     return slot;
 }
 
@@ -120,7 +121,8 @@ static void book_line(struct sim_replica *r)
     struct sim_line_use *u = &r->use;
     double steps = (double)u->steps, kv = (double)u->kv_sum;
     r->stats.gpu_s += steps * u->line.gpu_base_s + u->line.gpu_slope_s * kv;
-    for (int e = 0; e < SIM_N_EVIDENCE; e++) r->stats.by_evidence_s[e] += steps * u->line.base_by_evidence_s[e];
+    for (int e = 0; e < SIM_N_EVIDENCE; e++)
+        r->stats.by_evidence_s[e] += steps * u->line.base_by_evidence_s[e];
     r->stats.by_evidence_s[u->line.attention] += steps * u->line.attention_base_s + u->line.gpu_slope_s * kv;
     u->steps = u->kv_sum = 0;
 }
@@ -173,11 +175,13 @@ static double price_stages(struct sim_replica *r, const struct sim_batch *b, dou
     for (uint32_t stage = 0; stage < n_stages(r); stage++) {
         struct sim_price price;
         r->cost->price(r->cost, b, stage, &price);
-        if (stage > 0) end_s = fmax(end_s + r->cost->transfer_s(r->cost, b->new_tokens), r->stage_free_s[stage]);
+        if (stage > 0)
+            end_s = fmax(end_s + r->cost->transfer_s(r->cost, b->new_tokens), r->stage_free_s[stage]);
         end_s += price.step_s;
         r->stage_free_s[stage] = end_s;
         r->stats.gpu_s += price.gpu_s / n_stages(r);
-        for (int e = 0; e < SIM_N_EVIDENCE; e++) r->stats.by_evidence_s[e] += price.by_evidence_s[e] / n_stages(r);
+        for (int e = 0; e < SIM_N_EVIDENCE; e++)
+            r->stats.by_evidence_s[e] += price.by_evidence_s[e] / n_stages(r);
     }
     return end_s;
 }
@@ -185,7 +189,8 @@ static double price_stages(struct sim_replica *r, const struct sim_batch *b, dou
 /* A walk that only took requests out leaves the step empty: the engine's next turn follows at once. */
 static void form_batch(struct sim_replica *r, struct sim_step *step, double now_s)
 {
-    const struct sim_scheduler *scheduler = r->engine->scheduler ? r->engine->scheduler : &sim_scheduler_vllm_v1;
+    const struct sim_scheduler *scheduler =
+        r->engine->scheduler ? r->engine->scheduler : &sim_scheduler_vllm_v1;
     uint64_t preemptions;
     step->n_rows = 0;
     step->swapped_tokens = 0;

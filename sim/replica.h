@@ -1,7 +1,7 @@
-/* One replica: a loop of forward steps over its running requests. The scheduler forms a batch, the cost model prices
- * it, the KV pool grows, tokens appear when the step ends. Events of a replica: the end of the oldest batch in flight,
- * a request that reaches the scheduler, the start of the next step.
- * Fast-forward (replica_run.c): while the batch is all decodes and nobody can join, step after step is taken without
+/* One replica: a loop of forward steps over its running requests. The scheduler forms a batch, the cost model
+ * prices it, the KV pool grows, tokens appear when the step ends. Events of a replica: the end of the oldest
+ * batch in flight, a request that reaches the scheduler, the start of the next step. Fast-forward
+ * (replica_run.c): while the batch is all decodes and nobody can join, step after step is taken without
  * forming the batch again. Both ways do the same arithmetic in the same order. */
 #ifndef KVSIM_SIM_REPLICA_H
 #define KVSIM_SIM_REPLICA_H
@@ -45,12 +45,12 @@ struct sim_step {
 struct sim_decode_run {
     bool active;
     uint32_t n_seqs;
-    uint32_t steps;       /* finished since the run began */
-    uint32_t steps_limit; /* the step with this number completes a request */
-    uint64_t kv_tokens;   /* that the step in flight reads */
-    uint32_t phase;       /* growth[phase]: blocks that the next step needs */
-    uint32_t *growth;     /* block_size entries */
-    uint32_t *per_class;  /* sequences of each class, and those not measured */
+    uint32_t steps;              /* finished since the run began */
+    uint32_t steps_limit;        /* the step with this number completes a request */
+    uint64_t kv_tokens;          /* that the step in flight reads */
+    uint32_t phase;              /* growth[phase]: blocks that the next step needs */
+    uint32_t *growth;            /* block_size entries */
+    uint32_t *per_class;         /* sequences of each class, and those not measured */
     uint32_t gap_bucket, n_gaps; /* steps whose gap fell into this bucket and is not in the histogram yet */
 };
 
@@ -65,16 +65,18 @@ struct sim_line_use {
 struct sim_shared {
     const struct sim_request *requests;
     struct sim_outcome *outcomes;
-    uint32_t *generated;  /* tokens that a preempted request keeps; SIM_SWAPPED is set when its KV lies on the host */
+    uint32_t *generated; /* tokens that a preempted request keeps; SIM_SWAPPED is set when its KV lies on the
+                            host */
     struct sim_links links;
-    struct sim_itl *itl;  /* per class, and one more for requests that are not measured */
+    struct sim_itl *itl; /* per class, and one more for requests that are not measured */
     uint32_t n_classes;
     uint64_t warmup_requests; /* the first so many are not measured, ... */
     double warmup_end_s;      /* ... nor arrivals before this time */
     bool fast_forward;
     uint64_t seed;
     uint64_t n_completed, n_tokens;
-    /* Closed loop: called at each completion; returns when the next request arrives, infinity when none does. */
+    /* Closed loop: called at each completion; returns when the next request arrives, infinity when none does.
+     */
     double (*on_complete)(void *user, double now_s);
     void *user;
 };
@@ -103,7 +105,7 @@ struct sim_replica {
     struct sim_step *steps; /* ring of batches in flight, one per pipeline stage */
     uint32_t first_step, n_in_flight;
     double stage_free_s[SIM_MAX_STAGES];
-    double start_s; /* when the next step may be formed; infinity when nothing is there to do */
+    double start_s;  /* when the next step may be formed; infinity when nothing is there to do */
     double booked_s; /* integrals over time are known up to here */
 
     struct sim_decode_run run;
@@ -120,7 +122,8 @@ void sim_replica_submit(struct sim_replica *r, uint32_t request);
 /* Key of the next event; SIM_KEY_NEVER when there is none. */
 sim_key sim_replica_next(const struct sim_replica *r);
 
-/* Plays every event before `limit`. A completion in a closed loop lowers the limit to the arrival that it causes. */
+/* Plays every event before `limit`. A completion in a closed loop lowers the limit to the arrival that it
+ * causes. */
 void sim_replica_advance(struct sim_replica *r, sim_key limit);
 
 /* Books what was priced by the line in use to the statistics; call once more at the end. */
@@ -153,13 +156,14 @@ static inline bool sim_row_is_decode(const struct sim_seq *s, uint32_t n_tokens)
 }
 
 /* Moves a waiting request to the end of `running` with `computed` tokens in the pool; its slot. */
-uint32_t sim_replica_admit(struct sim_replica *r, uint32_t request, uint32_t known, uint32_t computed, double now_s);
+uint32_t sim_replica_admit(struct sim_replica *r, uint32_t request, uint32_t known, uint32_t computed,
+                           double now_s);
 
 /* Takes running[index] out: blocks free, back to the head of the queue. */
 void sim_replica_preempt(struct sim_replica *r, uint32_t index, struct sim_step *step);
 
-/* Books the time since the last booking, if a step was in flight: integrals over time of blocks and running requests.
- * Called before either changes, at the start and at the end of a step. */
+/* Books the time since the last booking, if a step was in flight: integrals over time of blocks and running
+ * requests. Called before either changes, at the start and at the end of a step. */
 static inline void sim_replica_book_time(struct sim_replica *r, double now_s)
 {
     double past_s = r->n_in_flight ? now_s - r->booked_s : 0;

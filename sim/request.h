@@ -1,5 +1,6 @@
-/* A request as the simulator takes it, and what became of it. Plain data; a trace of N requests is an array of N
- * sim_request in arrival order, and a run fills an array of N sim_outcome beside it: 24 + 40 bytes a request. */
+/* A request as the simulator takes it, and what became of it. Plain data; a trace of N requests is an array
+ * of N sim_request in arrival order, and a run fills an array of N sim_outcome beside it: 24 + 40 bytes a
+ * request. */
 #ifndef KVSIM_SIM_REQUEST_H
 #define KVSIM_SIM_REQUEST_H
 

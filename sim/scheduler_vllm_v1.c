@@ -6,7 +6,7 @@ struct pass {
     struct sim_step *step;
     double now_s;
     uint64_t budget; /* tokens left */
-    bool preempted; /* or out of blocks: nobody is admitted */
+    bool preempted;  /* or out of blocks: nobody is admitted */
 };
 
 static uint32_t chunk_tokens(const struct pass *p, uint32_t uncomputed)
@@ -35,22 +35,25 @@ static void take_back(struct pass *p, uint32_t slot)
     }
 }
 
-/* The running request to give way: the last one, under policy priority the one served last. `self` is eligible. */
+/* The running request to give way: the last one, under policy priority the one served last. `self` is
+ * eligible. */
 static uint32_t victim_index(const struct sim_replica *r, uint32_t self)
 {
     uint32_t victim = self;
     for (uint32_t i = 0; i < r->n_running; i++) {
         const struct sim_seq *s = &r->seqs[r->running[i]], *v = &r->seqs[r->running[victim]];
         if (s->in_flight) continue;
-        bool later = r->engine->policy == SIM_PRIORITY ? sim_serves_after(r->shared->requests, s->request, v->request)
-                                                       : i > victim;
+        bool later = r->engine->policy == SIM_PRIORITY
+                         ? sim_serves_after(r->shared->requests, s->request, v->request)
+                         : i > victim;
         if (later) victim = i;
     }
     return victim;
 }
 
-/* Blocks for n more tokens of running[*index], preempting others; false when it had to give way itself, or when it is
- * the oldest and waits for batches in flight: were it to give way, two pipeline batches could evict each other for ever. */
+/* Blocks for n more tokens of running[*index], preempting others; false when it had to give way itself, or
+ * when it is the oldest and waits for batches in flight: were it to give way, two pipeline batches could
+ * evict each other for ever. */
 static bool make_room(struct pass *p, uint32_t *index, uint32_t n_tokens)
 {
     struct sim_replica *r = p->r;

@@ -9,7 +9,8 @@ static void record(struct sim_status *st, enum sim_exit code, const char *format
     st->code = code;
     vsnprintf(st->message, sizeof st->message, format, args);
     for (char *c = st->message; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?'; /* a name from a file may hold anything; the line stays one */
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?'; /* a name from a file may hold anything; the line stays one */
 }
 
 bool sim_fail(struct sim_status *st, const char *format, ...)

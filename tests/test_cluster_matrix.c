@@ -1,5 +1,5 @@
-/* Every scheduler x router x policy x preemption x pool size: nothing is lost, nothing appears, and fast-forward
- * gives the same bytes as forming every batch. sim_run itself aborts when a block is lost. */
+/* Every scheduler x router x policy x preemption x pool size: nothing is lost, nothing appears, and
+ * fast-forward gives the same bytes as forming every batch. sim_run itself aborts when a block is lost. */
 #include "tests/harness.h"
 #include "tests/toy.h"
 
@@ -18,8 +18,8 @@ static void add_load(struct toy *t, uint64_t seed, bool ties)
     }
 }
 
-static void set_case(struct toy *t, const struct sim_scheduler *scheduler, const struct sim_router *router, int variant,
-                     uint64_t spare_blocks)
+static void set_case(struct toy *t, const struct sim_scheduler *scheduler, const struct sim_router *router,
+                     int variant, uint64_t spare_blocks)
 {
     toy_init(t, 3);
     struct sim_engine *e = &t->fleets[0].engine;
@@ -50,7 +50,8 @@ static void check_conserved(const struct toy *t, const struct sim_result *res)
     uint64_t tokens = 0, completed = 0, needed = 0, computed = 0;
     for (uint64_t i = 0; i < res->n_requests; i++) {
         const struct sim_request *q = &t->requests[i];
-        ck_assert(res->outcomes[i].status == SIM_COMPLETED || res->outcomes[i].status == SIM_REJECTED_TOO_LONG);
+        ck_assert(res->outcomes[i].status == SIM_COMPLETED ||
+                  res->outcomes[i].status == SIM_REJECTED_TOO_LONG);
         if (res->outcomes[i].status != SIM_COMPLETED) continue;
         completed++;
         tokens += q->output_tokens;
@@ -86,7 +87,8 @@ START_TEST(every_case_conserves_and_fast_forward_changes_no_byte)
                 t.config.fast_forward = false;
                 struct sim_result *slow = toy_run(&t);
                 check_conserved(&t, fast);
-                ck_assert_msg(toy_equal(fast, slow), "router %s variant %d blocks %d", router->name, variant, (int)b);
+                ck_assert_msg(toy_equal(fast, slow), "router %s variant %d blocks %d", router->name, variant,
+                              (int)b);
                 sim_result_free(fast);
                 sim_result_free(slow);
                 toy_free(&t);

@@ -153,7 +153,8 @@ START_TEST(a_wrong_engine_file_is_refused_with_its_line_and_the_nearest_key)
     refused("block_size: 16", "block_size: sixteen", "engine.yaml:7: block_size is `sixteen`");
     refused("gpu_memory_utilization: 0.9", "gpu_memory_utilization: 90", "gpu_memory_utilization is 90");
     refused("async_scheduling: false", "async_scheduling: perhaps", "expected true or false");
-    refused("cpu_step_s: {value: ", "cpu_step_s: {value: 1, source: x} # ", "cpu_step_s is 1, expected 0 to 0.05");
+    refused("cpu_step_s: {value: ", "cpu_step_s: {value: 1, source: x} # ",
+            "cpu_step_s is 1, expected 0 to 0.05");
     refused("cpu_step_s: {value: ", "cpu_step_s: {value: -1.0e-3, source: x} # ", "cpu_step_s");
     refused("cpu_step_s: {value: ", "cpu_step_s: {value: nan, source: x} # ", "expected a number");
     refused("cpu_step_s: {value: ", "cpu_step_s: {value: 1.0e-3, about: x} # ",

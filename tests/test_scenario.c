@@ -576,6 +576,30 @@ START_TEST(a_band_is_the_mean_and_the_numpy_quantiles_of_the_runs)
 }
 END_TEST
 
+static void add_progress(void *user, double done_frac)
+{
+    double *sum = user;
+    *sum += done_frac;
+}
+
+START_TEST(replications_tell_the_share_of_them_that_is_done)
+{
+    struct exp_cache *c = cache_of();
+    struct exp_scenario *s = parsed(base_text);
+    struct exp_setup *u = setup_of(s, c);
+    double sum = 0;
+    struct exp_run_options o = {.progress = add_progress, .progress_user = &sum};
+    struct sim_status st = {0};
+    struct exp_figures *f = exp_replicate(s, c, u, 4, &o, &st);
+    ck_assert_msg(f != NULL, "%s", st.message);
+    ck_assert_double_eq(sum, 0.25 + 0.5 + 0.75 + 1);
+    exp_figures_free(f);
+    exp_setup_free(u);
+    free(s);
+    exp_cache_free(c);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("scenario");
@@ -599,6 +623,7 @@ Suite *test_suite(void)
     tcase_add_test(setup, a_trace_of_a_study_is_read_once_and_borrowed);
     tcase_add_test(run, one_request_takes_what_its_closed_form_says);
     tcase_add_test(run, operator_errors_are_drawn_once_per_profile_with_the_recorded_spread);
+    tcase_add_test(run, replications_tell_the_share_of_them_that_is_done);
     tcase_add_test(run, a_band_is_the_mean_and_the_numpy_quantiles_of_the_runs);
     suite_add_tcase(suite, keys);
     suite_add_tcase(suite, setup);

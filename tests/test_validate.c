@@ -1,5 +1,5 @@
-/* Predicted against measured: reading points, what a row overrides, fits that recover known overheads, and the errors
- * found on the public serving points. */
+/* Predicted against measured: reading points, what a row overrides, fits that recover known overheads, and
+ * the errors found on the public serving points. */
 #include "tests/harness.h"
 
 #include "experiments/crossval.h"
@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char header[] = "model_path,system,precision,isl,osl,concurrency,tp_size,backend_version,ttft_ms,tpot_ms\n";
+static const char header[] =
+    "model_path,system,precision,isl,osl,concurrency,tp_size,backend_version,ttft_ms,tpot_ms\n";
 static const char plan[] = "settings: {workload.closed_loop.length_range: \"[0.8, 1.0]\"}\n"
                            "sources:\n  - {version: \"\", settings: {engine.max_num_seqs: \"64\"}}\n";
 
@@ -35,7 +36,8 @@ static struct exp_trials trials(const struct exp_measured *m, const char *plan_t
 {
     struct sim_status st = {0};
     struct exp_trials t;
-    ck_assert_msg(exp_trials_new(m, test_file("plan.yaml", plan_text), cache, NULL, &t, &st), "%s", st.message);
+    ck_assert_msg(exp_trials_new(m, test_file("plan.yaml", plan_text), cache, NULL, &t, &st), "%s",
+                  st.message);
     return t;
 }
 
@@ -103,7 +105,8 @@ START_TEST(bad_points_are_refused_with_their_line)
 }
 END_TEST
 
-/* Points made by the simulator itself under known overheads: a fit from other overheads must find predictions as good. */
+/* Points made by the simulator itself under known overheads: a fit from other overheads must find predictions
+ * as good. */
 START_TEST(a_fit_recovers_what_known_overheads_produced)
 {
     struct exp_cache *cache = cache_new();
@@ -143,7 +146,8 @@ END_TEST
 
 START_TEST(errors_are_what_arithmetic_says)
 {
-    struct exp_point points[3] = {{.ttft_ms = 100, .tpot_ms = 10}, {.ttft_ms = 200, .tpot_ms = 20}, {.ttft_ms = 50, .tpot_ms = 5}};
+    struct exp_point points[3] = {
+        {.ttft_ms = 100, .tpot_ms = 10}, {.ttft_ms = 200, .tpot_ms = 20}, {.ttft_ms = 50, .tpot_ms = 5}};
     struct exp_trial trial[3] = {{.point = &points[0], .ttft_ms = 110, .tpot_ms = 10},
                                  {.point = &points[1], .ttft_ms = 160, .tpot_ms = 20},
                                  {.point = &points[2], .ttft_ms = 50, .tpot_ms = 6}};

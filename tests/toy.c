@@ -43,12 +43,14 @@ static uint32_t length(uint64_t seed, const char *stream, uint64_t i, uint32_t m
     return 1 + (uint32_t)(sim_random_unit(seed, sim_stream(stream), i) * (2 * mean - 1));
 }
 
-void toy_poisson(struct toy *t, uint64_t n, double rate, uint32_t mean_input, uint32_t mean_output, uint64_t seed)
+void toy_poisson(struct toy *t, uint64_t n, double rate, uint32_t mean_input, uint32_t mean_output,
+                 uint64_t seed)
 {
     double now_s = 0;
     for (uint64_t i = 0; i < n; i++) {
         if (rate > 0) now_s -= log(sim_random_unit(seed, sim_stream("toy gaps"), i)) / rate;
-        toy_add(t, now_s, length(seed, "toy input", i, mean_input), length(seed, "toy output", i, mean_output));
+        toy_add(t, now_s, length(seed, "toy input", i, mean_input),
+                length(seed, "toy output", i, mean_output));
     }
 }
 
@@ -81,7 +83,8 @@ static bool same_outcome(const struct sim_outcome *a, const struct sim_outcome *
 
 bool toy_equal(const struct sim_result *a, const struct sim_result *b)
 {
-    if (a->n_requests != b->n_requests || a->n_fleets != b->n_fleets || a->n_timeline != b->n_timeline) return false;
+    if (a->n_requests != b->n_requests || a->n_fleets != b->n_fleets || a->n_timeline != b->n_timeline)
+        return false;
     for (uint64_t i = 0; i < a->n_requests; i++)
         if (!same_outcome(&a->outcomes[i], &b->outcomes[i])) return false;
     return !memcmp(a->fleets, b->fleets, a->n_fleets * sizeof *a->fleets) &&

@@ -12,13 +12,16 @@ struct toy {
     struct sim_config config;     /* points into this struct */
 };
 
-/* One fleet of n_replicas: 64 sequences, 512 tokens a step, blocks of 16, no limit on blocks in practice, step cost
- * 10 ms + 0.1 ms a token + 1 us a KV token; least_outstanding; one class without limits; no requests yet. */
+/* One fleet of n_replicas: 64 sequences, 512 tokens a step, blocks of 16, no limit on blocks in practice,
+ * step cost 10 ms + 0.1 ms a token + 1 us a KV token; least_outstanding; one class without limits; no
+ * requests yet. */
 void toy_init(struct toy *t, uint32_t n_replicas);
 void toy_free(struct toy *t);
 
-/* n requests with Poisson arrivals (rate per second; 0: all at 0) and lengths uniform in 1 .. 2 x mean - 1. */
-void toy_poisson(struct toy *t, uint64_t n, double rate, uint32_t mean_input, uint32_t mean_output, uint64_t seed);
+/* n requests with Poisson arrivals (rate per second; 0: all at 0) and lengths uniform in 1 .. 2 x mean - 1.
+ */
+void toy_poisson(struct toy *t, uint64_t n, double rate, uint32_t mean_input, uint32_t mean_output,
+                 uint64_t seed);
 
 /* One request; keeps the order of calls. */
 void toy_add(struct toy *t, double arrival_s, uint32_t input_tokens, uint32_t output_tokens);
