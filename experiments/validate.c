@@ -26,8 +26,12 @@ struct plan {
 static bool set_one(struct exp_scenario *s, const char *key, const struct mdl_yaml_node *value,
                     struct sim_status *st)
 {
+    struct sim_status why = {0};
     const char *text = mdl_yaml_string(value, key, st);
-    return text && exp_scenario_set(s, key, text, st);
+    if (!text) return false;
+    if (exp_scenario_set(s, key, text, &why)) return true;
+    const char *told = strncmp(why.message, "--set: ", 7) == 0 ? why.message + 7 : why.message;
+    return sim_fail(st, "%s:%d: %s", mdl_yaml_file(value), mdl_yaml_line(value), told);
 }
 
 static bool set_all(struct exp_scenario *s, const struct mdl_yaml_node *map, struct sim_status *st)
@@ -72,10 +76,33 @@ static bool check_keys(const struct mdl_yaml_node *map, const char *const *valid
     return true;
 }
 
+static bool is_kind(const struct mdl_yaml_node *n, enum mdl_yaml_kind kind, const char *expected,
+                    struct sim_status *st)
+{
+    if (!n || mdl_yaml_kind(n) == kind) return true;
+    return sim_fail(st, "%s:%d: expected %s", mdl_yaml_file(n), mdl_yaml_line(n), expected);
+}
+
+/* Settings are tried once on a scenario that is thrown away: a wrong key is the file's fault, not a row's. */
+static bool check_settings(const struct plan *p, const struct mdl_yaml_node *settings, struct sim_status *st)
+{
+    if (!is_kind(settings, MDL_YAML_MAP, "settings as a map of scenario keys", st)) return false;
+    struct exp_scenario *trial = exp_scenario_copy(p->base);
+    bool ok = set_all(trial, settings, st);
+    free(trial);
+    return ok;
+}
+
+static bool check_source(const struct plan *p, const struct mdl_yaml_node *source, struct sim_status *st)
+{
+    static const char *const valid[] = {"version", "requests_per_concurrency", "settings", NULL};
+    return is_kind(source, MDL_YAML_MAP, "a source as {version: ..., settings: {...}}", st) &&
+           check_keys(source, valid, st) && check_settings(p, mdl_yaml_get(source, "settings"), st);
+}
+
 static bool open_validation_file(struct plan *p, struct sim_status *st)
 {
     static const char *const valid[] = {"requests_per_concurrency", "settings", "sources", NULL};
-    static const char *const of_source[] = {"version", "requests_per_concurrency", "settings", NULL};
     const struct mdl_yaml_node *root = mdl_yaml_root(p->yaml), *n;
     if (!check_keys(root, valid, st)) return false;
     p->base = exp_scenario_new();
@@ -84,9 +111,12 @@ static bool open_validation_file(struct plan *p, struct sim_status *st)
     if ((n = mdl_yaml_get(root, "requests_per_concurrency")) &&
         !mdl_yaml_u64(n, "requests_per_concurrency", &p->requests_per_concurrency, st))
         return false;
+    if (!exp_scenario_set(p->base, "fleet.0.replicas", "1", st) || !check_settings(p, p->settings, st))
+        return false;
+    if (!is_kind(p->sources, MDL_YAML_LIST, "sources as a list", st)) return false;
     for (size_t i = 0; p->sources && i < mdl_yaml_size(p->sources); i++)
-        if (!check_keys(mdl_yaml_at(p->sources, i), of_source, st)) return false;
-    return exp_scenario_set(p->base, "fleet.0.replicas", "1", st);
+        if (!check_source(p, mdl_yaml_at(p->sources, i), st)) return false;
+    return true;
 }
 
 static bool open_plan(const char *path, struct plan *p, struct sim_status *st)
@@ -146,20 +176,34 @@ static bool set_up_trial(const struct plan *p, const struct exp_point *point, st
     return t->setup != NULL;
 }
 
-static bool same_hardware(const struct exp_point *a, const struct exp_point *b)
+/* Reasons told so far: each is told once, with the first row that it left out. */
+struct reasons {
+    char **text;
+    uint32_t n;
+};
+
+static bool is_new(struct reasons *r, const char *reason)
 {
-    return !strcmp(a->model, b->model) && !strcmp(a->system, b->system) &&
-           !strcmp(a->precision, b->precision) && a->tensor_parallel == b->tensor_parallel;
+    for (uint32_t i = 0; i < r->n; i++)
+        if (strcmp(r->text[i], reason) == 0) return false;
+    r->text = sim_realloc(r->text, r->n + 1, sizeof *r->text);
+    r->text[r->n++] = sim_strdup(reason);
+    return true;
 }
 
-/* A skipped point is reported unless the one skipped before it was of the same model on the same GPUs. */
-static void skip(struct exp_trials *t, const struct exp_point *p, const struct exp_point *before, FILE *talk,
-                 const struct sim_status *why)
+static void reasons_fini(struct reasons *r)
+{
+    for (uint32_t i = 0; i < r->n; i++) free(r->text[i]);
+    free(r->text);
+}
+
+static void skip(struct exp_trials *t, const struct exp_point *p, struct reasons *told, FILE *talk,
+                 const char *why)
 {
     t->n_skipped++;
-    if (talk && !(before && same_hardware(before, p)))
+    if (talk && is_new(told, why))
         fprintf(talk, "note: line %" PRIu64 " (%s, %s, TP %u) and others like it are left out: %s\n", p->line,
-                p->model, p->system, (unsigned)p->tensor_parallel, why->message);
+                p->model, p->system, (unsigned)p->tensor_parallel, why);
 }
 
 static void drop_trial(struct exp_trial *t)
@@ -175,7 +219,7 @@ bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, str
     struct plan p = {0};
     struct sim_status why = {0};
     struct exp_trials t = {.trial = sim_alloc(m->n, sizeof *t.trial), .n_threads = 1};
-    const struct exp_point *skipped = NULL;
+    struct reasons told = {0};
     bool ok = open_plan(scenario_path, &p, st);
     for (uint32_t i = 0; ok && i < m->n; i++) {
         why = (struct sim_status){0};
@@ -184,9 +228,9 @@ bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, str
             continue;
         }
         drop_trial(&t.trial[t.n]);
-        skip(&t, &m->points[i], skipped, talk, &why);
-        skipped = &m->points[i];
+        skip(&t, &m->points[i], &told, talk, why.message);
     }
+    reasons_fini(&told);
     close_plan(&p);
     if (ok && !t.n)
         ok = sim_fail(st, "none of the %u measured points can be simulated%s%s", (unsigned)m->n,

@@ -105,6 +105,31 @@ START_TEST(bad_points_are_refused_with_their_line)
 }
 END_TEST
 
+START_TEST(a_wrong_validation_file_is_one_line_with_its_place)
+{
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        {"settings: {seeed: \"1\"}\n", "wrong.yaml:1: unknown key `seeed`"},
+        {"settings: 3\n", "wrong.yaml:1: expected settings as a map"},
+        {"settings: {seed: \"1\"}\nsources: 4\n", "wrong.yaml:2: expected sources as a list"},
+        {"settings: {seed: \"1\"}\nsources:\n  - {version: \"1\", settings: {router: nobody}}\n",
+         "wrong.yaml:3: "},
+        {"settings: {seed: \"1\"}\nsorces: []\n", "wrong.yaml:2: unknown key `sorces`"},
+    };
+    struct exp_cache *cache = cache_new();
+    struct exp_measured m = measured("Qwen/Qwen3-8B,h100_sxm,bf16,512,64,4,1,,100,10\n");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sim_status st = {0};
+        struct exp_trials t;
+        ck_assert(!exp_trials_new(&m, test_file("wrong.yaml", cases[i].text), cache, NULL, &t, &st));
+        ck_assert_msg(strstr(st.message, cases[i].says) != NULL, "%s lacks %s", st.message, cases[i].says);
+    }
+    exp_measured_fini(&m);
+    exp_cache_free(cache);
+}
+END_TEST
+
 /* Points made by the simulator itself under known overheads: a fit from other overheads must find predictions
  * as good. */
 START_TEST(a_fit_recovers_what_known_overheads_produced)
@@ -199,6 +224,7 @@ Suite *test_suite(void)
     tcase_add_test(c, a_row_overrides_model_gpu_weights_parallelism_and_load);
     tcase_add_test(c, a_point_that_cannot_be_simulated_is_left_out_and_counted);
     tcase_add_test(c, bad_points_are_refused_with_their_line);
+    tcase_add_test(c, a_wrong_validation_file_is_one_line_with_its_place);
     tcase_add_test(c, a_fit_recovers_what_known_overheads_produced);
     tcase_add_test(c, errors_are_what_arithmetic_says);
     tcase_add_test(c, the_public_serving_points_are_met_within_the_stated_errors);
