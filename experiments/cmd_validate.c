@@ -145,15 +145,22 @@ static void print_coverage(const struct exp_coverage *c)
 
 /* --- JSON --- */
 
+/* null when the bytes are not UTF-8, which JSON cannot hold. */
+static json_t *text_json(const char *text)
+{
+    json_t *t = json_string(text);
+    return t ? t : json_null();
+}
+
 static json_t *row_json(const struct exp_trial *x, bool intervals)
 {
     const struct exp_point *p = x->point;
-    json_t *o =
-        json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "id", p->id,
-                  "model_path", p->model, "system", p->system, "tp_size", (int)p->tensor_parallel, "isl",
-                  (int)p->isl, "osl", (int)p->osl, "concurrency", (int)p->concurrency, "ttft_ms", p->ttft_ms,
-                  "predicted_ttft_ms", x->ttft_ms, "tpot_ms", p->tpot_ms, "predicted_tpot_ms", x->tpot_ms,
-                  "ttft_error", x->ttft_ms / p->ttft_ms - 1, "tpot_error", x->tpot_ms / p->tpot_ms - 1);
+    json_t *o = json_pack("{s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "id",
+                          text_json(p->id), "model_path", text_json(p->model), "system", text_json(p->system),
+                          "tp_size", (int)p->tensor_parallel, "isl", (int)p->isl, "osl", (int)p->osl,
+                          "concurrency", (int)p->concurrency, "ttft_ms", p->ttft_ms, "predicted_ttft_ms",
+                          x->ttft_ms, "tpot_ms", p->tpot_ms, "predicted_tpot_ms", x->tpot_ms, "ttft_error",
+                          x->ttft_ms / p->ttft_ms - 1, "tpot_error", x->tpot_ms / p->tpot_ms - 1);
     if (o && intervals) {
         json_object_set_new(o, "ttft_interval_ms", json_pack("[f, f]", x->ttft_lo, x->ttft_hi));
         json_object_set_new(o, "tpot_interval_ms", json_pack("[f, f]", x->tpot_lo, x->tpot_hi));
@@ -170,7 +177,7 @@ static void set_errors(json_t *o, const char *prefix, struct exp_errors e)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char key[64];
         snprintf(key, sizeof key, "%s_%s", prefix, rows[i].name);
-        json_object_set_new(o, key, json_real(rows[i].value));
+        json_object_set_new(o, key, e.n ? json_real(rows[i].value) : json_null());
     }
 }
 
@@ -202,6 +209,9 @@ static bool fit_all(struct exp_trials *t, const struct arguments *a, struct sim_
         uint32_t n = exp_choose_engine(t, engine.name, chosen);
         for (uint32_t k = 0; k < t->n; k++) done[k] |= chosen[k];
         fprintf(stderr, "fitting %s to %u points\n", engine.name, n);
+        if (n < 2 * MDL_N_ENGINE_NUMBERS)
+            fprintf(stderr, "note: %u points are few for %d numbers: the residuals will be too small\n", n,
+                    MDL_N_ENGINE_NUMBERS);
         char *path = sim_printf("%s/%s.yaml", a->fit, engine.name);
         const char *file = strrchr(a->measured, '/') ? strrchr(a->measured, '/') + 1 : a->measured;
         char *source = sim_printf("fitted by kvsim validate --fit on %u points of %s", n, file);
@@ -239,7 +249,7 @@ static bool cross_all(struct exp_trials *t, json_t *json, struct sim_status *st)
         print_errors("leave one TP out", "TTFT", c.ttft);
         return exp_cross_sources(t, print_cross, NULL, st);
     }
-    json_t *left_out = json_object(), *sources = json_array();
+    json_t *left_out = json_pack("{s:I}", "n", (json_int_t)c.tpot.n), *sources = json_array();
     set_errors(left_out, "tpot", c.tpot);
     set_errors(left_out, "ttft", c.ttft);
     json_object_set_new(json, "leave_one_tp_out", left_out);
@@ -261,7 +271,7 @@ static void print_tables(const struct exp_trials *t, const struct exp_coverage *
 static bool report(struct exp_trials *t, struct exp_cache *cache, const struct arguments *a,
                    struct sim_status *st)
 {
-    struct exp_coverage coverage, *c = a->replications ? &coverage : NULL;
+    struct exp_coverage coverage = {0}, *c = a->replications ? &coverage : NULL;
     if (c && !exp_intervals(t, cache, a->replications, c, st)) return false;
     json_t *json = a->json ? results_json(t, c) : NULL;
     if (!json) print_tables(t, c);

@@ -11,8 +11,9 @@
 #include <string.h>
 
 enum { FOLDS = 5 };
-static const double Z_90 =
-    1.6448536269514722; /* half width of a central 90 % interval in standard deviations */
+
+/* Half width of a central 90 % interval in standard deviations. */
+static const double Z_90 = 1.6448536269514722;
 
 static const struct mdl_engine *engine_of(const struct exp_trials *t, uint32_t i)
 {
@@ -51,31 +52,42 @@ static uint32_t choose_split(const struct exp_trials *t, const char *engine, uin
     return n_in;
 }
 
-static void keep(const struct exp_trials *t, const bool *chosen, struct exp_trial *kept)
+/* Judges on what was left out, before another fit runs these trials again. */
+static void judge(struct exp_trials *t, const bool *left, const struct mdl_engine *engine,
+                  struct exp_trial *kept, bool *judged)
 {
-    for (uint32_t i = 0; i < t->n; i++)
-        if (chosen[i]) kept[i] = t->trial[i];
+    exp_trials_run(t, left, engine);
+    for (uint32_t i = 0; i < t->n; i++) {
+        if (!left[i]) continue;
+        kept[i] = t->trial[i];
+        judged[i] = true;
+    }
 }
 
 bool exp_leave_one_tp_out(struct exp_trials *t, struct exp_crossval *out, struct sim_status *st)
 {
     bool *in = sim_alloc(t->n, sizeof *in), *left = sim_alloc(t->n, sizeof *left), ok = true;
-    bool *done = sim_alloc(t->n, sizeof *done);
+    bool *done = sim_alloc(t->n, sizeof *done), *judged = sim_alloc(t->n, sizeof *judged);
     struct exp_trials kept = {.trial = sim_alloc(t->n, sizeof *kept.trial), .n = t->n};
     for (uint32_t i = 0; ok && i < t->n; i++) {
         if (done[i]) continue;
         struct mdl_engine engine = *engine_of(t, i);
         uint32_t tp = t->trial[i].point->tensor_parallel, n = choose_split(t, engine.name, tp, in, left);
-        fprintf(stderr, "fitting %s without TP %u\n", engine.name, (unsigned)tp);
-        if (n) ok = exp_fit_engine(t, in, &engine, st);
-        exp_trials_run(t, left, &engine);
-        keep(t, left, kept.trial);
         for (uint32_t k = 0; k < t->n; k++) done[k] |= left[k];
+        if (!n) {
+            fprintf(stderr, "note: %s was measured at TP %u only, which no fit can leave out\n", engine.name,
+                    (unsigned)tp);
+            continue;
+        }
+        fprintf(stderr, "fitting %s without TP %u\n", engine.name, (unsigned)tp);
+        ok = exp_fit_engine(t, in, &engine, st);
+        if (ok) judge(t, left, &engine, kept.trial, judged);
     }
     if (ok)
-        *out = (struct exp_crossval){exp_trials_errors(&kept, EXP_TPOT, NULL),
-                                     exp_trials_errors(&kept, EXP_TTFT, NULL)};
+        *out = (struct exp_crossval){exp_trials_errors(&kept, EXP_TPOT, judged),
+                                     exp_trials_errors(&kept, EXP_TTFT, judged)};
     free(kept.trial);
+    free(judged);
     free(done);
     free(left);
     free(in);
@@ -117,13 +129,13 @@ struct draws {
     struct exp_cache *cache; /* filled already: only looked up */
     struct spread *spread;
     uint32_t n_draws, next;
-    bool failed;
+    bool failed;    /* out of the ordinary: every set-up passed once */
     pthread_t main; /* the thread that shows progress */
     struct exp_progress progress;
 };
 
-/* Predicts one trial again under draw k of operator errors, without a residual: that is added in closed form.
- */
+/* Predicts one trial again under draw k of operator errors and the engine numbers that it has now, without a
+ * residual: that is added in closed form. */
 static bool draw(const struct draws *d, const struct exp_trial *x, uint32_t k, double *ttft, double *tpot,
                  struct sim_status *st)
 {
@@ -133,6 +145,7 @@ static bool draw(const struct draws *d, const struct exp_trial *x, uint32_t k, d
     struct exp_trial again = {.point = x->point};
     again.setup = exp_setup_new(x->scenario, d->cache, &factors, st);
     if (!again.setup) return false;
+    exp_trial_set_engine(&again, &x->setup->fleets[0].engine);
     exp_trial_run(&again);
     *ttft = log(again.ttft_ms / x->ttft_ms);
     *tpot = log(again.tpot_ms / x->tpot_ms);
@@ -150,8 +163,7 @@ static void *draw_trials(void *user)
             double ttft, tpot;
             struct sim_status st = {0};
             if (!draw(d, &d->t->trial[i], k, &ttft, &tpot, &st)) {
-                __atomic_store_n(&d->failed, true,
-                                 __ATOMIC_RELAXED); /* out of the ordinary: every set-up passed once */
+                __atomic_store_n(&d->failed, true, __ATOMIC_RELAXED);
                 return NULL;
             }
             sum.ttft += ttft * ttft;
@@ -168,19 +180,20 @@ static double squared_log_error(const struct exp_trial *x, enum exp_quantity q)
     return e * e;
 }
 
-/* Variance beyond operator errors, from the trials of the same engine in other folds. */
+/* Variance beyond operator errors, from the trials of the same engine in other folds; without any, what the
+ * engine file states. */
 static double residual_variance(const struct draws *d, uint32_t i, enum exp_quantity q)
 {
-    double sum = 0;
+    const struct mdl_engine *own = engine_of(d->t, i);
+    double sum = 0, stated = q == EXP_TTFT ? own->residual_ttft_frac : own->residual_frac;
     uint32_t n = 0;
     for (uint32_t k = 0; k < d->t->n; k++) {
-        if (k % FOLDS == i % FOLDS || strcmp(engine_of(d->t, k)->name, engine_of(d->t, i)->name) != 0)
-            continue;
-        sum +=
-            squared_log_error(&d->t->trial[k], q) - (q == EXP_TTFT ? d->spread[k].ttft : d->spread[k].tpot);
+        if (k % FOLDS == i % FOLDS || strcmp(engine_of(d->t, k)->name, own->name) != 0) continue;
+        sum += squared_log_error(&d->t->trial[k], q);
+        sum -= q == EXP_TTFT ? d->spread[k].ttft : d->spread[k].tpot;
         n++;
     }
-    return n && sum > 0 ? sum / n : 0;
+    return n ? fmax(0, sum) / n : stated * stated;
 }
 
 static bool set_interval(const struct draws *d, uint32_t i, enum exp_quantity q)

@@ -2,9 +2,11 @@
 
 #include "experiments/cli.h"
 #include "models/textfile.h"
+#include "sim/check.h"
 #include "sim/memory.h"
 #include "sim/outfile.h"
 
+#include <ctype.h>
 #include <gsl/gsl_multimin.h>
 #include <math.h>
 #include <pthread.h>
@@ -99,6 +101,7 @@ static void descend(gsl_multimin_fminimizer *m, gsl_multimin_function *f, gsl_ve
                     struct exp_progress *progress)
 {
     gsl_vector *step = gsl_vector_alloc(z->size);
+    SIM_CHECK(step); /* out of memory */
     gsl_vector_set_all(step, 0.7);
     gsl_multimin_fminimizer_set(m, f, z, step);
     for (int i = 0; i < MAX_ITERATIONS; i++) {
@@ -117,7 +120,7 @@ bool exp_fit_engine(struct exp_trials *t, const bool *chosen, struct mdl_engine 
     gsl_multimin_function f = {objective, MDL_N_ENGINE_NUMBERS, &p};
     gsl_multimin_fminimizer *m = gsl_multimin_fminimizer_alloc(gsl_multimin_fminimizer_nmsimplex2, f.n);
     gsl_vector *z = gsl_vector_alloc(f.n);
-    if (!m || !z) return sim_fail(st, "no memory for a fit of %d numbers", MDL_N_ENGINE_NUMBERS);
+    SIM_CHECK(m && z); /* out of memory */
     to_logits(&p.engine, z);
     for (int i = 0; i < RESTARTS; i++) {
         struct exp_progress progress = exp_progress_begin("fitting, a descent of three");
@@ -131,7 +134,11 @@ bool exp_fit_engine(struct exp_trials *t, const bool *chosen, struct mdl_engine 
     engine->residual_ttft_frac = exp_trials_errors(t, EXP_TTFT, chosen).log_sigma;
     gsl_vector_free(z);
     gsl_multimin_fminimizer_free(m);
-    return true;
+    if (isfinite(engine->residual_frac) && isfinite(engine->residual_ttft_frac)) return true;
+    return sim_fail(st,
+                    "a point of %s was simulated without one complete request, which no fit can use; look "
+                    "at measure.horizon_s and warmup_requests",
+                    engine->name);
 }
 
 /* --- the fitted file --- */
@@ -154,6 +161,17 @@ static const char *fitted_name(const struct mdl_engine *e, const char *line, siz
     return NULL;
 }
 
+/* One line of an engine file; what a quoted text may not hold becomes a blank. */
+static void put_number(FILE *f, size_t indent, const char *name, double value, const char *source)
+{
+    fprintf(f, "%*s%s: {value: %.4g, source: \"", (int)indent, "", name, value < NEGLIGIBLE_S ? 0 : value);
+    for (const char *text = source; *text; text++) {
+        if (*text == '"' || *text == '\\') fputc('\\', f);
+        fputc(iscntrl((unsigned char)*text) ? ' ' : *text, f);
+    }
+    fputs("\"}\n", f);
+}
+
 bool exp_write_engine(const struct mdl_engine *e, const char *path, const char *source, struct sim_status *st)
 {
     size_t length;
@@ -169,10 +187,8 @@ bool exp_write_engine(const struct mdl_engine *e, const char *path, const char *
         next = next ? next + 1 : end;
         double value;
         const char *name = fitted_name(e, line, (size_t)(next - line), &value);
-        if (name && value < NEGLIGIBLE_S) value = 0;
         if (name)
-            fprintf(f, "%.*s%s: {value: %.4g, source: \"%s\"}\n", (int)strspn(line, " "), line, name, value,
-                    source);
+            put_number(f, strspn(line, " "), name, value, source);
         else if (strncmp(line, "fitted:", 7) == 0)
             fputs("fitted: true\n", f);
         else

@@ -11,12 +11,12 @@
 void exp_trials_run(struct exp_trials *t, const bool *chosen, const struct mdl_engine *engine);
 
 /* Starts from *engine and leaves the fitted numbers and residuals there; the trials hold the fitted
- * predictions. */
+ * predictions. False when a chosen trial completes no request. */
 bool exp_fit_engine(struct exp_trials *t, const bool *chosen, struct mdl_engine *engine,
                     struct sim_status *st);
 
-/* Copies an engine file to `path` with the fitted numbers, residuals and their source in place of the old
- * ones. */
+/* Copies engine->path to `path` with the numbers, residuals and their source in place of the old ones. The
+ * file must be laid out as those that ship: one of these numbers on a line. */
 bool exp_write_engine(const struct mdl_engine *engine, const char *path, const char *source,
                       struct sim_status *st);
 

@@ -186,8 +186,7 @@ void exp_key_defaults(enum exp_scope scope, void *base)
         if (keys[i].scope == scope) exp_value_default(&keys[i], (char *)base + keys[i].offset);
 }
 
-/* The part of a pattern below a place, NULL when it stands elsewhere: "fleet.N.gpu" below "fleet.N" is "gpu".
- */
+/* The part of a pattern below a place, NULL when it stands elsewhere: "fleet.N.gpu" in "fleet.N" is "gpu". */
 static const char *below(const char *pattern, const char *place)
 {
     size_t n = strlen(place);

@@ -63,6 +63,15 @@ static json_t *fleet_json(const struct exp_fleet_setup *f, const struct sim_flee
     return o;
 }
 
+/* JSON's whole numbers are signed here: a seed above them is text. */
+static json_t *seed_json(uint64_t seed)
+{
+    char text[EXP_NUMBER_BYTES + 1] = "";
+    if (seed <= INT64_MAX) return json_integer((json_int_t)seed);
+    *exp_put_u64(text, seed) = '\0';
+    return json_string(text);
+}
+
 json_t *exp_results_json(const struct exp_results *r)
 {
     const struct exp_setup *u = r->run->setup;
@@ -75,7 +84,7 @@ json_t *exp_results_json(const struct exp_results *r)
     json_object_set_new(o, "model", json_string(u->arch.name));
     json_object_set_new(o, "weights", json_string(mdl_dtype_name((enum mdl_dtype)r->scenario->weights)));
     json_object_set_new(o, "router", json_string(r->scenario->router));
-    json_object_set_new(o, "seed", json_integer((json_int_t)r->scenario->seed));
+    json_object_set_new(o, "seed", seed_json(r->scenario->seed));
     json_object_set_new(o, "version", json_string(EXP_VERSION));
     if (u->workload.scaled) {
         json_object_set_new(o, "dispersion_10s_before", json_real(u->workload.before.dispersion[1]));
@@ -89,10 +98,9 @@ json_t *exp_results_json(const struct exp_results *r)
 static bool write_summary(const struct exp_results *r, FILE *out, struct sim_status *st)
 {
     json_t *o = exp_results_json(r);
-    if (json_dumpf(o, out, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) == 0) fputc('\n', out);
+    bool ok = json_dumpf(o, out, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) == 0 && fputc('\n', out) != EOF;
     json_decref(o);
-    (void)st;
-    return true;
+    return ok || sim_fail(st, "summary.json: writing failed, nothing was left behind; free some space");
 }
 
 /* ---- requests.csv ---- */

@@ -135,8 +135,7 @@ bool exp_scenario_set_option(struct exp_scenario *s, const char *option, struct 
 /* What is missing or contradicts itself: model, GPU, a load, classes that nobody defines ... */
 bool exp_scenario_check(const struct exp_scenario *s, struct sim_status *st);
 
-/* The classes of a run: the scenario's own, or `slo:` alone as class `default`. Returns how many, at least 1.
- */
+/* The classes of a run: the scenario's own, or `slo:` alone as class `default`. How many, at least 1. */
 uint32_t exp_scenario_classes(const struct exp_scenario *s, struct exp_class_keys out[SIM_MAX_CLASSES]);
 
 #endif

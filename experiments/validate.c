@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REQUESTS_PER_CONCURRENCY = 10 };
+enum { REQUESTS_PER_CONCURRENCY = 10, MOST_REQUESTS_PER_CONCURRENCY = 1000000 };
 
 /* --- what a row does not say --- */
 
@@ -41,6 +41,20 @@ static bool set_all(struct exp_scenario *s, const struct mdl_yaml_node *map, str
     return true;
 }
 
+/* requests_per_concurrency of a map; *out stays when the map does not say. */
+static bool read_requests(const struct mdl_yaml_node *map, uint64_t *out, struct sim_status *st)
+{
+    const struct mdl_yaml_node *n = mdl_yaml_get(map, "requests_per_concurrency");
+    uint64_t value;
+    if (!n) return true;
+    if (!mdl_yaml_u64(n, "requests_per_concurrency", &value, st)) return false;
+    if (value < 1 || value > MOST_REQUESTS_PER_CONCURRENCY)
+        return sim_fail(st, "%s:%d: requests_per_concurrency is %" PRIu64 ", expected 1 to %d",
+                        mdl_yaml_file(n), mdl_yaml_line(n), value, MOST_REQUESTS_PER_CONCURRENCY);
+    *out = value;
+    return true;
+}
+
 /* Whether "0.12" names the release "0.12.0": equal up to a dot. "" names only "". */
 static bool version_matches(const char *wanted, const char *version)
 {
@@ -54,14 +68,11 @@ static bool set_source(const struct plan *p, const struct exp_point *point, stru
 {
     for (size_t i = 0; p->sources && i < mdl_yaml_size(p->sources); i++) {
         const struct mdl_yaml_node *source = mdl_yaml_at(p->sources, i);
-        const struct mdl_yaml_node *version = mdl_yaml_get(source, "version"),
-                                   *requests = mdl_yaml_get(source, "requests_per_concurrency");
+        const struct mdl_yaml_node *version = mdl_yaml_get(source, "version");
         const char *wanted = version ? mdl_yaml_string(version, "version", st) : "";
         if (!wanted) return false;
         if (!version_matches(wanted, point->version)) continue;
-        if (requests && !mdl_yaml_u64(requests, "requests_per_concurrency", per_concurrency, st))
-            return false;
-        return set_all(s, mdl_yaml_get(source, "settings"), st);
+        return read_requests(source, per_concurrency, st) && set_all(s, mdl_yaml_get(source, "settings"), st);
     }
     return true;
 }
@@ -96,21 +107,22 @@ static bool check_settings(const struct plan *p, const struct mdl_yaml_node *set
 static bool check_source(const struct plan *p, const struct mdl_yaml_node *source, struct sim_status *st)
 {
     static const char *const valid[] = {"version", "requests_per_concurrency", "settings", NULL};
+    uint64_t ignored;
     return is_kind(source, MDL_YAML_MAP, "a source as {version: ..., settings: {...}}", st) &&
-           check_keys(source, valid, st) && check_settings(p, mdl_yaml_get(source, "settings"), st);
+           check_keys(source, valid, st) &&
+           is_kind(mdl_yaml_get(source, "version"), MDL_YAML_SCALAR, "a version as text", st) &&
+           read_requests(source, &ignored, st) && check_settings(p, mdl_yaml_get(source, "settings"), st);
 }
 
 static bool open_validation_file(struct plan *p, struct sim_status *st)
 {
     static const char *const valid[] = {"requests_per_concurrency", "settings", "sources", NULL};
-    const struct mdl_yaml_node *root = mdl_yaml_root(p->yaml), *n;
+    const struct mdl_yaml_node *root = mdl_yaml_root(p->yaml);
     if (!check_keys(root, valid, st)) return false;
     p->base = exp_scenario_new();
     p->settings = mdl_yaml_get(root, "settings");
     p->sources = mdl_yaml_get(root, "sources");
-    if ((n = mdl_yaml_get(root, "requests_per_concurrency")) &&
-        !mdl_yaml_u64(n, "requests_per_concurrency", &p->requests_per_concurrency, st))
-        return false;
+    if (!read_requests(root, &p->requests_per_concurrency, st)) return false;
     if (!exp_scenario_set(p->base, "fleet.0.replicas", "1", st) || !check_settings(p, p->settings, st))
         return false;
     if (!is_kind(p->sources, MDL_YAML_LIST, "sources as a list", st)) return false;
@@ -126,7 +138,8 @@ static bool open_plan(const char *path, struct plan *p, struct sim_status *st)
     if (!p->yaml) return false;
     const struct mdl_yaml_node *root = mdl_yaml_root(p->yaml);
     bool validation = mdl_yaml_kind(root) == MDL_YAML_MAP &&
-                      (mdl_yaml_get(root, "settings") || mdl_yaml_get(root, "sources"));
+                      (mdl_yaml_get(root, "settings") || mdl_yaml_get(root, "sources") ||
+                       mdl_yaml_get(root, "requests_per_concurrency"));
     if (validation) return open_validation_file(p, st);
     p->base = exp_scenario_load(path, st);
     return p->base != NULL;
@@ -160,6 +173,19 @@ static bool set_point(struct exp_scenario *s, const struct exp_point *p, const c
            set_count(s, "workload.closed_loop.output_tokens", p->osl, st);
 }
 
+/* Whether both measured means exist in the prediction: one without them would count as 100 % off, and its
+ * logarithm would spoil a fit. */
+static bool can_be_judged(const struct exp_setup *u, const struct exp_point *p, struct sim_status *st)
+{
+    uint32_t most = u->sim_fleets[0].engine.max_model_len;
+    if (p->osl < 2)
+        return sim_fail(st, "osl is 1, expected 2 or more: one token has no time per output token");
+    if ((uint64_t)p->isl + p->osl > most)
+        return sim_fail(st, "isl %u + osl %u is above max_model_len %u: the engine would reject it", p->isl,
+                        p->osl, most);
+    return true;
+}
+
 static bool set_up_trial(const struct plan *p, const struct exp_point *point, struct exp_cache *cache,
                          struct exp_trial *t, struct sim_status *st)
 {
@@ -173,7 +199,7 @@ static bool set_up_trial(const struct plan *p, const struct exp_point *point, st
     t->point = point;
     t->scenario = s;
     t->setup = ok ? exp_setup_new(s, cache, NULL, st) : NULL;
-    return t->setup != NULL;
+    return t->setup && can_be_judged(t->setup, point, st);
 }
 
 /* Reasons told so far: each is told once, with the first row that it left out. */
@@ -253,11 +279,12 @@ void exp_trials_fini(struct exp_trials *t)
 void exp_trial_set_engine(struct exp_trial *t, const struct mdl_engine *engine)
 {
     struct exp_fleet_setup *f = &t->setup->fleets[0];
+    if (!f->cost) return; /* steps priced by a line have no engine */
     for (size_t i = 0; i < MDL_N_ENGINE_NUMBERS; i++) {
         size_t at = mdl_engine_number_at(i)->offset;
         memcpy((char *)&f->engine + at, (const char *)engine + at, sizeof(double));
     }
-    if (f->cost) mdl_cost_set_overheads(f->cost, engine);
+    mdl_cost_set_overheads(f->cost, engine);
     t->setup->sim_fleets[0].engine.ingress_s = engine->ingress_s;
     t->setup->sim_fleets[0].engine.egress_s = engine->egress_s;
 }

@@ -1,10 +1,12 @@
 /* Predicted against measured: every measured point is simulated as the closed loop it was, and the errors are
  * summed up. A point's own columns override the scenario's model, gpu, weights, tensor_parallel, engine
- * version and load; what a row does not say (how its lengths were drawn, how many requests were sent) comes
- * from a validation file: requests_per_concurrency: 10 settings: {workload.closed_loop.length_range: [1, 1]}
- * scenario keys, for every row sources:
- *     - {version: "0.12", settings: {...}}                            and for rows of one engine version (""
- * = not said) A plain scenario works too. */
+ * version and load. What a row does not say (how its lengths were drawn, how many requests were sent) comes
+ * from a plain scenario, or from a validation file, where "" is a version that the row does not state:
+ *     requests_per_concurrency: 10
+ *     settings: {seed: "1"}                    # scenario keys for every row
+ *     sources:
+ *       - {version: "0.12", settings: {...}}   # and for rows of one engine version
+ */
 #ifndef KVSIM_EXPERIMENTS_VALIDATE_H
 #define KVSIM_EXPERIMENTS_VALIDATE_H
 
@@ -27,12 +29,12 @@ struct exp_trial {
 struct exp_trials {
     struct exp_trial *trial;
     uint32_t n;
-    uint32_t n_skipped; /* points that cannot be simulated: unknown model or GPU, no profile, no memory */
+    uint32_t n_skipped; /* unknown model or GPU, no profile, no memory, too long to be served, osl 1 */
     uint32_t n_threads; /* that run trials; set by exp_trials_new to 1 */
 };
 
 /* Sets up every point; the cache outlives the trials. A point that cannot be set up is left out with a line
- * on `talk` (each reason once per model and GPU); false when none is left or the validation file is wrong. */
+ * on `talk` (each reason once); false when none is left or the validation file is wrong. */
 bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache,
                     FILE *talk, struct exp_trials *out, struct sim_status *st);
 void exp_trials_fini(struct exp_trials *t);

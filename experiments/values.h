@@ -14,8 +14,7 @@ struct exp_where {
 };
 struct exp_where exp_where(const struct mdl_yaml_node *node);
 
-/* `folder` is put before relative paths; NULL leaves them. The word `none` or `default` restores the default.
- */
+/* `folder` is put before relative paths; NULL leaves them. The words `none` and `default` set the default. */
 bool exp_value_set(const struct exp_key *key, void *field, const char *path, const char *folder,
                    const struct mdl_yaml_node *node, struct sim_status *st);
 void exp_value_default(const struct exp_key *key, void *field);

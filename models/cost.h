@@ -1,6 +1,8 @@
 /* The step cost of one replica: architecture x GPU profile x engine, tabulated before the run over tokens,
  * sequences and KV tokens, so that the event loop only reads lines (sim/cost.h). Setting up costs a few ms.
- * `step = async ? max(gpu, cpu) : gpu + cpu` as engine.md "Step cost" says. */
+ * step = async ? max(gpu, cpu) : gpu + cpu, with
+ *   cpu = a + b x sequences (+ c x layers when the step runs without CUDA graphs)
+ *   gpu = layers x (matrix products + attention + elementwise + all-reduce + idle) + LM head and sampling */
 #ifndef KVSIM_MODELS_COST_H
 #define KVSIM_MODELS_COST_H
 
@@ -18,8 +20,8 @@ struct mdl_cost_spec {
     uint32_t tensor_parallel, pipeline_parallel;
     uint32_t max_num_seqs, max_num_batched_tokens;
     uint64_t kv_capacity_tokens;
-    /* Error bands: every time of a family is multiplied by its factor, the whole GPU time by `residual`. 0
-     * = 1. */
+    /* Error bands: times of a family are multiplied by its factor, all GPU time by the residual; 0 means 1.
+     */
     double family_factor[MDL_N_FAMILY], residual_factor;
 };
 
@@ -30,8 +32,7 @@ struct mdl_cost *mdl_cost_new(const struct mdl_cost_spec *spec, struct sim_statu
 void mdl_cost_free(struct mdl_cost *c);
 const struct sim_cost *mdl_cost_base(const struct mdl_cost *c);
 
-/* Takes over another engine's overheads; the GPU's tables and the captured graphs stay. For fitting engines.
- */
+/* For fitting engines: takes over another one's overheads; the GPU's tables and the captured graphs stay. */
 void mdl_cost_set_overheads(struct mdl_cost *c, const struct mdl_engine *engine);
 
 #endif

@@ -17,8 +17,7 @@
 
 /* Bounds: nothing is negative; a step's bookkeeping in Python stays under 50 ms, a sequence's under 1 ms, a
  * kernel launch takes 2 to 10 us and a layer has 5 to 30 of them, HTTP and tokenising stay under a second.
- * They take some time, too: at 0 a closed loop's next request would catch the very step that its answer left.
- */
+ * Tokenising takes some time, too: at 0 a closed loop's next request would catch the step its answer left. */
 static const struct mdl_engine_number numbers[MDL_N_ENGINE_NUMBERS] = {
     {"cpu_step_s", "CPU time of a step", 0, 0.05, AT(cpu_step_s)},
     {"cpu_seq_s", "CPU time per sequence of a step", 0, 1e-3, AT(cpu_seq_s)},

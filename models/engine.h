@@ -1,6 +1,6 @@
 /* An engine file (calib/engines/<engine>-<version>.yaml): what a serving engine adds to the GPU's operators,
  * and the settings it chooses when the user gives none. At most six numbers are fitted per version, each
- * between physical bounds that the file states; they are the engine's own and never part of a GPU's profile.
+ * between the physical bounds in engine.c; they are the engine's own and never part of a GPU's profile.
  * Every number carries its source. To add a version, copy a file, change the numbers, and say where they are
  * from. Lookup: the newest file that is not newer than the version asked for; <engine>-unknown when it is not
  * stated. */
@@ -30,14 +30,13 @@ struct mdl_engine {
     char path[512];
 
     /* Fitted, at most six; the order of mdl_engine_number. */
-    double cpu_step_s; /* a: CPU time of a step (schedule, prepare inputs, sample, output) */
-    double cpu_seq_s;  /* b: CPU time per sequence in the batch */
-    double
-        cpu_layer_eager_s; /* c: CPU time per layer when the step runs without CUDA graphs: kernel launches */
-    double gpu_layer_s;    /* idle GPU time per layer between kernels inside a CUDA graph */
-    double ingress_s;      /* HTTP and tokenising, before the scheduler sees a request */
-    double egress_s;       /* detokenising and streaming, after the step */
-    double residual_frac;  /* one standard deviation of log(measured / predicted) TPOT */
+    double cpu_step_s;         /* a: CPU time of a step (schedule, prepare inputs, sample, output) */
+    double cpu_seq_s;          /* b: CPU time per sequence in the batch */
+    double cpu_layer_eager_s;  /* c: CPU time per layer of a step without CUDA graphs: kernel launches */
+    double gpu_layer_s;        /* idle GPU time per layer between kernels, with and without graphs */
+    double ingress_s;          /* HTTP and tokenising, before the scheduler sees a request */
+    double egress_s;           /* detokenising and streaming, after the step */
+    double residual_frac;      /* one standard deviation of log(measured / predicted) TPOT */
     double residual_ttft_frac; /* the same of TTFT */
     bool fitted;               /* false: preliminary values, none fitted on measured serving points */
 

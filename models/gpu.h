@@ -38,8 +38,7 @@ void mdl_gpu_catalogue_free(struct mdl_gpu_catalogue *c);
 size_t mdl_gpu_count(const struct mdl_gpu_catalogue *c);
 const struct mdl_gpu *mdl_gpu_at(const struct mdl_gpu_catalogue *c, size_t i);
 
-/* By name or alias (h100_sxm, "NVIDIA H100 80GB HBM3", H100); NULL with the nearest name in st when unknown.
- */
+/* By name or alias (h100_sxm, "NVIDIA H100 80GB HBM3", H100); NULL, nearest name in st, when unknown. */
 const struct mdl_gpu *mdl_gpu_find(const struct mdl_gpu_catalogue *c, const char *name,
                                    struct sim_status *st);
 

@@ -34,8 +34,7 @@ struct mdl_memory {
     uint32_t layers;             /* decoder layers on it */
 };
 
-/* False when the model does not fit: bytes needed, bytes there, and the smallest tensor_parallel that fits.
- */
+/* False when the model does not fit: GiB needed, GiB there, and the smallest tensor_parallel that fits. */
 bool mdl_memory_plan(const struct mdl_memory_spec *spec, struct mdl_memory *out, struct sim_status *st);
 
 /* Layers of each pipeline stage, as vLLM splits them: what is left over goes to the last stages but the very

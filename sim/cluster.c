@@ -144,8 +144,7 @@ static struct sim_replica *take_arrival(struct sim_cluster *c, sim_key key)
     return arrive(c, sim_key_request(key), sim_key_time_s(key));
 }
 
-/* Whether an arrival at the cluster goes before a replica's event: at one instant, after the ends of steps.
- */
+/* Whether an arrival at the cluster goes before a replica's event: at one instant, after ends of steps. */
 static bool arrives_first(sim_key arrival, sim_key event)
 {
     double a = sim_key_time_s(arrival), e = sim_key_time_s(event);

@@ -42,16 +42,14 @@ struct sim_fleet {
     uint32_t gpus_per_replica;
     struct sim_engine engine;
     const struct sim_cost *cost; /* outlives the run; shared by the replicas */
-    uint64_t slo_class_mask;     /* router by_class: bit c set = serves class c; 0 = every class not pinned
-                                    elsewhere */
+    uint64_t slo_class_mask;     /* router by_class: bit c = serves class c; 0 = all not pinned elsewhere */
 };
 
 /* A service level: limits in seconds, 0 = no limit. */
 struct sim_slo {
     double ttft_s, tpot_s, e2el_s;
-    double
-        percentile; /* the class meets its SLA when at least so many % of arrived requests meet every limit */
-    bool per_metric; /* instead: each metric's own percentile meets its limit */
+    double percentile; /* the SLA is met when at least so many % of arrived requests meet every limit */
+    bool per_metric;   /* instead: each metric's own percentile meets its limit */
 };
 
 enum { SIM_MAX_CLASSES = 32 };
@@ -64,8 +62,7 @@ struct sim_class {
 struct sim_load {
     const struct sim_request *requests; /* sorted by arrival_s unless concurrency > 0 */
     uint64_t n_requests;
-    uint32_t
-        concurrency; /* 0: requests arrive at their times. > 0: so many are kept in flight in the cluster */
+    uint32_t concurrency;     /* 0: requests arrive at their times; else so many are kept in flight */
     double think_time_s;      /* closed loop: completion until the next request is sent */
     uint64_t warmup_requests; /* left out of every latency and attainment figure: the first so many ... */
     double warmup_s;          /* ... and those that arrived before first arrival + warmup_s */

@@ -17,16 +17,15 @@ static bool check_engine(const struct sim_fleet *f, struct sim_status *st)
             ", expected at least one token for each running request; raise it or lower max_num_seqs",
             f->name, e->max_num_batched_tokens, e->max_num_seqs);
     uint64_t need = ((uint64_t)e->max_model_len + e->block_size - 1) / e->block_size;
-    uint64_t spare = e->watermark_blocks;
     if (e->n_blocks < need)
         return sim_fail(st,
                         "fleet %s: %" PRIu64 " KV blocks of %" PRIu32
                         " tokens cannot hold one request of max_model_len %" PRIu32 " (%" PRIu64
                         " blocks); lower max_model_len or use more GPU memory",
                         f->name, e->n_blocks, e->block_size, e->max_model_len, need);
-    if (spare >= e->n_blocks)
+    if (e->watermark_blocks >= e->n_blocks)
         return sim_fail(st, "fleet %s: watermark of %" PRIu64 " blocks leaves none of %" PRIu64 "; lower it",
-                        f->name, spare, e->n_blocks);
+                        f->name, e->watermark_blocks, e->n_blocks);
     if (!(e->ingress_s >= 0) || !(e->egress_s >= 0) || !isfinite(e->ingress_s) || !isfinite(e->egress_s))
         return sim_fail(st, "fleet %s: ingress_s and egress_s must be finite and at least 0", f->name);
     return true;

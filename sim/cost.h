@@ -16,8 +16,7 @@ struct sim_chunk {
     uint32_t new_tokens, past_tokens;
 };
 
-/* What one step computes. A row is a decode when it computes exactly one token and that token was generated.
- */
+/* What one step computes. A row is a decode when it computes one token and that token was generated. */
 struct sim_batch {
     uint32_t n_decodes;
     uint64_t decode_kv_tokens; /* tokens that decode attention reads: contexts including the new tokens */

@@ -1,8 +1,7 @@
 /* CSV in, for every part: libcsv under a reader that hands over one row at a time with its line number.
  * Accepts LF, CRLF, no newline at the end, UTF-8 BOM, quotes, gzip; skips blank lines and lines starting '#'.
  * Refuses NUL bytes, directories, empty files, git-LFS pointers and lines over 64 MiB with file:line.
- * The delimiter is `,`, else tab or `;`, by the header. Rows may have fewer or more fields than the header.
- */
+ * The delimiter is `,`, else tab or `;`, by the header. Rows may have fewer or more fields than that. */
 #ifndef KVSIM_SIM_CSV_IN_H
 #define KVSIM_SIM_CSV_IN_H
 

@@ -210,8 +210,8 @@ static struct sim_summary summarise(const struct selection *sel)
     if (!s.arrived) return s;
     s.slo_attainment = (double)t.good / (double)s.arrived;
     s.slo_attainment_worst_5min = t.worst_window;
-    if (s.completed) {
-        s.duration_s = t.last_s - t.first_s;
+    if (s.completed) s.duration_s = t.last_s - t.first_s;
+    if (s.duration_s > 0) {
         s.request_throughput = (double)s.completed / s.duration_s;
         s.output_throughput = (double)s.output_tokens / s.duration_s;
         s.total_token_throughput = (double)(s.input_tokens + s.output_tokens) / s.duration_s;

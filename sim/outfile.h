@@ -1,6 +1,5 @@
 /* Files that are written whole or not at all: bytes go to a temporary file beside the target, which takes the
- * target's name only when everything reached the disk. A failed or interrupted write leaves what was there.
- */
+ * target's name only when everything reached the disk. A failed write leaves what was there. */
 #ifndef KVSIM_SIM_OUTFILE_H
 #define KVSIM_SIM_OUTFILE_H
 

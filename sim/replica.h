@@ -65,8 +65,7 @@ struct sim_line_use {
 struct sim_shared {
     const struct sim_request *requests;
     struct sim_outcome *outcomes;
-    uint32_t *generated; /* tokens that a preempted request keeps; SIM_SWAPPED is set when its KV lies on the
-                            host */
+    uint32_t *generated; /* tokens that a preempted request keeps, | SIM_SWAPPED when its KV is on the host */
     struct sim_links links;
     struct sim_itl *itl; /* per class, and one more for requests that are not measured */
     uint32_t n_classes;
@@ -75,8 +74,7 @@ struct sim_shared {
     bool fast_forward;
     uint64_t seed;
     uint64_t n_completed, n_tokens;
-    /* Closed loop: called at each completion; returns when the next request arrives, infinity when none does.
-     */
+    /* Closed loop: called at each completion; when the next request arrives, infinity when none does. */
     double (*on_complete)(void *user, double now_s);
     void *user;
 };

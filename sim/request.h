@@ -25,7 +25,7 @@ enum sim_outcome_status {
 
 struct sim_outcome {
     double arrival_s; /* when it reached the cluster */
-    double queue_s;   /* arrival to first being scheduled */
+    double queue_s;   /* reaching the scheduler to first being scheduled */
     double ttft_s;    /* arrival to first token, ingress and egress included */
     double e2el_s;    /* arrival to last token */
     uint16_t replica;

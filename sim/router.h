@@ -1,6 +1,5 @@
 /* Which replica takes a request. A router sees the replicas' state exactly at the arrival instant; ties go to
- * the lowest replica. To add one: a function here, a row in the table of router.c, a row in the matrix test.
- */
+ * the lowest replica. To add one: a function and a row in the table of router.c. */
 #ifndef KVSIM_SIM_ROUTER_H
 #define KVSIM_SIM_ROUTER_H
 

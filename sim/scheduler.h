@@ -1,5 +1,5 @@
 /* Forms the batch of a step: which running requests compute how many tokens, who is admitted, who is
- * preempted. To add a scheduler: a file with one function, a row in scheduler.c, a row in the matrix test. */
+ * preempted. To add a scheduler: a file with one function, its declaration below, a row in scheduler.c. */
 #ifndef KVSIM_SIM_SCHEDULER_H
 #define KVSIM_SIM_SCHEDULER_H
 
@@ -20,8 +20,7 @@ const struct sim_scheduler *sim_scheduler_find(const char *name); /* NULL when t
 size_t sim_scheduler_count(void);
 const struct sim_scheduler *sim_scheduler_at(size_t i);
 
-/* vLLM's v1 scheduler: running requests first, then waiting ones; prompts in chunks; recompute on preemption.
- */
+/* vLLM's v1 scheduler: running requests first, then waiting ones; prompts in chunks; preempts the last. */
 extern const struct sim_scheduler sim_scheduler_vllm_v1;
 
 #endif

@@ -1,4 +1,4 @@
-/* vLLM v1's schedule(), as engine.md of the design and vllm/v1/core/sched/scheduler.py describe it. */
+/* What vLLM v1's scheduler does in a step. source: vllm/v1/core/sched/scheduler.py, Scheduler.schedule. */
 #include "sim/replica.h"
 
 struct pass {

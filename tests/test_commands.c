@@ -182,7 +182,7 @@ END_TEST
 
 /* ---- run ---- */
 
-/* The names that design.md promises to other programs. */
+/* The names of summary.json that other programs rely on: vLLM's, then ours. */
 static const char *const promised[] = {"arrived",
                                        "completed",
                                        "rejected",

@@ -5,6 +5,7 @@
 #include "experiments/crossval.h"
 #include "sim/memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,47 @@ START_TEST(a_point_that_cannot_be_simulated_is_left_out_and_counted)
 }
 END_TEST
 
+START_TEST(a_point_without_both_means_in_the_prediction_is_left_out)
+{
+    struct exp_cache *cache = cache_new();
+    struct exp_measured m = measured("Qwen/Qwen3-8B,h100_sxm,bf16,512,1,4,1,,100,10\n"
+                                     "Qwen/Qwen3-8B,h100_sxm,bf16,900000,64,4,1,,100,10\n"
+                                     "Qwen/Qwen3-8B,h100_sxm,bf16,512,2,4,1,,100,10\n");
+    struct exp_trials t = trials(&m, plan, cache);
+    ck_assert_uint_eq(t.n, 1);
+    ck_assert_uint_eq(t.n_skipped, 2);
+    ck_assert_uint_eq(t.trial[0].point->osl, 2);
+    exp_trials_fini(&t);
+    exp_measured_fini(&m);
+    exp_cache_free(cache);
+}
+END_TEST
+
+/* Without operator errors an interval is center x exp(+-1.645 sigma); its center must be the prediction under
+ * the numbers given last, and other overheads must not count as an operator error. A lone point's sigma is
+ * what its engine file states, so that ln(high / low) is within operator errors of 2 x 1.645 sigma. */
+START_TEST(an_interval_lies_around_the_prediction_under_the_numbers_given_last)
+{
+    struct exp_cache *cache = cache_new();
+    struct exp_measured m = measured("Qwen/Qwen3-8B,h100_sxm,bf16,512,64,4,1,0.12.0,100,10\n");
+    struct exp_trials t = trials(&m, plan, cache);
+    struct mdl_engine slow = t.trial[0].setup->fleets[0].engine;
+    struct exp_coverage c;
+    struct sim_status st = {0};
+    slow.cpu_step_s *= 20;
+    exp_trials_run(&t, NULL, &slow);
+    ck_assert_msg(exp_intervals(&t, cache, 4, &c, &st), "%s", st.message);
+    const struct exp_trial *x = &t.trial[0];
+    ck_assert_double_eq_tol(sqrt(x->tpot_lo * x->tpot_hi), x->tpot_ms, 1e-6 * x->tpot_ms);
+    double width = log(x->tpot_hi / x->tpot_lo) / (2 * 1.6448536);
+    ck_assert_double_ge(width, slow.residual_frac);
+    ck_assert_double_le(width, slow.residual_frac + 0.1);
+    exp_trials_fini(&t);
+    exp_measured_fini(&m);
+    exp_cache_free(cache);
+}
+END_TEST
+
 START_TEST(bad_points_are_refused_with_their_line)
 {
     static const struct {
@@ -116,6 +158,9 @@ START_TEST(a_wrong_validation_file_is_one_line_with_its_place)
         {"settings: {seed: \"1\"}\nsources:\n  - {version: \"1\", settings: {router: nobody}}\n",
          "wrong.yaml:3: "},
         {"settings: {seed: \"1\"}\nsorces: []\n", "wrong.yaml:2: unknown key `sorces`"},
+        {"requests_per_concurrency: 0\n", "wrong.yaml:1: requests_per_concurrency is 0"},
+        {"sources:\n  - {version: \"1\", requests_per_concurrency: many}\n", "wrong.yaml:2: "},
+        {"sources:\n  - {version: [1]}\n", "wrong.yaml:2: expected a version"},
     };
     struct exp_cache *cache = cache_new();
     struct exp_measured m = measured("Qwen/Qwen3-8B,h100_sxm,bf16,512,64,4,1,,100,10\n");
@@ -223,6 +268,8 @@ Suite *test_suite(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, a_row_overrides_model_gpu_weights_parallelism_and_load);
     tcase_add_test(c, a_point_that_cannot_be_simulated_is_left_out_and_counted);
+    tcase_add_test(c, a_point_without_both_means_in_the_prediction_is_left_out);
+    tcase_add_test(c, an_interval_lies_around_the_prediction_under_the_numbers_given_last);
     tcase_add_test(c, bad_points_are_refused_with_their_line);
     tcase_add_test(c, a_wrong_validation_file_is_one_line_with_its_place);
     tcase_add_test(c, a_fit_recovers_what_known_overheads_produced);

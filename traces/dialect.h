@@ -1,6 +1,5 @@
 /* The public trace formats, known by the names of their columns. One row of the table in dialect.c = one
- * dialect: which columns make it, how its arrivals are written, how many tokens one of its hash blocks has.
- */
+ * dialect: which columns make it, how its arrivals are written, how many tokens a hash block has. */
 #ifndef KVSIM_TRACES_DIALECT_H
 #define KVSIM_TRACES_DIALECT_H
 

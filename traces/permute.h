@@ -8,8 +8,7 @@
 void trc_sort(struct trc_trace *t);
 
 /* A new trace whose request i is requests[from[i]] of t (a row may be left out, or come several times), with
- * all side columns; texts are copied. The counts of failed and reordered rows go along. Free with trc_free.
- */
+ * all side columns; texts are copied. Counts of failed and reordered rows go along. Free with trc_free. */
 struct trc_trace *trc_select(const struct trc_trace *t, const uint64_t *from, uint64_t n);
 
 #endif

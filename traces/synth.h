@@ -69,14 +69,13 @@ struct trc_trace *trc_synth(const struct trc_synth *spec, struct sim_status *st)
 void trc_synth_fini(struct trc_synth *spec); /* frees the distributions */
 
 /* A preset fitted to a public trace, as many requests as that has, seed 1: azure-conv, azure-code,
- * mooncake-conversation, arxiv-summarization. README.md has sources and closeness. trc_synth_fini frees it.
- */
+ * mooncake-conversation, arxiv-summarization; sources are in README.md. trc_synth_fini frees it. */
 bool trc_preset(const char *name, struct trc_synth *out, struct sim_status *st);
 
 /* Name of preset i, NULL past the last. */
 const char *trc_preset_name(size_t i);
 
-/* Load scaling: a new trace of k times the load, k > 0 (see engine.md "Load"). Free with trc_free.
+/* Load scaling: a new trace of k times the load, k > 0 (README.md, "Scaling"). Free with trc_free.
  *   TRC_SUPERPOSE  ceil(k) copies shifted around the trace's duration, the last one thinned to the fraction
  *                  of k; keeps the duration and the time scale of bursts; k < 1 thins
  *   TRC_COMPRESS   times / k
