@@ -15,10 +15,10 @@ ifneq ($(word 2,$(MAKECMDGOALS)),)
 endif
 
 # Asked of pkg-config at first use and kept: on a bare machine there is none until `deps` has run.
-MODULES    := gsl jansson yaml-0.1 zlib sqlite3
+MODULES    := gsl jansson yaml-0.1 zlib
 PC_CFLAGS   = $(eval PC_CFLAGS := $$(shell pkg-config --cflags $(MODULES) 2>/dev/null))$(PC_CFLAGS)
 PC_LIBS     = $(eval PC_LIBS := $$(shell pkg-config --libs $(MODULES) 2>/dev/null || \
-                echo -lgsl -lgslcblas -ljansson -lyaml -lz -lsqlite3))$(PC_LIBS)
+                echo -lgsl -lgslcblas -ljansson -lyaml -lz))$(PC_LIBS)
 CHECK_LIBS  = $(eval CHECK_LIBS := $$(shell pkg-config --libs check 2>/dev/null || echo -lcheck))$(CHECK_LIBS)
 GCC_FLAGS   = $(eval GCC_FLAGS := $$(if $$(findstring clang,$$(shell $(CC) --version 2>/dev/null)),,\
                 -Wno-format-truncation))$(GCC_FLAGS)

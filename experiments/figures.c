@@ -71,7 +71,7 @@ static const struct figure figures[] = {
     REPORT("kv_peak_utilization", REAL, kv_peak_utilization),
     REPORT("kv_mean_utilization", REAL, kv_mean_utilization),
     REPORT("gpu_busy", REAL, gpu_busy),
-    TIMING(link_busy),
+    REPORT("link_busy", REAL, link_busy),
     REPORT("mean_running", REAL, mean_running),
     REPORT("max_running", COUNT, max_running),
     REPORT("max_waiting", COUNT, max_waiting),

@@ -11,7 +11,7 @@
 
 /* A run that ended: its report and how long it took. */
 struct exp_timing {
-    double setup_wall_s, sim_wall_s, simulated_requests_per_s, link_busy;
+    double setup_wall_s, sim_wall_s, simulated_requests_per_s;
 };
 
 struct exp_band {

@@ -121,6 +121,7 @@ bool exp_fit_engine(struct exp_trials *t, const bool *chosen, struct mdl_engine 
     gsl_multimin_fminimizer *m = gsl_multimin_fminimizer_alloc(gsl_multimin_fminimizer_nmsimplex2, f.n);
     gsl_vector *z = gsl_vector_alloc(f.n);
     SIM_CHECK(m && z); /* out of memory */
+    for (size_t i = 0; i < MDL_N_ENGINE_NUMBERS; i++) *number(&p.engine, i) = mdl_engine_number_at(i)->start;
     to_logits(&p.engine, z);
     for (int i = 0; i < RESTARTS; i++) {
         struct exp_progress progress = exp_progress_begin("fitting, a descent of three");

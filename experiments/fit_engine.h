@@ -10,8 +10,8 @@
  * t->n_threads threads. */
 void exp_trials_run(struct exp_trials *t, const bool *chosen, const struct mdl_engine *engine);
 
-/* Starts from *engine and leaves the fitted numbers and residuals there; the trials hold the fitted
- * predictions. False when a chosen trial completes no request. */
+/* Starts from typical overheads, whatever *engine holds, and leaves the fitted numbers and residuals there;
+ * the trials hold the fitted predictions. False when a chosen trial completes no request. */
 bool exp_fit_engine(struct exp_trials *t, const bool *chosen, struct mdl_engine *engine,
                     struct sim_status *st);
 

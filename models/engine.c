@@ -19,12 +19,13 @@
  * kernel launch takes 2 to 10 us and a layer has 5 to 30 of them, HTTP and tokenising stay under a second.
  * Tokenising takes some time, too: at 0 a closed loop's next request would catch the step its answer left. */
 static const struct mdl_engine_number numbers[MDL_N_ENGINE_NUMBERS] = {
-    {"cpu_step_s", "CPU time of a step", 0, 0.05, AT(cpu_step_s)},
-    {"cpu_seq_s", "CPU time per sequence of a step", 0, 1e-3, AT(cpu_seq_s)},
-    {"cpu_layer_eager_s", "CPU time per layer of a step without CUDA graphs", 0, 1e-3, AT(cpu_layer_eager_s)},
-    {"gpu_layer_s", "idle GPU time per layer between kernels", 0, 1e-4, AT(gpu_layer_s)},
-    {"ingress_s", "arrival until the scheduler sees a request", 1e-4, 1, AT(ingress_s)},
-    {"egress_s", "end of a step until its tokens reach the client", 0, 1, AT(egress_s)},
+    {"cpu_step_s", "CPU time of a step", 0, 0.05, 1e-3, AT(cpu_step_s)},
+    {"cpu_seq_s", "CPU time per sequence of a step", 0, 1e-3, 3e-5, AT(cpu_seq_s)},
+    {"cpu_layer_eager_s", "CPU time per layer of a step without CUDA graphs", 0, 1e-3, 6e-5,
+     AT(cpu_layer_eager_s)},
+    {"gpu_layer_s", "idle GPU time per layer between kernels", 0, 1e-4, 5e-6, AT(gpu_layer_s)},
+    {"ingress_s", "arrival until the scheduler sees a request", 1e-4, 1, 1e-2, AT(ingress_s)},
+    {"egress_s", "end of a step until its tokens reach the client", 0, 1, 1e-2, AT(egress_s)},
 };
 
 const struct mdl_engine_number *mdl_engine_number_at(size_t i)

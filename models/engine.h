@@ -69,6 +69,7 @@ struct mdl_engine_number {
     const char *name; /* cpu_step_s */
     const char *help;
     double low, high; /* seconds */
+    double start;     /* a typical value, from which a fit begins whatever the file holds */
     size_t offset;    /* of the double in struct mdl_engine */
 };
 enum { MDL_N_ENGINE_NUMBERS = 6 };

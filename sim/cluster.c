@@ -267,6 +267,7 @@ static void add_stats(struct sim_fleet_stats *sum, const struct sim_replica *r)
     sum->kv_block_s += s->kv_block_s;
     sum->running_s += s->running_s;
     sum->gpu_s += s->gpu_s;
+    sum->link_s += s->link_s;
     sum->step_s += s->step_s;
     for (int e = 0; e < SIM_N_EVIDENCE; e++) sum->by_evidence_s[e] += s->by_evidence_s[e];
     sum->computed_tokens += s->computed_tokens;

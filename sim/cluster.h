@@ -99,7 +99,8 @@ struct sim_fleet_stats {
     double kv_block_s;                 /* integral of blocks in use over time, all replicas */
     double running_s;                  /* integral of running requests over time, all replicas */
     double gpu_s;                      /* GPU compute time, all replicas */
-    double step_s;                     /* time with a step in flight, all replicas */
+    double link_s; /* links carry data: mean over pipeline hand-overs, plus swapped KV, all replicas */
+    double step_s; /* time with a step in flight, all replicas */
     double by_evidence_s[SIM_N_EVIDENCE];
     uint64_t computed_tokens; /* tokens that passed through a step, recomputation included */
 };

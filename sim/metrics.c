@@ -294,7 +294,7 @@ static enum sim_load_state load_state(const struct sim_config *config, const str
 
 static void add_cluster(struct sim_report *r, const struct sim_config *config, const struct sim_result *res)
 {
-    double block_s = 0, capacity_blocks = 0, running_s = 0, gpu_s = 0, evidence_s = 0;
+    double block_s = 0, capacity_blocks = 0, running_s = 0, gpu_s = 0, link_s = 0, evidence_s = 0;
     uint32_t n_replicas = 0, n_gpus = 0;
     double span_s = res->end_s - res->first_arrival_s;
     for (uint32_t f = 0; f < res->n_fleets; f++) {
@@ -304,6 +304,7 @@ static void add_cluster(struct sim_report *r, const struct sim_config *config, c
         capacity_blocks += (double)fleet->engine.n_blocks * fleet->n_replicas;
         running_s += s->running_s;
         gpu_s += s->gpu_s;
+        link_s += s->link_s;
         r->iterations += s->iterations;
         r->kv_capacity_tokens += s->capacity_tokens;
         r->kv_peak_utilization = fmax(r->kv_peak_utilization, s->kv_peak_utilization);
@@ -322,6 +323,7 @@ static void add_cluster(struct sim_report *r, const struct sim_config *config, c
     r->kv_mean_utilization = block_s / (capacity_blocks * span_s);
     r->mean_running = running_s / span_s;
     r->gpu_busy = gpu_s / (n_replicas * span_s);
+    r->link_busy = link_s / (n_replicas * span_s);
     r->output_throughput_per_gpu = r->all.output_throughput / n_gpus;
 }
 

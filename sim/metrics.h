@@ -33,7 +33,7 @@ struct sim_report {
     struct sim_summary *classes; /* n_classes */
     uint32_t n_classes;
     enum sim_load_state load_state;
-    double kv_peak_utilization, kv_mean_utilization, gpu_busy;
+    double kv_peak_utilization, kv_mean_utilization, gpu_busy, link_busy;
     double mean_running;               /* whole cluster */
     uint64_t max_running, max_waiting; /* largest on any one replica */
     uint64_t kv_capacity_tokens, iterations;

@@ -175,8 +175,11 @@ static double price_stages(struct sim_replica *r, const struct sim_batch *b, dou
     for (uint32_t stage = 0; stage < n_stages(r); stage++) {
         struct sim_price price;
         r->cost->price(r->cost, b, stage, &price);
-        if (stage > 0)
-            end_s = fmax(end_s + r->cost->transfer_s(r->cost, b->new_tokens), r->stage_free_s[stage]);
+        if (stage > 0) {
+            double hop_s = r->cost->transfer_s(r->cost, b->new_tokens);
+            end_s = fmax(end_s + hop_s, r->stage_free_s[stage]);
+            r->stats.link_s += hop_s / (n_stages(r) - 1);
+        }
         end_s += price.step_s;
         r->stage_free_s[stage] = end_s;
         r->stats.gpu_s += price.gpu_s / n_stages(r);
@@ -218,6 +221,7 @@ static void start_step(struct sim_replica *r, double now_s)
     r->stats.iterations++;
     r->stats.computed_tokens += b.new_tokens;
     r->stats.swapped_tokens += step->swapped_tokens;
+    r->stats.link_s += swap_s;
     if (r->n_running > r->stats.max_running) r->stats.max_running = r->n_running;
     if (r->waiting.n > r->stats.max_waiting) r->stats.max_waiting = r->waiting.n;
     if (r->n_in_flight < n_stages(r)) r->start_s = r->stage_free_s[0];

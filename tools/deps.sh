@@ -15,7 +15,6 @@ build | hdr:csv.h          | libcsv-dev     | libcsv-devel       | libcsv(AUR) |
 build | pc:jansson         | libjansson-dev | jansson-devel      | jansson     | jansson
 build | pc:yaml-0.1        | libyaml-dev    | libyaml-devel      | libyaml     | libyaml
 build | pc:zlib            | zlib1g-dev     | zlib-devel         | zlib        | zlib
-build | pc:sqlite3         | libsqlite3-dev | sqlite-devel       | sqlite      | sqlite
 build | pc:check           | check          | check-devel        | check       | check
 chart | file:/usr/share/javascript/chart.js/chart.min.js | libjs-chart.js | - | - | -
 lint  | cmd:clang-format   | clang-format   | clang-tools-extra  | clang       | clang-format
