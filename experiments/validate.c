@@ -295,7 +295,6 @@ void exp_trial_run(struct exp_trial *t)
     struct sim_report *report = sim_report_new(&t->setup->config, result);
     t->ttft_ms = report->all.ttft.mean * 1e3;
     t->tpot_ms = report->all.tpot.mean * 1e3;
-    t->preemptions = report->all.preemptions;
     sim_report_free(report);
     sim_result_free(result);
 }

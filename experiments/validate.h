@@ -23,7 +23,6 @@ struct exp_trial {
     struct exp_setup *setup;
     double ttft_ms, tpot_ms;                   /* predicted means */
     double ttft_lo, ttft_hi, tpot_lo, tpot_hi; /* 90 % intervals; 0 without */
-    uint64_t preemptions;
 };
 
 struct exp_trials {

@@ -59,7 +59,9 @@ uint32_t mdl_surface_find(const struct mdl_surface *s, const double *x);
 void mdl_surface_hold(struct mdl_surface *s);
 
 /* The whole row of cells expected at x, from the rows around it; rows `skip.from` up to
- * `skip.to` do not count. out      [n_cols] returns  false when there is no row to start from */
+ * `skip.to` do not count.
+ *   out      [n_cols]
+ *   returns  false when there is no row to start from */
 bool mdl_surface_krige(const struct mdl_surface *s, const struct mdl_kernel *k, const double *x,
                        struct mdl_rows skip, double *out);
 

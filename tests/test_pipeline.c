@@ -29,6 +29,7 @@ START_TEST(a_lone_request_passes_all_stages_and_links_for_each_token)
         ck_assert_double_eq(res->outcomes[0].e2el_s, 3 * step_s);
         ck_assert_double_eq(res->fleets[0].step_s, 3 * step_s);
         ck_assert_double_eq_tol(res->fleets[0].gpu_s, 3, 1e-12); /* mean over the stages */
+        ck_assert_double_eq_tol(res->fleets[0].link_s, stages > 1 ? 3 * 0.25 : 0, 1e-12); /* and links */
         ck_assert_double_eq_tol(res->fleets[0].by_evidence_s[SIM_ANALYTIC], 3, 1e-12);
         sim_result_free(res);
         toy_free(&t);
@@ -37,8 +38,9 @@ START_TEST(a_lone_request_passes_all_stages_and_links_for_each_token)
 END_TEST
 
 /* Three stages of 1 s, budget 4: A, B, C (4 + 3 tokens) enter one after the other and stay apart; D (3 + 1)
- * waits until a batch has left the last stage and goes along with A's first decode. enters at  0   1   2   3
- * 4   5   6   7   8 A4  B4  C4  A1 D3  B1  C1  A1  B1  C1     each leaves three seconds later */
+ * waits until a batch has left the last stage and goes along with A's first decode.
+ * At 0 A4 enters, at 1 B4, at 2 C4, at 3 A1 with D3, at 4 B1, at 5 C1, at 6 A1, at 7 B1, at 8 C1; each batch
+ * leaves three seconds after it entered. */
 START_TEST(as_many_batches_are_in_flight_as_there_are_stages)
 {
     static const struct {

@@ -166,7 +166,8 @@ START_TEST(max_num_seqs_bounds_what_runs)
 END_TEST
 
 /* 10 blocks; A 4+5, B 4+4, C 1+1. At 2 both need an eleventh block: B, the last, gives way with two tokens
- * generated, and comes back when its 6 known tokens fit; that prefill yields its third. 0  1  2  3  4  5  6
+ * generated, and comes back when its 6 known tokens fit; that prefill yields its third.
+ *      0  1  2  3  4  5  6
  *   A  4* 1* 1* 1* 1*
  *   B  4* 1*          6* 1*
  *   C  1* */
@@ -218,8 +219,11 @@ START_TEST(a_preempted_request_returns_to_the_head_of_the_queue)
 END_TEST
 
 /* Budget 4, 10 blocks; A 6+2, B 6+1, C 1+1. Only first chunks are looked at: B starts beside A and must give
- * way to itself at 2, when 3 more tokens do not fit; the walk ends there. 0  1  2  3  4 A  4  2* 1* B     2
- * 4  2* C              1*  */
+ * way to itself at 2, when 3 more tokens do not fit; the walk ends there.
+ *      0  1  2  3  4
+ *   A  4  2* 1*
+ *   B     2     4  2*
+ *   C              1*  */
 START_TEST(a_request_that_cannot_grow_gives_way_to_itself)
 {
     struct toy t;
@@ -292,8 +296,11 @@ END_TEST
 
 /* 10 blocks; A 4+4 (priority 5) at 0, B 4+5 (priority 0) and C 6+1 (priority 3) at 0.5. At 2 the pool is
  * full: A, the lowest, gives way though it stands before B, and what it was given this step goes back. C is
- * before A in the queue. 0  1  2  3  4  5  6  7  8 A  4* 1*                6* 1*       (its sixth token is
- * known at 2) B     4* 1* 1* 1* 1* C                    6* */
+ * before A in the queue.
+ *      0  1  2  3  4  5  6  7  8
+ *   A  4* 1*                6* 1*   (its sixth token is known at 2)
+ *   B     4* 1* 1* 1* 1*
+ *   C                    6* */
 START_TEST(under_policy_priority_the_lowest_gives_way)
 {
     struct toy t;
@@ -310,8 +317,11 @@ START_TEST(under_policy_priority_the_lowest_gives_way)
 END_TEST
 
 /* Budget 4, 13 blocks; A 4+4 (priority 5) at 0, B 2+3 (priority 0) and C 6+1 (priority 1) at 0.5. At 3 the
- * pool is full when B asks: A gives way after it was given a token, which C's prompt then gets. 0  1  2  3  4
- * 5 A  4* 1* 1*    4  3* B     2* 1* 1* C     1  2  3*          (2 if A's token were lost) */
+ * pool is full when B asks: A gives way after it was given a token, which C's prompt then gets.
+ *      0  1  2  3  4  5
+ *   A  4* 1* 1*    4  3*
+ *   B     2* 1* 1*
+ *   C     1  2  3*         (2 if A's token were lost) */
 START_TEST(what_a_victim_was_given_returns_to_the_budget)
 {
     struct toy t;
@@ -327,8 +337,11 @@ END_TEST
 
 /* The preemption example with KV moved to the host and back at 1/8 s a token: B's 5 tokens leave in the step
  * that starts at 2 (1.625 s), return in the one that starts at 5.625 (1.625 s), and nothing is computed
- * twice. 0  1  2     3.625 4.625 5.625 7.25 A  4* 1* 1*    1*    1* B  4* 1* out               in 1* 1* C  1*
- */
+ * twice.
+ *      0  1  2     3.625 4.625 5.625 7.25
+ *   A  4* 1* 1*    1*    1*
+ *   B  4* 1* out               in 1* 1*
+ *   C  1* */
 START_TEST(preemption_by_swap_moves_blocks_and_recomputes_nothing)
 {
     struct toy t;
@@ -339,6 +352,7 @@ START_TEST(preemption_by_swap_moves_blocks_and_recomputes_nothing)
     toy_add(&t, 0, 1, 1);
     struct sim_fleet_stats s = expect(&t, (struct want[]){{0, 1, 5.625, 0}, {0, 1, 8.25, 1}, {0, 1, 1, 0}});
     ck_assert_uint_eq(s.swapped_tokens, 10);
+    ck_assert_double_eq(s.link_s, 10. / 8);
     ck_assert_uint_eq(s.computed_tokens, 8 + 7 + 1);
 }
 END_TEST
