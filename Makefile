@@ -46,10 +46,38 @@ REPLAYS  := $(FUZZ_SRC:%.c=$(BUILD)/%)
 FUZZERS  := $(FUZZ_SRC:tests/%.c=$(BUILD)/libfuzzer/%)
 RUN_TESTS = KVSIM_BIN=$(abspath $(BUILD)/kvsim) JOBS=$(JOBS) tests/run-tests.sh
 
+# kvbench: the cpu device always, compiled once per instruction set; the cuda device where nvcc is found (make
+# NVCC= leaves it out).
+NVCC     := $(shell command -v nvcc 2>/dev/null)
+CXX      ?= c++
+KB_SRC   := $(wildcard kernels/*.c kernels/cases/*.c kernels/cpu/*.c kernels/probes/*.c)
+KB_MAIN  := $(wildcard kernels/kvbench/*.c)
+KB_OPS   := $(wildcard kernels/cpu/ops/*.c)
+KB_X86   := $(filter x86_64 amd64,$(shell uname -m))
+KB_ISAS  := base $(if $(KB_X86),avx2 avx512)
+ISA_base   :=
+ISA_avx2   := -mavx2 -mfma -mf16c
+ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl
+CU_OPS   := $(wildcard kernels/cuda/ops/*.cu)
+CU_HOST  := $(wildcard kernels/cuda/*.cu)
+CU_ARCH  := $(foreach a,80 86 89 90,-gencode arch=compute_$a,code=sm_$a) -gencode arch=compute_90,code=compute_90
+CU_ARCH_WGMMA := -gencode arch=compute_90a,code=sm_90a
+KBENCH   := $(BUILD)/libkbench.a
+KB_SHIM  := $(BUILD)/libkbshim.a
+KB_OBJ   := $(KB_SRC:%.c=$(BUILD)/%.o) $(foreach i,$(KB_ISAS),$(KB_OPS:kernels/cpu/ops/%.c=$(BUILD)/kernels/cpu/$i/%.o))
+CU_OBJ   := $(if $(NVCC),$(CU_OPS:%.cu=$(BUILD)/%.o) $(CU_HOST:%.cu=$(BUILD)/%.o) $(BUILD)/kernels/cuda/table.o)
+SHIM_OBJ := $(CU_OPS:kernels/cuda/ops/%.cu=$(BUILD)/kernels/shim/ops/%.o) $(BUILD)/kernels/shim/table.o \
+            $(patsubst %.cc,$(BUILD)/%.o,$(wildcard kernels/shim/*.cc))
+KB_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla \
+            -Wmissing-prototypes $(GCC_FLAGS) -pthread -fopenmp -I.
+CU_FLAGS  = -std=c++17 -O3 -I. -lineinfo --threads 0 -Xcompiler -Wall,-Wextra,-pthread
+SHIM_FLAGS = -std=c++17 -DKB_SHIM -Wall -Wextra -Wno-unknown-pragmas -Wno-strict-aliasing -pthread -I.
+KB_LIBS   = -l:libcsv.a -l:libjansson.a -ldl -lrt -lm
+
 ASAN := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DKVSIM_DEBUG
 TSAN := -O1 -fsanitize=thread -DKVSIM_DEBUG
 
-all: $(BUILD)/kvsim ## the program, build/kvsim
+all: $(BUILD)/kvsim $(BUILD)/kvbench ## the programs, build/kvsim and build/kvbench
 
 demo: deps ## install what is missing, build, run the shipped sample, write out/demo/report.html
 	@$(MAKE) -O all
@@ -84,9 +112,9 @@ cover: deps ## line coverage of the tests by gcov; pages in build/cover/html whe
 	@$(MAKE) BUILD=$(BUILD)/cover run-slow
 	@tools/cover.sh $(BUILD)/cover $(FOLDERS)
 
-kernels: ## the CUDA kernels, where nvcc is found
-	@if command -v nvcc >/dev/null 2>&1; then echo "kernels: nvcc found, but there are no kernels in this version"; \
-	 else echo "kernels: nvcc not found; there are no kernels in this version either"; fi
+kernels: deps ## build/kvbench with every CUDA target; checks registers, spills and instructions
+	@$(MAKE) -O $(BUILD)/kvbench
+	@$(if $(NVCC),BUILD=$(BUILD) tools/cuda-check.sh $(CU_OPS),echo "kernels: nvcc not found: kvbench has the cpu device only")
 
 format: ## lay out every source with clang-format
 	@tools/clang-format.sh -i
@@ -128,6 +156,53 @@ run-slow:
 $(BUILD)/kvsim: $(BUILD)/experiments/main.o $(LIB)
 	$(call say,link)$(LINK) -o $@ $^ $(LIBS)
 
+# Libraries static, so that one file runs on any server with a driver; glibc and the driver are the machine's own.
+$(BUILD)/kvbench: $(KB_MAIN:%.c=$(BUILD)/%.o) $(KBENCH) $(CU_OBJ) $(if $(NVCC),,$(BUILD)/kernels/cuda/absent.o)
+	$(call say,link)$(CC) $(CFLAGS) $(SANITIZE) -pthread -static-libgcc $(LDFLAGS) -o $@ $^ \
+	    $(if $(NVCC),-L$(dir $(NVCC))../lib64 -lcudart_static -l:libstdc++.a) $(KB_LIBS) \
+	    -Wl,-Bstatic -lgomp -Wl,-Bdynamic
+
+$(KBENCH): $(KB_OBJ) $(BUILD)/sources
+	@rm -f $@
+	$(call say,ar)$(AR) rcs $@ $(filter %.o,$^)
+
+$(KB_SHIM): $(SHIM_OBJ) $(BUILD)/sources
+	@rm -f $@
+	$(call say,ar)$(AR) rcs $@ $(filter %.o,$^)
+
+$(BUILD)/kernels/%.o: kernels/%.c $(BUILD)/flags | $(BUILD)/deps-present
+	@mkdir -p $(@D)
+	$(call say,cc)$(CC) $(KB_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
+
+define ISA_RULE
+$(BUILD)/kernels/cpu/$1/%.o: kernels/cpu/ops/%.c $(BUILD)/flags | $(BUILD)/deps-present
+	@mkdir -p $$(@D)
+	$$(call say,cc)$(CC) $$(KB_CFLAGS) -DKB_ISA=$1 $$(CPPFLAGS) $$(CFLAGS) -O3 $$(ISA_$1) $$(SANITIZE) -MMD -MP -c -o $$@ $$<
+endef
+$(foreach i,$(KB_ISAS),$(eval $(call ISA_RULE,$i)))
+
+$(BUILD)/kernels/cuda/ops/%_wgmma.o: CU_ARCH := $(CU_ARCH_WGMMA)
+$(BUILD)/kernels/cuda/%.o: kernels/cuda/%.cu
+	@mkdir -p $(@D)
+	$(call say,nvcc)$(NVCC) $(CU_FLAGS) $(CU_ARCH) -Xptxas -v -MMD -MP -c -o $@ $< 2>$(@:.o=.ptxas) || { cat $(@:.o=.ptxas); exit 1; }
+
+$(BUILD)/kernels/shim/ops/%.o: kernels/cuda/ops/%.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,c++)$(CXX) $(SHIM_FLAGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP -c -x c++ -o $@ $<
+
+$(BUILD)/kernels/shim/%.o: kernels/shim/%.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,c++)$(CXX) $(SHIM_FLAGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
+
+$(BUILD)/kernels/shim/table.o: kernels/cuda/table.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,cc)$(CC) $(KB_CFLAGS) -DKB_SHIM $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
+
+# Tests of the kernels: the cpu device and the CUDA kernels over the shim.
+$(BUILD)/tests/test_kernels%: $(BUILD)/tests/test_kernels%.o $(TEST_LIB) $(KBENCH) $(KB_SHIM) $(BUILD)/kernels/cuda/absent.o $(LIB)
+	$(call say,link)$(CXX) $(CFLAGS) $(SANITIZE) -pthread -fopenmp $(LDFLAGS) -o $@ $(filter-out %.a,$^) \
+	    -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(LIBS) -ldl
+
 $(LIB): $(LIB_SRC:%.c=$(BUILD)/%.o) $(BUILD)/sources
 	@rm -f $@
 	$(call say,ar)$(AR) rcs $@ $(filter %.o,$^)
@@ -155,7 +230,7 @@ $(BUILD)/libfuzzer/fuzz_%: $(BUILD)/tests/fuzz_%.o $(LIB)
 
 # Two files that change only when their text does, so that other flags or a removed source rebuild what they must.
 $(BUILD)/flags: TEXT = $(COMPILE)
-$(BUILD)/sources: TEXT = $(sort $(ALL_SRC))
+$(BUILD)/sources: TEXT = $(sort $(ALL_SRC) $(KB_SRC) $(KB_OPS) $(CU_OPS))
 $(BUILD)/flags $(BUILD)/sources: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(TEXT))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(TEXT))' >$@
@@ -166,7 +241,7 @@ $(BUILD)/deps-present: tools/deps.sh
 	@tools/deps.sh --check build
 	@touch $@
 
--include $(ALL_SRC:%.c=$(BUILD)/%.d)
+-include $(ALL_SRC:%.c=$(BUILD)/%.d) $(KB_OBJ:.o=.d) $(CU_OBJ:.o=.d) $(SHIM_OBJ:.o=.d) $(KB_MAIN:%.c=$(BUILD)/%.d)
 
 .PHONY: all demo check asan tsan fuzz bench lint cover kernels format deps deps-lint deps-fuzz deps-cover install \
         uninstall clean help programs benches fuzzers run-slow FORCE
