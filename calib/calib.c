@@ -36,12 +36,34 @@ static char *today(void)
     return sim_strdup(text);
 }
 
+static const struct origin {
+    const char *from, *source, *licence;
+} origins[] = {{"aiconfigurator", "AIConfigurator performance database", "Apache-2.0"},
+               {"vidur", "profiles in Vidur's format", "MIT"},
+               {"kvbench", "measured with kvbench", "the measurer's own"}};
+
+static const struct origin *origin_of(const char *from)
+{
+    size_t i = 0;
+    while (i + 1 < sizeof origins / sizeof *origins && strcmp(origins[i].from, from) != 0) i++;
+    return &origins[i];
+}
+
+/* kvbench's cpu device is no card, and no card is the cpu device. */
+static bool same_kind(const struct cal_tables *t, const struct mdl_gpu *gpu, struct sim_status *st)
+{
+    bool cpu = t->kind && strcmp(t->kind, "cpu") == 0, wanted = strcmp(gpu->name, MDL_CPU_DEVICE) == 0;
+    return cpu == wanted ||
+           sim_fail(st, "the tables are of %s `%s`, not of %s; name what was measured with --gpu",
+                    cpu ? "the cpu device" : "the card", t->device ? t->device : "unknown", gpu->name);
+}
+
 /* Everything but the sheets. */
 static struct mdl_profile *describe(const struct cal_source *source, const struct mdl_gpu *gpu,
                                     const struct cal_tables *t, const char *stage)
 {
     struct mdl_profile *p = sim_alloc(1, sizeof *p);
-    bool vidur = strcmp(source->from, "vidur") == 0;
+    const struct origin *origin = origin_of(source->from);
     p->name = sim_strdup(gpu->name);
     p->gpu = sim_strdup(gpu->name);
     p->stage = sim_strdup(stage);
@@ -49,11 +71,11 @@ static struct mdl_profile *describe(const struct cal_source *source, const struc
     p->device = text_or(t->device, gpu->title);
     p->engine =
         sim_printf("%s (%s)", t->engine ? t->engine : "unknown", t->kernels ? t->kernels : "unknown kernels");
-    p->source =
-        text_or(source->source, vidur ? "profiles in Vidur's format" : "AIConfigurator performance database");
-    p->licence = text_or(source->licence, vidur ? "MIT" : "Apache-2.0");
+    p->source = text_or(source->source, origin->source);
+    p->licence = text_or(source->licence, origin->licence);
     p->date = source->date ? sim_strdup(source->date) : today();
-    p->peaks = mdl_peaks_of(gpu);
+    p->peaks = t->ceilings.bandwidth_byte_per_s > 0 ? t->ceilings : mdl_peaks_of(gpu);
+    if (!(p->peaks.link_byte_per_s > 0)) p->peaks.link_byte_per_s = mdl_peaks_of(gpu).link_byte_per_s;
     p->raw = sim_alloc(t->n_raw + 1, sizeof *p->raw);
     for (; p->n_raw < t->n_raw; p->n_raw++) {
         p->raw[p->n_raw] = t->raw[p->n_raw];
@@ -72,6 +94,11 @@ static void build_sheets(struct mdl_profile *p, const struct cal_tables *t, bool
         p->present[f] = true;
     }
     p->past = complete ? cal_fit_past(p, &t->past, NULL) : mdl_typical_past();
+    if (t->family[MDL_ELEMENTWISE].n >= CAL_ELEMENTWISE_POINTS) {
+        p->elementwise_frac =
+            cal_fit_elementwise(&t->family[MDL_ELEMENTWISE], &p->peaks, &p->sheet[MDL_ELEMENTWISE].t0_s);
+        p->present[MDL_ELEMENTWISE] = true;
+    }
 }
 
 static bool has_folds(enum mdl_family f)
@@ -109,7 +136,8 @@ bool cal_import(const struct cal_source *source, const struct mdl_gpu *gpu, cons
     struct cal_tables t = {0};
     gsl_set_error_handler_off();
     say(talk, "reading tables of ", source->folder);
-    bool ok = cal_tables_read_folder(&t, source->from, source->root, source->folder, st);
+    bool ok =
+        cal_tables_read_folder(&t, source->from, source->root, source->folder, st) && same_kind(&t, gpu, st);
     if (ok) {
         struct mdl_profile *p = describe(source, gpu, &t, "raw");
         p->scale = RAW_SCALE;
@@ -127,7 +155,8 @@ bool cal_fit(const struct cal_source *source, const struct mdl_gpu *gpu, const c
     struct cal_tables t = {0};
     gsl_set_error_handler_off();
     say(talk, "reading tables of ", source->folder);
-    bool ok = cal_tables_read_folder(&t, source->from, source->root, source->folder, st);
+    bool ok =
+        cal_tables_read_folder(&t, source->from, source->root, source->folder, st) && same_kind(&t, gpu, st);
     if (ok) {
         struct mdl_profile *p = describe(source, gpu, &t, "fitted");
         ok = write_fitted(p, &t, out_dir, talk, st);

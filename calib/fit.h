@@ -20,4 +20,9 @@ void cal_sheet_complete(struct mdl_sheet *sheet, enum mdl_family f, const struct
  * bandwidth, which is where a past's pairs and bytes belong: full tiles, streamed. p needs its sheets. */
 struct mdl_past_law cal_fit_past(struct mdl_profile *p, const struct cal_table *past, const bool *use);
 
+/* Elementwise launches as t0 + bytes / (frac x bandwidth): robust least squares of the relative error. Returns
+ * frac and sets *t0_s, both > 0; needs CAL_ELEMENTWISE_POINTS of them. */
+enum { CAL_ELEMENTWISE_POINTS = 4 };
+double cal_fit_elementwise(const struct cal_table *t, const struct mdl_peaks *peaks, double *t0_s);
+
 #endif

@@ -18,12 +18,33 @@ static const char *const AIC_FILES[] = {"gemm_perf.csv",
                                         "nccl_perf.csv",
                                         NULL};
 static const char *const VIDUR_FILES[] = {".attention.csv", ".mlp.csv", ".all_reduce.csv", NULL};
+static const char *const KVBENCH_FILES[] = {"profile.yaml",         "gemm.csv",    "attention_prefill.csv",
+                                            "attention_decode.csv", "rmsnorm.csv", "rope.csv",
+                                            "swiglu.csv",           NULL};
+
+typedef bool read_fn(struct cal_tables *t, const char *root, const char *relative, struct sim_status *st);
+static const struct format {
+    const char *from;
+    const char *const *files;
+    read_fn *read;
+} formats[] = {{"aiconfigurator", AIC_FILES, cal_aiconfigurator_read},
+               {"vidur", VIDUR_FILES, cal_vidur_read},
+               {"kvbench", KVBENCH_FILES, cal_kvbench_read}};
+
+static const struct format *format_of(const char *from, const char *of, struct sim_status *st)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (strcmp(formats[i].from, from) == 0) return &formats[i];
+    sim_fail(st, "%s: tables from `%s`, expected aiconfigurator, vidur or kvbench", of, from);
+    return NULL;
+}
 
 void cal_tables_fini(struct cal_tables *t)
 {
     for (int f = 0; f < MDL_N_FAMILY; f++) free(t->family[f].point);
     for (uint32_t i = 0; i < t->n_raw; i++) free(t->raw[i].path);
     free(t->past.point);
+    free(t->kind);
     free(t->device);
     free(t->engine);
     free(t->kernels);
@@ -196,22 +217,15 @@ static char *find_table_below(const char *root, const char *folder, const char *
     return found;
 }
 
-static bool read_one(struct cal_tables *t, const char *from, const char *root, const char *relative,
-                     struct sim_status *st)
-{
-    if (strcmp(from, "aiconfigurator") == 0) return cal_aiconfigurator_read(t, root, relative, st);
-    if (strcmp(from, "vidur") == 0) return cal_vidur_read(t, root, relative, st);
-    return sim_fail(st, "%s: tables from `%s`, expected aiconfigurator or vidur", relative, from);
-}
-
 bool cal_tables_read_folder(struct cal_tables *t, const char *from, const char *root, const char *folder,
                             struct sim_status *st)
 {
-    const char *const *end = strcmp(from, "vidur") == 0 ? VIDUR_FILES : AIC_FILES;
-    for (; *end; end++) {
+    const struct format *format = format_of(from, folder, st);
+    if (!format) return false;
+    for (const char *const *end = format->files; *end; end++) {
         char *relative = find_table_below(root, folder, *end);
-        bool ok = !relative ||
-                  (read_one(t, from, root, relative, st) && cal_tables_note_file(t, root, relative, st));
+        bool ok =
+            !relative || (format->read(t, root, relative, st) && cal_tables_note_file(t, root, relative, st));
         free(relative);
         if (!ok) return false;
     }
@@ -225,12 +239,14 @@ bool cal_tables_read_folder(struct cal_tables *t, const char *from, const char *
 bool cal_tables_read_profile(struct cal_tables *t, const struct mdl_profile *p, const char *root,
                              struct sim_status *st)
 {
+    const struct format *format = format_of(p->origin, p->name, st);
+    if (!format) return false;
     for (uint32_t i = 0; i < p->n_raw; i++) {
         const struct mdl_raw_file *file = &p->raw[i];
         if (strstr(file->path, "..") || file->path[0] == '/')
             return sim_fail(st, "profile %s: raw table `%s`, expected a path below the folder of raw tables",
                             p->name, file->path);
-        if (!read_one(t, p->origin, root, file->path, st) || !cal_tables_note_file(t, root, file->path, st))
+        if (!format->read(t, root, file->path, st) || !cal_tables_note_file(t, root, file->path, st))
             return false;
         if (strcmp(t->raw[t->n_raw - 1].sha256, file->sha256) != 0)
             return sim_fail(st, "%s/%s: sha256 is %s, expected %s as in profile %s; fit the profile again",

@@ -21,7 +21,8 @@ struct cal_table {
 struct cal_tables {
     struct cal_table family[MDL_N_FAMILY];
     struct cal_table past;   /* prefill launches on top of a past; never part of a fit */
-    double elementwise_t0_s; /* 0 = not measured */
+    struct mdl_peaks ceilings; /* measured in the same run; 0 = take the datasheet's */
+    char *kind;                /* cpu or cuda, of kvbench; else NULL */
     char *device, *engine, *kernels;
     struct mdl_raw_file *raw;
     uint32_t n_raw;
@@ -39,6 +40,7 @@ bool cal_tables_note_file(struct cal_tables *t, const char *root, const char *re
 bool cal_aiconfigurator_read(struct cal_tables *t, const char *root, const char *relative,
                              struct sim_status *st);
 bool cal_vidur_read(struct cal_tables *t, const char *root, const char *relative, struct sim_status *st);
+bool cal_kvbench_read(struct cal_tables *t, const char *root, const char *relative, struct sim_status *st);
 
 /* All known tables under root/folder, newest version directory first, read by the importer `from`. */
 bool cal_tables_read_folder(struct cal_tables *t, const char *from, const char *root, const char *folder,

@@ -112,6 +112,11 @@ static void write_head(FILE *out, const struct mdl_profile *p)
             "bytes_frac: "
             "%.4f}\n",
             p->past.compute_frac, p->past.bytes_frac);
+    if (p->elementwise_frac > 0)
+        fprintf(out,
+                "# Share of the bandwidth that norms, RoPE and activations reach.\nelementwise_bytes_frac: "
+                "%.5g\n",
+                p->elementwise_frac);
     fputs("# Variant of models/place.c that told sites left out best.\ncovariance: {", out);
     for (int f = 0; f < MDL_N_FAMILY; f++)
         fprintf(out, "%s%s: %u", f ? ", " : "", mdl_family_name((enum mdl_family)f), p->sheet[f].kernel);

@@ -25,7 +25,7 @@ enum { KEY_GPU = 0x100, KEY_FROM, KEY_RAW, KEY_SOURCE, KEY_LICENCE, KEY_DATE, KE
 static const struct argp_option make_options[] = {
     {"out", 'o', "DIR", 0, "the profile's folder (needed)", 0},
     {"gpu", KEY_GPU, "NAME", 0, "the card that was measured (kvsim list gpus)", 0},
-    {"from", KEY_FROM, "FORMAT", 0, "aiconfigurator (default) or vidur", 0},
+    {"from", KEY_FROM, "FORMAT", 0, "aiconfigurator (default), vidur or kvbench", 0},
     {"raw", KEY_RAW, "DIR", 0, "folder of raw tables, above FOLDER (default: $KVSIM_SHARED/profiles)", 0},
     {"source", KEY_SOURCE, "TEXT", 0, "where the tables are from, for profile.yaml", 0},
     {"licence", KEY_LICENCE, "TEXT", 0, "their licence", 0},
@@ -43,7 +43,7 @@ static const struct argp_option check_options[] = {
 
 static const struct argp_option show_options[] = {{0}};
 
-static const char *const formats[] = {"aiconfigurator", "vidur", NULL};
+static const char *const formats[] = {"aiconfigurator", "vidur", "kvbench", NULL};
 
 static bool is_date(const char *text)
 {

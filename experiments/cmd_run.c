@@ -13,13 +13,13 @@
 enum { MAX_SETS = 256, TIMELINE_POINTS = 240, MAX_REPLICATIONS = 100000 };
 
 struct arguments {
-    const char *scenario, *trace, *out, *seed;
+    const char *scenario, *trace, *out, *seed, *plan;
     const char *set[MAX_SETS];
     uint32_t n_sets, replications;
     bool json, no_fast_forward;
 };
 
-enum { KEY_REPLICATIONS = 0x100, KEY_JSON, KEY_NO_FAST_FORWARD, KEY_SET, KEY_TRACE, KEY_SEED };
+enum { KEY_REPLICATIONS = 0x100, KEY_JSON, KEY_NO_FAST_FORWARD, KEY_SET, KEY_TRACE, KEY_SEED, KEY_PLAN };
 
 static const struct argp_option options[] = {
     {"trace", KEY_TRACE, "FILE", 0, "the request trace, in place of the scenario's load", 0},
@@ -28,6 +28,8 @@ static const struct argp_option options[] = {
     {"replications", KEY_REPLICATIONS, "N", 0,
      "error bands: N runs with operator errors and seeds drawn anew", 0},
     {"out", 'o', "DIR", 0, "write summary.json, requests.csv, timeline.csv and report.html there", 0},
+    {"export-plan", KEY_PLAN, "FILE", 0,
+     "write every batch, one row per step and request, for kvbench replay", 0},
     {"seed", KEY_SEED, "N", 0, "the same as --set seed=N", 0},
     {"json", KEY_JSON, NULL, 0, "print one JSON object instead of tables", 0},
     {"no-fast-forward", KEY_NO_FAST_FORWARD, NULL, 0, "form every batch one by one: slower, same results", 0},
@@ -52,6 +54,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'o':
         if (!*arg) argp_failure(state, SIM_EXIT_USAGE, 0, "--out is empty, expected a folder");
         a->out = arg;
+        return 0;
+    case KEY_PLAN:
+        if (!*arg) argp_failure(state, SIM_EXIT_USAGE, 0, "--export-plan is empty, expected a file");
+        a->plan = arg;
         return 0;
     case KEY_SEED:
         exp_cli_count(state, "--seed", arg, 0, UINT64_MAX);
@@ -139,6 +145,7 @@ struct job {
     struct exp_cache *cache;
     struct exp_run *run;
     struct exp_figures *bands; /* NULL without replications */
+    struct exp_plan_out *plan; /* NULL when none is asked for */
 };
 
 static bool simulate(struct job *j, struct sim_status *st)
@@ -147,8 +154,10 @@ static bool simulate(struct job *j, struct sim_status *st)
     struct exp_run_options o = {.no_fast_forward = j->a->no_fast_forward,
                                 .timeline_points = j->a->out ? TIMELINE_POINTS : 0,
                                 .progress = exp_progress_show,
-                                .progress_user = &progress};
+                                .progress_user = &progress,
+                                .plan = j->plan};
     j->run = exp_run_new(j->scenario, j->cache, &o, st);
+    o.plan = NULL; /* replications leave no plan */
     if (j->run) {
         note_prefixes(j->run->setup);
         note_evidence(j->run);
@@ -157,6 +166,13 @@ static bool simulate(struct job *j, struct sim_status *st)
         j->bands = exp_replicate(j->scenario, j->cache, j->run->setup, j->a->replications, &o, st);
     exp_progress_end(&progress);
     return j->run && (j->bands || !j->a->replications);
+}
+
+static bool commit_plan(struct job *j, struct sim_status *st)
+{
+    struct exp_plan_out *plan = j->plan;
+    j->plan = NULL;
+    return exp_plan_out_commit(plan, st);
 }
 
 static void next(const struct job *j, const struct exp_figures *f)
@@ -174,11 +190,12 @@ static void next(const struct job *j, const struct exp_figures *f)
         exp_next("%s --out DIR   (every request, a timeline and a report)", j->line);
 }
 
-static bool show(const struct job *j, struct sim_status *st)
+static bool show(struct job *j, struct sim_status *st)
 {
     const struct exp_figures *f = j->bands ? j->bands : j->run->figures;
     struct exp_results r = {j->scenario, j->run, f, exp_cache_data_dir(j->cache)};
     if (j->a->out && !exp_results_write(&r, j->a->out, st)) return false;
+    if (j->plan && !commit_plan(j, st)) return false;
     if (j->a->out && !exp_report_has_charts())
         fputs("note: report.html has no charts, Chart.js is not here; install the package libjs-chart.js\n",
               stderr);
@@ -199,8 +216,10 @@ bool exp_cmd_run(int argc, char **argv, struct sim_status *st)
     struct exp_scenario *s = load(&a, st);
     struct job j = {.a = &a, .line = line, .scenario = s};
     bool ok = s && exp_scenario_check(s, st) && (!a.out || exp_results_prepare(a.out, st));
+    if (ok && a.plan) ok = (j.plan = exp_plan_out_new(a.plan, st)) != NULL;
     if (ok) j.cache = exp_cache_new(st);
     ok = ok && j.cache && simulate(&j, st) && show(&j, st);
+    exp_plan_out_abandon(j.plan);
     exp_figures_free(j.bands);
     exp_run_free(j.run);
     exp_cache_free(j.cache);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "experiments/cli.h"
+#include "experiments/cmd_validate_steps.h"
 #include "experiments/command.h"
 #include "experiments/crossval.h"
 #include "experiments/fit_engine.h"
@@ -11,12 +12,12 @@
 #include "sim/outfile.h"
 
 struct arguments {
-    const char *measured, *scenario, *fit;
+    const char *measured, *scenario, *fit, *steps;
     bool json, cross;
     uint32_t replications, threads;
 };
 
-enum { KEY_SCENARIO = 0x100, KEY_FIT, KEY_CROSS, KEY_REPLICATIONS, KEY_JSON };
+enum { KEY_SCENARIO = 0x100, KEY_FIT, KEY_CROSS, KEY_REPLICATIONS, KEY_JSON, KEY_STEPS };
 
 static const struct argp_option options[] = {
     {"scenario", KEY_SCENARIO, "FILE", 0,
@@ -30,6 +31,10 @@ static const struct argp_option options[] = {
      0},
     {"replications", KEY_REPLICATIONS, "N", 0,
      "90 % intervals from N draws of operator and residual errors, and their coverage", 0},
+    {"steps", KEY_STEPS, "PLAN", 0,
+     "MEASURED is what kvbench replay measured of this plan (kvsim run --export-plan): compare step by step; "
+     "--scenario names what the plan was made from",
+     0},
     {"jobs", 'j', "N", 0, "threads (default: all cores)", 0},
     {"json", KEY_JSON, NULL, 0, "print one JSON object instead of tables", 0},
     {0},
@@ -44,6 +49,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_FIT:
         a->fit = arg;
+        return 0;
+    case KEY_STEPS:
+        a->steps = arg;
         return 0;
     case KEY_CROSS:
         a->cross = true;
@@ -73,7 +81,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     options,
     parse,
-    "MEASURED.csv",
+    "MEASURED.csv\n--steps PLAN.csv MEASURED.csv --scenario S",
     "Simulates measured serving points and prints the errors of the prediction.\v"
     "Columns: model_path, system, isl, osl, concurrency, ttft_ms, tpot_ms; and, if there, "
     "precision, tp_size, backend, backend_version, id.",
@@ -100,18 +108,10 @@ static void print_rows(const struct exp_trials *t, bool intervals)
     }
 }
 
-static void print_errors(const char *what, const char *name, struct exp_errors e)
-{
-    if (!e.n) return;
-    printf(
-        "%-30.30s %-5s %4u  MAPE %6.2f %%  bias %+6.2f %%  median %6.2f %%  p90 %6.2f %%  worst %6.2f %%\n",
-        what, name, e.n, 100 * e.mape, 100 * e.bias, 100 * e.median, 100 * e.p90, 100 * e.worst);
-}
-
 static void print_both(const char *what, const struct exp_trials *t, const bool *chosen)
 {
-    print_errors(what, "TPOT", exp_trials_errors(t, EXP_TPOT, chosen));
-    print_errors(what, "TTFT", exp_trials_errors(t, EXP_TTFT, chosen));
+    exp_errors_print(what, "TPOT", exp_trials_errors(t, EXP_TPOT, chosen));
+    exp_errors_print(what, "TTFT", exp_trials_errors(t, EXP_TTFT, chosen));
 }
 
 /* One line pair per engine version and model. */
@@ -168,26 +168,13 @@ static json_t *row_json(const struct exp_trial *x, bool intervals)
     return o;
 }
 
-static void set_errors(json_t *o, const char *prefix, struct exp_errors e)
-{
-    const struct {
-        const char *name;
-        double value;
-    } rows[] = {{"mape", e.mape}, {"bias", e.bias}, {"median", e.median}, {"p90", e.p90}, {"worst", e.worst}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        char key[64];
-        snprintf(key, sizeof key, "%s_%s", prefix, rows[i].name);
-        json_object_set_new(o, key, e.n ? json_real(rows[i].value) : json_null());
-    }
-}
-
 static json_t *results_json(const struct exp_trials *t, const struct exp_coverage *c)
 {
     json_t *o = json_object(), *rows = json_array();
     json_object_set_new(o, "n", json_integer(t->n));
     json_object_set_new(o, "skipped", json_integer(t->n_skipped));
-    set_errors(o, "tpot", exp_trials_errors(t, EXP_TPOT, NULL));
-    set_errors(o, "ttft", exp_trials_errors(t, EXP_TTFT, NULL));
+    exp_errors_json(o, "tpot", exp_trials_errors(t, EXP_TPOT, NULL));
+    exp_errors_json(o, "ttft", exp_trials_errors(t, EXP_TTFT, NULL));
     if (c) {
         json_object_set_new(o, "tpot_coverage", json_real(c->tpot));
         json_object_set_new(o, "ttft_coverage", json_real(c->ttft));
@@ -234,8 +221,8 @@ static void print_cross(void *user, const char *what, const struct exp_trials *t
 static void add_cross(void *user, const char *what, const struct exp_trials *t, const bool *chosen)
 {
     json_t *o = json_pack("{s:s}", "what", what);
-    set_errors(o, "tpot", exp_trials_errors(t, EXP_TPOT, chosen));
-    set_errors(o, "ttft", exp_trials_errors(t, EXP_TTFT, chosen));
+    exp_errors_json(o, "tpot", exp_trials_errors(t, EXP_TPOT, chosen));
+    exp_errors_json(o, "ttft", exp_trials_errors(t, EXP_TTFT, chosen));
     json_array_append_new(user, o);
 }
 
@@ -245,13 +232,13 @@ static bool cross_all(struct exp_trials *t, json_t *json, struct sim_status *st)
     struct exp_crossval c;
     if (!exp_leave_one_tp_out(t, &c, st)) return false;
     if (!json) {
-        print_errors("leave one TP out", "TPOT", c.tpot);
-        print_errors("leave one TP out", "TTFT", c.ttft);
+        exp_errors_print("leave one TP out", "TPOT", c.tpot);
+        exp_errors_print("leave one TP out", "TTFT", c.ttft);
         return exp_cross_sources(t, print_cross, NULL, st);
     }
     json_t *left_out = json_pack("{s:I}", "n", (json_int_t)c.tpot.n), *sources = json_array();
-    set_errors(left_out, "tpot", c.tpot);
-    set_errors(left_out, "ttft", c.ttft);
+    exp_errors_json(left_out, "tpot", c.tpot);
+    exp_errors_json(left_out, "ttft", c.ttft);
     json_object_set_new(json, "leave_one_tp_out", left_out);
     json_object_set_new(json, "cross_sources", sources);
     return exp_cross_sources(t, add_cross, sources, st);
@@ -282,6 +269,17 @@ static bool report(struct exp_trials *t, struct exp_cache *cache, const struct a
     return !json || exp_print_json(json, st);
 }
 
+static bool validate_steps(const struct arguments *a, struct sim_status *st)
+{
+    struct exp_validate_steps steps = {a->steps, a->measured, a->scenario, a->json};
+    if (a->fit || a->cross || a->replications)
+        return sim_fail_as(st, SIM_EXIT_USAGE, "--steps goes without --fit, --cross and --replications");
+    if (!a->scenario)
+        return sim_fail_as(st, SIM_EXIT_USAGE,
+                           "--steps needs --scenario, the file that the plan was made from");
+    return exp_validate_steps(&steps, st);
+}
+
 bool exp_cmd_validate(int argc, char **argv, struct sim_status *st)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -289,6 +287,7 @@ bool exp_cmd_validate(int argc, char **argv, struct sim_status *st)
     struct exp_measured measured = {0};
     struct exp_trials trials = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
+    if (a.steps) return validate_steps(&a, st);
     struct exp_cache *cache = exp_cache_new(st);
     char *shipped = cache ? sim_printf("%s/experiments/validate/vllm.yaml", exp_cache_data_dir(cache)) : NULL;
     bool ok = cache && exp_measured_read(a.measured, &measured, st) &&

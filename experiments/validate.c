@@ -4,8 +4,6 @@
 #include "sim/memory.h"
 #include "sim/metrics.h"
 
-#include <gsl/gsl_sort.h>
-#include <gsl/gsl_statistics_double.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -303,28 +301,15 @@ void exp_trial_run(struct exp_trial *t)
 
 struct exp_errors exp_trials_errors(const struct exp_trials *t, enum exp_quantity q, const bool *chosen)
 {
-    struct exp_errors e = {0};
-    double *size = sim_alloc(t->n, sizeof *size);
+    double *predicted = sim_alloc(2 * (size_t)t->n, sizeof *predicted), *measured = predicted + t->n;
+    size_t n = 0;
     for (uint32_t i = 0; i < t->n; i++) {
-        if (chosen && !chosen[i]) continue;
         const struct exp_trial *x = &t->trial[i];
-        double measured = q == EXP_TTFT ? x->point->ttft_ms : x->point->tpot_ms;
-        double predicted = q == EXP_TTFT ? x->ttft_ms : x->tpot_ms;
-        double error = predicted / measured - 1, ratio = log(measured / predicted);
-        size[e.n++] = fabs(error);
-        e.mape += fabs(error);
-        e.bias += error;
-        e.log_sigma += ratio * ratio;
+        if (chosen && !chosen[i]) continue;
+        measured[n] = q == EXP_TTFT ? x->point->ttft_ms : x->point->tpot_ms;
+        predicted[n++] = q == EXP_TTFT ? x->ttft_ms : x->tpot_ms;
     }
-    if (e.n) {
-        e.mape /= e.n;
-        e.bias /= e.n;
-        e.log_sigma = sqrt(e.log_sigma / e.n);
-        gsl_sort(size, 1, e.n);
-        e.median = gsl_stats_quantile_from_sorted_data(size, 1, e.n, 0.5);
-        e.p90 = gsl_stats_quantile_from_sorted_data(size, 1, e.n, 0.9);
-        e.worst = size[e.n - 1];
-    }
-    free(size);
+    struct exp_errors e = exp_errors_of(predicted, measured, n);
+    free(predicted);
     return e;
 }

@@ -11,6 +11,7 @@
 #define KVSIM_EXPERIMENTS_VALIDATE_H
 
 #include "experiments/cache.h"
+#include "experiments/errors.h"
 #include "experiments/measured.h"
 #include "experiments/setup.h"
 
@@ -43,13 +44,6 @@ void exp_trial_run(struct exp_trial *t);
 
 /* Gives a trial other engine parameters: its overheads, nothing that changes memory or batch limits. */
 void exp_trial_set_engine(struct exp_trial *t, const struct mdl_engine *engine);
-
-/* Errors of one quantity over a set of trials, as fractions of the measured value. */
-struct exp_errors {
-    uint32_t n;
-    double mape, bias, median, p90, worst; /* of |error|, but bias: mean error */
-    double log_sigma;                      /* root mean square of log(measured / predicted) */
-};
 
 enum exp_quantity { EXP_TTFT, EXP_TPOT };
 

@@ -14,6 +14,10 @@ const char *mdl_dtype_name(enum mdl_dtype t);                /* "bf16", "fp8", "
 bool mdl_dtype_parse(const char *name, enum mdl_dtype *out); /* also bfloat16, fp16, float16, fp8_e4m3 ... */
 double mdl_dtype_bytes(enum mdl_dtype t);                    /* bytes per element: 2, 1, 1, 0.5 */
 
+/* kvbench's cpu device in the catalogue: a stand-in for a card, so that a whole measurement can be tried without
+ * one. Its rates are those of each measured profile. */
+#define MDL_CPU_DEVICE "cpu"
+
 struct mdl_gpu {
     char name[32];         /* h100-sxm: what scenarios say */
     char title[64];        /* NVIDIA H100 SXM5 80GB */

@@ -77,10 +77,17 @@ struct mdl_profile *mdl_profile_load(const char *dir, const struct mdl_gpu *gpu,
         mdl_profile_free(p);
         return NULL;
     }
-    if (gpu && strcmp(gpu->name, p->gpu) != 0) {
-        p->transferred = true;
-        p->peaks = mdl_peaks_of(gpu);
+    if (!gpu || strcmp(gpu->name, p->gpu) == 0) return p;
+    if (strcmp(gpu->name, MDL_CPU_DEVICE) == 0 || strcmp(p->gpu, MDL_CPU_DEVICE) == 0) {
+        sim_fail(
+            st,
+            "%s: measured on %s, cannot stand for %s; a profile of the cpu device is for the cpu device only",
+            dir, p->gpu, gpu->name);
+        mdl_profile_free(p);
+        return NULL;
     }
+    p->transferred = true;
+    p->peaks = mdl_peaks_of(gpu);
     return p;
 }
 

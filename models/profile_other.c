@@ -135,8 +135,11 @@ struct mdl_time mdl_elementwise_s(const struct mdl_profile *p, double bytes, dou
     if (!(bytes > 0) && !(launches > 0)) return (struct mdl_time){0.0, SIM_MEASURED};
     double t0_s =
         p->present[MDL_ELEMENTWISE] ? p->sheet[MDL_ELEMENTWISE].t0_s : mdl_typical_t0_s(MDL_ELEMENTWISE);
-    double stream_s = bytes / (typical_efficiency(MDL_ELEMENTWISE, INFINITY) * p->peaks.bandwidth_byte_per_s);
-    return (struct mdl_time){launches * t0_s + stream_s, SIM_ANALYTIC};
+    bool measured = p->elementwise_frac > 0;
+    double frac = measured ? p->elementwise_frac : typical_efficiency(MDL_ELEMENTWISE, INFINITY);
+    double stream_s = bytes / (frac * p->peaks.bandwidth_byte_per_s);
+    return (struct mdl_time){launches * t0_s + stream_s,
+                             measured ? mdl_profile_evidence(p, SIM_INTERPOLATED) : SIM_ANALYTIC};
 }
 
 /* ---- error ---- */

@@ -43,6 +43,7 @@ struct mdl_profile {
     struct mdl_peaks peaks;
     bool analytic, transferred;
     struct mdl_past_law past;
+    double elementwise_frac; /* share of the bandwidth that elementwise kernels reach; 0 = not measured */
     double scale; /* a cell is scale x (t0 + roofline) / time */
     struct mdl_sheet sheet[MDL_N_FAMILY];
     bool present[MDL_N_FAMILY];

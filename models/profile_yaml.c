@@ -163,9 +163,24 @@ static bool read_raw(const struct mdl_yaml_node *list, struct mdl_profile *p, st
 
 static bool read_root(const struct mdl_yaml_node *root, struct mdl_profile *p, struct sim_status *st)
 {
-    static const char *const valid[] = {"format", "stage",      "gpu",  "engine", "origin", "device",
-                                        "source", "licence",    "date", "peaks",  "scale",  "t0_s",
-                                        "past",   "covariance", "raw",  "errors", NULL};
+    static const char *const valid[] = {"format",
+                                        "stage",
+                                        "gpu",
+                                        "engine",
+                                        "origin",
+                                        "device",
+                                        "source",
+                                        "licence",
+                                        "date",
+                                        "peaks",
+                                        "scale",
+                                        "t0_s",
+                                        "past",
+                                        "covariance",
+                                        "raw",
+                                        "errors",
+                                        "elementwise_bytes_frac",
+                                        NULL};
     double format;
     if (!check_keys(root, valid, st) || !read_number(root, "format", false, &format, st)) return false;
     if (format != FORMAT)
@@ -181,6 +196,9 @@ static bool read_root(const struct mdl_yaml_node *root, struct mdl_profile *p, s
                                *kernels = mdl_yaml_get(root, "covariance"), *raw = mdl_yaml_get(root, "raw"),
                                *errors = mdl_yaml_get(root, "errors");
     p->past = mdl_typical_past();
+    if (mdl_yaml_get(root, "elementwise_bytes_frac") &&
+        !read_number(root, "elementwise_bytes_frac", false, &p->elementwise_frac, st))
+        return false;
     return peaks && t0 && read_peaks(peaks, &p->peaks, st) &&
            read_number(root, "scale", false, &p->scale, st) && read_t0(t0, p, st) &&
            (!past || read_past(past, &p->past, st)) && (!kernels || read_kernels(kernels, p, st)) &&

@@ -222,6 +222,8 @@ static void init_shared(struct sim_cluster *c)
         .warmup_end_s = warmup_end_s(&config->load),
         .fast_forward = config->fast_forward,
         .seed = config->seed,
+        .plan_row = config->plan_row,
+        .plan_user = config->plan_user,
     };
 }
 

@@ -69,6 +69,15 @@ struct sim_load {
     double horizon_s;         /* stop the world at this time; 0 = run to completion */
 };
 
+/* What one request does in one step: a row of a plan. A preemption is a row of its own with new_tokens 0. */
+struct sim_plan_row {
+    uint64_t step; /* of its replica, from 0 */
+    uint32_t replica, request;
+    double start_s, end_s; /* of the step; end_s is 0 in a preemption, which comes before its step */
+    uint32_t new_tokens, past_tokens; /* past: in the KV cache before; of a preemption: given up */
+    uint32_t read_tokens;             /* by attention, the new ones included */
+};
+
 struct sim_config {
     const struct sim_fleet *fleets;
     uint32_t n_fleets;
@@ -81,6 +90,9 @@ struct sim_config {
     uint32_t timeline_points; /* about so many samples over the run, at most twice as many; 0 = none */
     void (*progress)(void *user, double done_frac); /* or NULL; called now and then */
     void *progress_user;
+    /* Told every row of every step, in the order in which steps are formed; needs fast_forward off. NULL = nobody. */
+    void (*plan_row)(void *user, const struct sim_plan_row *row);
+    void *plan_user;
 };
 
 /* One sample of the whole cluster. */

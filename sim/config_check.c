@@ -65,6 +65,12 @@ static bool check_requests(const struct sim_config *c, struct sim_status *st)
     return true;
 }
 
+static bool check_plan(const struct sim_config *c, struct sim_status *st)
+{
+    return !c->plan_row || !c->fast_forward ||
+           sim_fail(st, "a plan needs every batch to be formed, expected fast_forward off");
+}
+
 bool sim_config_check(const struct sim_config *c, struct sim_status *st)
 {
     if (!c->router) return sim_fail(st, "no router");
@@ -72,5 +78,5 @@ bool sim_config_check(const struct sim_config *c, struct sim_status *st)
         return sim_fail(st, "%" PRIu32 " classes, expected 1 to %d", c->n_classes, SIM_MAX_CLASSES);
     if (!(c->load.think_time_s >= 0) || !isfinite(c->load.think_time_s))
         return sim_fail(st, "think_time_s must be finite and at least 0");
-    return check_fleets(c, st) && check_requests(c, st);
+    return check_plan(c, st) && check_fleets(c, st) && check_requests(c, st);
 }

@@ -98,6 +98,28 @@ static void leave_running(struct sim_replica *r, uint32_t slot)
     r->free_slots[r->n_free_slots++] = slot;
 }
 
+/* --- the plan, for whoever wants to see every batch --- */
+
+static void tell(const struct sim_replica *r, const struct sim_seq *s, const struct sim_step *step,
+                 uint32_t n_tokens)
+{
+    struct sim_plan_row row = {.step = r->stats.iterations,
+                               .replica = r->id,
+                               .request = s->request,
+                               .start_s = step->start_s,
+                               .end_s = n_tokens ? step->end_s : 0,
+                               .new_tokens = n_tokens,
+                               .past_tokens = s->computed,
+                               .read_tokens = n_tokens ? s->computed + n_tokens : 0};
+    r->shared->plan_row(r->shared->plan_user, &row);
+}
+
+static void tell_step(const struct sim_replica *r, const struct sim_step *step)
+{
+    for (uint32_t i = 0; i < step->n_rows; i++)
+        tell(r, &r->seqs[step->rows[i].slot], step, step->rows[i].n_tokens);
+}
+
 void sim_replica_preempt(struct sim_replica *r, uint32_t index, struct sim_step *step)
 {
     uint32_t slot = r->running[index];
@@ -107,6 +129,7 @@ void sim_replica_preempt(struct sim_replica *r, uint32_t index, struct sim_step 
     bool swap = r->engine->preemption == SIM_SWAP && generated > 0 && s->computed + 1 == s->known;
     if (swap) step->swapped_tokens += s->computed;
     r->shared->generated[s->request] = generated | (swap ? SIM_SWAPPED : 0);
+    if (r->shared->plan_row) tell(r, s, step, 0);
     o->e2el_s = s->last_token_s; /* kept here until it runs again */
     if (o->preemptions < UINT16_MAX) o->preemptions++;
     r->stats.preemptions++;
@@ -197,6 +220,7 @@ static void form_batch(struct sim_replica *r, struct sim_step *step, double now_
     uint64_t preemptions;
     step->n_rows = 0;
     step->swapped_tokens = 0;
+    step->start_s = now_s;
     do {
         preemptions = r->stats.preemptions;
         scheduler->form(r, step, now_s);
@@ -214,9 +238,9 @@ static void start_step(struct sim_replica *r, double now_s)
     struct sim_batch b = gather(r, step);
     double swap_s = (double)step->swapped_tokens * r->cost->swap_token_s;
     bool line = n_stages(r) == 1 && b.n_chunks == 0;
-    step->start_s = now_s;
     step->end_s = line ? now_s + (sim_replica_decode_step_s(r, b.n_decodes, b.decode_kv_tokens) + swap_s)
                        : price_stages(r, &b, now_s, swap_s);
+    if (r->shared->plan_row) tell_step(r, step);
     r->n_in_flight++;
     r->stats.iterations++;
     r->stats.computed_tokens += b.new_tokens;

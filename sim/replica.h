@@ -74,6 +74,8 @@ struct sim_shared {
     bool fast_forward;
     uint64_t seed;
     uint64_t n_completed, n_tokens;
+    void (*plan_row)(void *user, const struct sim_plan_row *row); /* as in sim_config */
+    void *plan_user;
     /* Closed loop: called at each completion; when the next request arrives, infinity when none does. */
     double (*on_complete)(void *user, double now_s);
     void *user;

@@ -1,0 +1,14 @@
+/* `kvsim validate --steps PLAN MEASURED`: an executed plan against its price. */
+#ifndef KVSIM_EXPERIMENTS_CMD_VALIDATE_STEPS_H
+#define KVSIM_EXPERIMENTS_CMD_VALIDATE_STEPS_H
+
+#include "sim/status.h"
+
+struct exp_validate_steps {
+    const char *plan, *measured, *scenario;
+    bool json;
+};
+
+bool exp_validate_steps(const struct exp_validate_steps *a, struct sim_status *st);
+
+#endif
