@@ -7,6 +7,7 @@
 #include <gsl/gsl_errno.h>
 
 #include "calib/fit.h"
+#include "calib/methods.h"
 #include "calib/write.h"
 #include "sim/memory.h"
 
@@ -149,6 +150,14 @@ bool cal_import(const struct cal_source *source, const struct mdl_gpu *gpu, cons
     return ok;
 }
 
+static bool write_methods(const struct cal_source *source, const char *out_dir, struct sim_status *st)
+{
+    char *raw_dir = sim_printf("%s/%s", source->root, source->folder);
+    bool ok = cal_write_methods(raw_dir, out_dir, st);
+    free(raw_dir);
+    return ok;
+}
+
 bool cal_fit(const struct cal_source *source, const struct mdl_gpu *gpu, const char *out_dir,
              struct cal_talk talk, struct sim_status *st)
 {
@@ -160,6 +169,7 @@ bool cal_fit(const struct cal_source *source, const struct mdl_gpu *gpu, const c
     if (ok) {
         struct mdl_profile *p = describe(source, gpu, &t, "fitted");
         ok = write_fitted(p, &t, out_dir, talk, st);
+        if (ok && t.kind) ok = write_methods(source, out_dir, st);
         mdl_profile_free(p);
     }
     cal_tables_fini(&t);

@@ -181,8 +181,7 @@ static bool read_overheads(const struct mdl_yaml_node *root, struct mdl_engine *
 {
     struct field fields[MDL_N_ENGINE_NUMBERS];
     for (size_t i = 0; i < MDL_N_ENGINE_NUMBERS; i++)
-        fields[i] =
-            (struct field){numbers[i].name, SOURCED, numbers[i].low, numbers[i].high, numbers[i].offset};
+        fields[i] = (struct field){numbers[i].name, SOURCED, 0, numbers[i].high, numbers[i].offset};
     return read_section(root, "overheads", fields, MDL_N_ENGINE_NUMBERS, e, st);
 }
 
