@@ -11,13 +11,17 @@
 #include "sim/memory.h"
 #include "sim/outfile.h"
 
+enum { MAX_SETS = 64 };
+
 struct arguments {
+    const char *set[MAX_SETS];
+    uint32_t n_sets;
     const char *measured, *scenario, *fit, *steps;
     bool json, cross;
     uint32_t replications, threads;
 };
 
-enum { KEY_SCENARIO = 0x100, KEY_FIT, KEY_CROSS, KEY_REPLICATIONS, KEY_JSON, KEY_STEPS };
+enum { KEY_SCENARIO = 0x100, KEY_FIT, KEY_CROSS, KEY_REPLICATIONS, KEY_JSON, KEY_STEPS, KEY_SET };
 
 static const struct argp_option options[] = {
     {"scenario", KEY_SCENARIO, "FILE", 0,
@@ -35,6 +39,7 @@ static const struct argp_option options[] = {
      "MEASURED is what kvbench replay measured of this plan (kvsim run --export-plan): compare step by step; "
      "--scenario names what the plan was made from",
      0},
+    {"set", KEY_SET, "KEY=VALUE", 0, "with --steps: set one key of the scenario; may be repeated", 0},
     {"jobs", 'j', "N", 0, "threads (default: all cores)", 0},
     {"json", KEY_JSON, NULL, 0, "print one JSON object instead of tables", 0},
     {0},
@@ -49,6 +54,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_FIT:
         a->fit = arg;
+        return 0;
+    case KEY_SET:
+        if (a->n_sets == MAX_SETS)
+            argp_failure(state, SIM_EXIT_USAGE, 0, "more than %d times --set", MAX_SETS);
+        a->set[a->n_sets++] = arg;
         return 0;
     case KEY_STEPS:
         a->steps = arg;
@@ -271,7 +281,7 @@ static bool report(struct exp_trials *t, struct exp_cache *cache, const struct a
 
 static bool validate_steps(const struct arguments *a, struct sim_status *st)
 {
-    struct exp_validate_steps steps = {a->steps, a->measured, a->scenario, a->json};
+    struct exp_validate_steps steps = {a->steps, a->measured, a->scenario, a->set, a->n_sets, a->json};
     if (a->fit || a->cross || a->replications)
         return sim_fail_as(st, SIM_EXIT_USAGE, "--steps goes without --fit, --cross and --replications");
     if (!a->scenario)
@@ -288,6 +298,7 @@ bool exp_cmd_validate(int argc, char **argv, struct sim_status *st)
     struct exp_trials trials = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     if (a.steps) return validate_steps(&a, st);
+    if (a.n_sets) return sim_fail_as(st, SIM_EXIT_USAGE, "--set goes with --steps only");
     struct exp_cache *cache = exp_cache_new(st);
     char *shipped = cache ? sim_printf("%s/experiments/validate/vllm.yaml", exp_cache_data_dir(cache)) : NULL;
     bool ok = cache && exp_measured_read(a.measured, &measured, st) &&

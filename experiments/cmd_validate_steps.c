@@ -54,8 +54,10 @@ bool exp_validate_steps(const struct exp_validate_steps *a, struct sim_status *s
 {
     struct exp_steps x = {0};
     struct exp_scenario *s = exp_scenario_load(a->scenario, st);
-    struct exp_cache *cache = s && exp_scenario_check(s, st) ? exp_cache_new(st) : NULL;
-    bool ok = cache && exp_steps_new(a->plan, a->measured, s, cache, &x, st);
+    bool ok = s != NULL;
+    for (uint32_t i = 0; ok && i < a->n_sets; i++) ok = exp_scenario_set_option(s, a->set[i], st);
+    struct exp_cache *cache = ok && exp_scenario_check(s, st) ? exp_cache_new(st) : NULL;
+    ok = cache && exp_steps_new(a->plan, a->measured, s, cache, &x, st);
     if (ok && a->json)
         ok = exp_print_json(steps_json(&x), st);
     else if (ok)

@@ -4,8 +4,12 @@
 
 #include "sim/status.h"
 
+#include <stdint.h>
+
 struct exp_validate_steps {
     const char *plan, *measured, *scenario;
+    const char *const *set; /* KEY=VALUE, n_sets of them */
+    uint32_t n_sets;
     bool json;
 };
 

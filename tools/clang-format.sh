@@ -14,4 +14,4 @@ for tool in clang-format-14 clang-format clang-format-21 clang-format-20 clang-f
 done
 [ -n "$tool" ] || exit 3
 [ "${1:-}" = -i ] || set -- --dry-run -Werror
-tools/files.sh '*.c' '*.h' | xargs -n 20 "$tool" "$@"
+tools/files.sh '*.c' '*.h' '*.cc' '*.cu' '*.cuh' | xargs -n 20 "$tool" "$@"

@@ -7,20 +7,22 @@ set -eu
 # group | how to see that it is there | Debian, Ubuntu | Fedora | Arch | Homebrew      (- means comes with another)
 table() {
     sed 's/  *| */|/g' <<'END'
-build | cmd:cc gcc clang   | gcc            | gcc                | gcc         | gcc
-build | hdr:stdio.h        | libc6-dev      | glibc-devel        | -           | -
-build | cmd:pkg-config     | pkg-config     | pkgconf-pkg-config | pkgconf     | pkgconf
-build | pc:gsl             | libgsl-dev     | gsl-devel          | gsl         | gsl
-build | hdr:csv.h          | libcsv-dev     | libcsv-devel       | libcsv(AUR) | libcsv
-build | pc:jansson         | libjansson-dev | jansson-devel      | jansson     | jansson
-build | pc:yaml-0.1        | libyaml-dev    | libyaml-devel      | libyaml     | libyaml
-build | pc:zlib            | zlib1g-dev     | zlib-devel         | zlib        | zlib
-build | pc:check           | check          | check-devel        | check       | check
+build | cmd:cc gcc clang    | gcc            | gcc                | gcc         | gcc
+build | cmd:c++ g++ clang++ | g++            | gcc-c++            | -           | -
+build | hdr:stdio.h         | libc6-dev      | glibc-devel        | -           | -
+build | cmd:pkg-config      | pkg-config     | pkgconf-pkg-config | pkgconf     | pkgconf
+build | pc:gsl              | libgsl-dev     | gsl-devel          | gsl         | gsl
+build | hdr:csv.h           | libcsv-dev     | libcsv-devel       | libcsv(AUR) | libcsv
+build | pc:jansson          | libjansson-dev | jansson-devel      | jansson     | jansson
+build | pc:yaml-0.1         | libyaml-dev    | libyaml-devel      | libyaml     | libyaml
+build | pc:zlib             | zlib1g-dev     | zlib-devel         | zlib        | zlib
+build | pc:check            | check          | check-devel        | check       | check
 chart | file:/usr/share/javascript/chart.js/chart.min.js | libjs-chart.js | - | - | -
-lint  | cmd:clang-format   | clang-format   | clang-tools-extra  | clang       | clang-format
-lint  | cmd:shellcheck     | shellcheck     | ShellCheck         | shellcheck  | shellcheck
-fuzz  | cmd:clang          | clang          | clang              | clang       | llvm
-cover | cmd:lcov           | lcov           | lcov               | lcov        | lcov
+blas  | so:libopenblas.so.0 | libopenblas0   | openblas           | openblas    | openblas
+lint  | cmd:clang-format    | clang-format   | clang-tools-extra  | clang       | clang-format
+lint  | cmd:shellcheck      | shellcheck     | ShellCheck         | shellcheck  | shellcheck
+fuzz  | cmd:clang           | clang          | clang              | clang       | llvm
+cover | cmd:lcov            | lcov           | lcov               | lcov        | lcov
 END
 }
 
@@ -31,6 +33,7 @@ there() {
         pc:*) pkg-config --exists "${1#pc:}" 2>/dev/null ;;
         hdr:*) echo "#include <${1#hdr:}>" | cc -E -x c - >/dev/null 2>&1 ;;
         file:*) [ -r "${1#file:}" ] ;;
+        so:*) for f in /usr/lib/*/"${1#so:}" /usr/lib*/"${1#so:}"; do [ ! -r "$f" ] || return 0; done; return 1 ;;
     esac
 }
 
@@ -79,11 +82,10 @@ install_missing() { # GROUP
     fi
 }
 
-# Optional: interactive charts in the report. A system without the package builds and tests all the same.
-install_chart() {
-    there file:/usr/share/javascript/chart.js/chart.min.js && return 0
-    apt-cache show libjs-chart.js >/dev/null 2>&1 && install_missing chart ||
-        echo "libjs-chart.js is not to be had here: reports come without interactive charts" >&2
+# A system without an optional package builds and tests all the same.
+install_optional() { # GROUP PACKAGE WHAT-IS-LOST
+    [ -n "$(missing "$1" debian)" ] || return 0
+    apt-cache show "$2" >/dev/null 2>&1 && install_missing "$1" || echo "$2 is not to be had here: $3" >&2
 }
 
 # The fuzzer's runtime is a package of its own, named after clang's version.
@@ -105,7 +107,10 @@ if [ -n "$check_only" ]; then
     }
 elif command -v apt-get >/dev/null 2>&1 && command -v dpkg-query >/dev/null 2>&1; then
     install_missing "$group"
-    [ "$group" != build ] || install_chart
+    if [ "$group" = build ]; then
+        install_optional chart libjs-chart.js "reports come without interactive charts"
+        install_optional blas libopenblas0 "kvbench's cpu device multiplies matrices with its own loops"
+    fi
     [ "$group" != fuzz ] || install_fuzzer_runtime
 elif [ -n "$(missing "$group" debian)" ]; then
     other_system "$group" >&2

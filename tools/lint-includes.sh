@@ -8,7 +8,7 @@
 set -eu
 [ $# -gt 0 ] || {
     # shellcheck disable=SC2046 # source names hold no blanks
-    set -- $(tools/files.sh '*.c' '*.h' '*.cu' '*.cuh')
+    set -- $(tools/files.sh '*.c' '*.h' '*.cc' '*.cu' '*.cuh')
 }
 [ $# -gt 0 ] || exit 0
 awk '
@@ -24,7 +24,7 @@ FNR == 1 {
     first = 1
     from = folder(FILENAME)
     own = FILENAME
-    sub(/\.(c|cu)$/, ".h", own)
+    sub(/\.(c|cc|cu)$/, ".h", own)
     if (own == FILENAME || !exists(own)) own = ""
 }
 /^[ \t]*#[ \t]*include/ {

@@ -1,17 +1,26 @@
 #!/bin/sh
 # What `make lint` checks. Each finding is one line, file:line: what; the last line counts them. Exit 1 with any.
-#   COMPILE  the compiler with its flags     JOBS  processes at once (1)
+#   COMPILE, COMPILE_CXX  the compilers with their flags     JOBS  processes at once (1)
 set -eu
 findings=$(mktemp)
 trap 'rm -f "$findings"' EXIT
 COMPILE=${COMPILE:-cc -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -I.}
-export COMPILE
+COMPILE_CXX=${COMPILE_CXX:-c++ -std=c++17 -DKB_SHIM -Wall -Wextra -I.}
+export COMPILE COMPILE_CXX
 
+# C, but for what only the shim and CUDA kernels include.
 headers_compile_alone() {
     # shellcheck disable=SC2016 # expanded by the inner shell
-    tools/files.sh '*.h' | xargs -P "${JOBS:-1}" -n 4 sh -c '
-        for h; do printf "#include \"%s\"\nextern int lint_unit;\n" "$h" | $COMPILE -Werror -fsyntax-only -x c - 2>&1 | grep -E ": (fatal )?error:" |
-            sed "s|^|$h:1: does not compile alone: |"; done; true' sh
+    tools/files.sh '*.h' '*.cuh' | xargs -P "${JOBS:-1}" -n 4 sh -c '
+        for h; do
+            case $h in
+                kernels/shim/shim.h) how="$COMPILE -x c" ;;
+                kernels/shim/* | *.cuh) how="$COMPILE_CXX -Wno-unused-function -x c++" ;;
+                *) how="$COMPILE -x c" ;;
+            esac
+            printf "#include \"%s\"\nextern int lint_unit;\n" "$h" | $how -Werror -fsyntax-only - 2>&1 |
+                grep -E ": (fatal )?error:" | sed "s|^|$h:1: does not compile alone: |"
+        done; true' sh
 }
 
 formatted() {
@@ -25,12 +34,12 @@ formatted() {
 }
 
 no_unfinished_marks() {
-    tools/files.sh '*.c' '*.h' '*.cu' '*.cuh' '*.sh' '*.md' '*.yaml' |
+    tools/files.sh '*.c' '*.h' '*.cc' '*.cu' '*.cuh' '*.sh' '*.md' '*.yaml' |
         xargs grep -nE '\b(TO''DO|FIX''ME|X''XX)\b' /dev/null | sed -E 's/^([^:]*:[0-9]*):.*/\1: unfinished work is marked here/' || true
 }
 
 not_too_long() {
-    tools/files.sh '*.c' '*.h' '*.cu' '*.cuh' '*.sh' Makefile | xargs awk '
+    tools/files.sh '*.c' '*.h' '*.cc' '*.cu' '*.cuh' '*.sh' Makefile | xargs awk '
         FNR == 701 { printf "%s:701: longer than 700 lines: one idea per file\n", FILENAME }'
     tools/files.sh | xargs -d '\n' ls -l -- | awk '$5 > 1048576 { printf "%s:1: larger than 1 MiB\n", $NF }'
 }
