@@ -40,7 +40,8 @@ ALL_SRC  := $(LIB_SRC) experiments/main.c $(wildcard tests/*.c)
 
 LIB      := $(BUILD)/libkvsim.a
 TEST_LIB := $(BUILD)/tests/libtest.a
-TESTS    := $(TEST_SRC:%.c=$(BUILD)/%)
+KB_TESTS := $(wildcard tests/test_kernels*.cc)
+TESTS    := $(TEST_SRC:%.c=$(BUILD)/%) $(KB_TESTS:%.cc=$(BUILD)/%)
 BENCHES  := $(BENCH_SRC:%.c=$(BUILD)/%)
 REPLAYS  := $(FUZZ_SRC:%.c=$(BUILD)/%)
 FUZZERS  := $(FUZZ_SRC:tests/%.c=$(BUILD)/libfuzzer/%)
@@ -50,8 +51,8 @@ RUN_TESTS = KVSIM_BIN=$(abspath $(BUILD)/kvsim) JOBS=$(JOBS) tests/run-tests.sh
 # NVCC= leaves it out).
 NVCC     := $(shell command -v nvcc 2>/dev/null)
 CXX      ?= c++
-KB_SRC   := $(wildcard kernels/*.c kernels/cases/*.c kernels/cpu/*.c kernels/probes/*.c)
-KB_MAIN  := $(wildcard kernels/kvbench/*.c)
+KB_MAIN  := kernels/kvbench/main.c
+KB_SRC   := $(filter-out $(KB_MAIN),$(wildcard $(addsuffix *.c,kernels/ kernels/cases/ kernels/cpu/ kernels/probes/ kernels/kvbench/)))
 KB_OPS   := $(wildcard kernels/cpu/ops/*.c)
 KB_X86   := $(filter x86_64 amd64,$(shell uname -m))
 KB_ISAS  := base $(if $(KB_X86),avx2 avx512)
@@ -104,7 +105,7 @@ bench: deps ## every benchmark, one after the other
 	@for b in $(BENCHES); do echo "# $${b##*/}"; KVSIM_BIN=$(abspath $(BUILD)/kvsim) $$b || exit 1; done
 
 lint: deps ## headers alone, include rule, formatting, file lengths, folder READMEs, shell scripts
-	@COMPILE="$(COMPILE)" JOBS=$(JOBS) tools/lint.sh
+	@COMPILE="$(COMPILE)" COMPILE_CXX="$(CXX) $(SHIM_FLAGS)" JOBS=$(JOBS) tools/lint.sh
 
 cover: deps ## line coverage of the tests by gcov; pages in build/cover/html where lcov is found
 	@$(MAKE) -O BUILD=$(BUILD)/cover CFLAGS="-O0 -g" SANITIZE=--coverage programs
@@ -114,7 +115,7 @@ cover: deps ## line coverage of the tests by gcov; pages in build/cover/html whe
 
 kernels: deps ## build/kvbench with every CUDA target; checks registers, spills and instructions
 	@$(MAKE) -O $(BUILD)/kvbench
-	@$(if $(NVCC),BUILD=$(BUILD) tools/cuda-check.sh $(CU_OPS),echo "kernels: nvcc not found: kvbench has the cpu device only")
+	@BUILD=$(BUILD) NVCC="$(NVCC)" tools/cuda-check.sh $(CU_OPS)
 
 format: ## lay out every source with clang-format
 	@tools/clang-format.sh -i
@@ -190,18 +191,24 @@ $(BUILD)/kernels/shim/ops/%.o: kernels/cuda/ops/%.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,c++)$(CXX) $(SHIM_FLAGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP -c -x c++ -o $@ $<
 
+# To the thread sanitizer, fibres are threads: it watches the kernels and the shim tells it what orders them.
+SHIM_SANITIZE = $(patsubst -fsanitize=thread,-DKB_TSAN,$(SANITIZE))
 $(BUILD)/kernels/shim/%.o: kernels/shim/%.cc $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,c++)$(CXX) $(SHIM_FLAGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
+	$(call say,c++)$(CXX) $(SHIM_FLAGS) $(CPPFLAGS) $(CFLAGS) $(SHIM_SANITIZE) -MMD -MP -c -o $@ $<
 
 $(BUILD)/kernels/shim/table.o: kernels/cuda/table.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,cc)$(CC) $(KB_CFLAGS) -DKB_SHIM $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
 
 # Tests of the kernels: the cpu device and the CUDA kernels over the shim.
+$(BUILD)/tests/%.o: tests/%.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,c++)$(CXX) $(SHIM_FLAGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
+
 $(BUILD)/tests/test_kernels%: $(BUILD)/tests/test_kernels%.o $(TEST_LIB) $(KBENCH) $(KB_SHIM) $(BUILD)/kernels/cuda/absent.o $(LIB)
 	$(call say,link)$(CXX) $(CFLAGS) $(SANITIZE) -pthread -fopenmp $(LDFLAGS) -o $@ $(filter-out %.a,$^) \
-	    -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(LIBS) -ldl
+	    -Wl,--whole-archive $(KBENCH) $(KB_SHIM) -Wl,--no-whole-archive $(TEST_LIB) $(LIB) $(CHECK_LIBS) $(LIBS) -ldl
 
 $(LIB): $(LIB_SRC:%.c=$(BUILD)/%.o) $(BUILD)/sources
 	@rm -f $@
@@ -241,7 +248,7 @@ $(BUILD)/deps-present: tools/deps.sh
 	@tools/deps.sh --check build
 	@touch $@
 
--include $(ALL_SRC:%.c=$(BUILD)/%.d) $(KB_OBJ:.o=.d) $(CU_OBJ:.o=.d) $(SHIM_OBJ:.o=.d) $(KB_MAIN:%.c=$(BUILD)/%.d)
+-include $(ALL_SRC:%.c=$(BUILD)/%.d) $(KB_TESTS:%.cc=$(BUILD)/%.d) $(KB_OBJ:.o=.d) $(CU_OBJ:.o=.d) $(SHIM_OBJ:.o=.d) $(KB_MAIN:%.c=$(BUILD)/%.d)
 
 .PHONY: all demo check asan tsan fuzz bench lint cover kernels format deps deps-lint deps-fuzz deps-cover install \
         uninstall clean help programs benches fuzzers run-slow FORCE

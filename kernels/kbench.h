@@ -58,7 +58,7 @@ struct kb_paged {
 /* ---- matrix products ---- */
 
 /* y[m][n] = sum over k of x[m][k] w[n][k]; KB_BF16: all bf16; KB_FP8: x and w e4m3 times x_scale w_scale, y
- * bf16. Sums in fp32. */
+ * bf16. Sums in fp32. A GPU wants n and k in whole 16. */
 struct kb_gemm {
     const void *x, *w;
     void *y;
@@ -84,7 +84,8 @@ struct kb_attn_prefill {
 
 /* What H2O and SnapKV need and flash attention does not keep: for every key, the attention it got from the
  * last `window` queries of its sequence (window >= length: all, causal), summed over queries and over the
- * query heads of its KV head. The lse of those queries comes from the prefill kernel.
+ * query heads of its KV head. The lse of those queries comes from the prefill kernel. Query i of the window stands
+ * at position length - window + i; where that is negative there is no query.
  *   q  bf16 [n_seqs][window][n_q_heads][head_dim];  lse  fp32 [n_seqs][window][n_q_heads]
  *   score  fp32 [n_seqs][n_kv_heads][max_tokens], 0 beyond the sequence's length */
 struct kb_attn_score {
@@ -100,7 +101,9 @@ struct kb_attn_score {
 /* One new token per sequence attends to `lengths` tokens of its cache, its own included.
  *   q, out    bf16 [n_seqs][n_q_heads][head_dim]
  *   k_scales, v_scales, residual   see format.h; unused by bf16 and fp8
- *   partial   fp32 scratch [n_splits][n_seqs][n_q_heads][head_dim + 2]: unscaled sum, maximum, sum of weights
+ *   partial   fp32 scratch [n_splits][n_seqs][n_q_heads][head_dim + 2]: unscaled sum, largest score (base 2), sum
+ *             of weights. n_splits is the room there is; a device uses as many as fill it (kernels/split.h), and
+ *             KIVI wants room for 2 at least
  * sink + window > 0: only the first `sink` and the last `window` tokens are read. */
 struct kb_attn_decode {
     const uint16_t *q;
@@ -110,7 +113,8 @@ struct kb_attn_decode {
     uint16_t *out;
     float *partial;
     struct kb_paged paged;
-    uint32_t n_seqs, n_q_heads, n_splits, max_tokens; /* max_tokens: longest length */
+    uint32_t n_seqs, n_q_heads, n_splits;
+    uint32_t max_tokens, mean_tokens; /* of `lengths`: longest; average, by which work is shared out (0: longest) */
     uint32_t sink, window;
 };
 
@@ -134,23 +138,28 @@ struct kb_attn_unfused {
 /* ---- append and compress ---- */
 
 /* Quantises new keys and values and writes them into their pages: one token per sequence (decode) or whole
- * prompts. Token i of sequence s = seq[i] stands at position pos[i]. KIVI: tokens whose group of 32 is not
- * complete, or that lie in the residual window, go to the ring; a token that completes a group also packs it.
- *   k, v  bf16 [n_tokens][n_kv_heads][head_dim];  seq, pos  [n_tokens], ascending within a sequence */
+ * prompts. Tokens begin[s] to begin[s + 1] - 1 are sequence s's, at positions past and up. KIVI: the tokens
+ * that the new length packs and the old one did not (kb_kivi_k_packed, kb_kivi_v_packed) are quantised, be
+ * they new or in the ring; the new tokens beyond go into the ring.
+ *   k, v  bf16 [n_tokens][n_kv_heads][head_dim];  seq [n_tokens]: whose each token is, ascending
+ *   past  [n_seqs][table_heads]: lengths before the append;  max_new: most new tokens of a sequence */
 struct kb_append {
     const uint16_t *k, *v;
-    const uint32_t *seq, *pos, *pages, *lengths; /* lengths: after the append */
+    const uint32_t *seq, *begin, *past, *pages;
     void *kv;
     uint16_t *k_scales, *v_scales, *residual;
     struct kb_paged paged;
-    uint32_t n_seqs, n_tokens;
+    uint32_t n_seqs, n_tokens, max_new;
 };
 
-/* GEAR: what quantisation lost, x - x', as sparse outliers (the `outliers` largest |x| of each row's group,
- * taken out before quantising) and a low-rank rest by power iteration with QR, per head.
- *   x  bf16 [n_heads][tokens][head_dim], quantised asymmetric with `bits` per group of `group` channels
- *   out_value fp16, out_index uint16 [n_heads][tokens][outliers]; a fp16 [n_heads][tokens][rank]; b fp16
- *   [n_heads][rank][head_dim]; error ~ a b */
+/* GEAR: x ~ outliers + codes undone + a b. The `outliers` largest |x| of each row are taken out (0 stays in
+ * their place) and the rest is quantised; what both lose, e = x - outliers - codes undone, is approximated per
+ * head by `loops` power iterations with orthonormal a, from a start that the kernel makes up.
+ *   x  bf16 [n_heads][tokens][head_dim];  codes  [n_heads][tokens][head_dim bits / 8] as in pages
+ *   scales  fp16 pairs (scale, minimum) [n_heads][tokens][head_dim / group]
+ *   out_value  fp16, out_index  [n_heads][tokens][outliers];  a  fp16 [n_heads][tokens][rank]
+ *   b  fp16 [n_heads][rank][head_dim];  rank <= 8
+ *   scratch  fp32 [n_heads][tokens + 8 loops][head_dim + 8] */
 struct kb_gear {
     const uint16_t *x;
     uint8_t *codes;
@@ -162,16 +171,18 @@ struct kb_gear {
 };
 
 /* ShadowKV's low-rank keys: x [tokens][width] ~ a [tokens][rank] b [rank][width], by randomised subspace
- * iteration. omega is the random start, fp32 [width][rank]. */
+ * iteration on the small side: z = omega; `loops` times z = orth(x^T x z); a = x z, b = z^T.
+ *   x, a, b  bf16;  omega  the random start, fp32 [width][rank];  rank and width multiples of 8, rank <= 160
+ *   scratch  fp32 [2 width + 2 rank][rank] */
 struct kb_lowrank {
     const uint16_t *x;
     const float *omega;
-    uint16_t *a, *b; /* bf16 */
+    uint16_t *a, *b;
     float *scratch;
     uint32_t tokens, width, rank, loops;
 };
 
-/* Keys of chosen rows again from their factors, with RoPE at their positions.
+/* Keys of chosen rows again from their factors, with RoPE (neox halves) at their positions, the row numbers.
  *   a bf16 [tokens][rank], b bf16 [rank][n_kv_heads * head_dim], rows [n_kv_heads][n_rows]
  *   out bf16 [n_kv_heads][n_rows][head_dim] */
 struct kb_rebuild {
@@ -182,8 +193,8 @@ struct kb_rebuild {
     float theta;
 };
 
-/* Page digests from bf16 keys: min and max per channel (Quest), or centre and mean absolute deviation
- * (ArkVale's ball as FreeKV's kernels build it).
+/* Page digests from the bf16 keys of full pages: minimum and maximum of each channel (Quest), or its mean and
+ * mean absolute deviation from the mean (ArkVale's ball as FreeKV's kernels build it).
  *   digest bf16 [n_pages of the pool][n_kv_heads][2][head_dim]; page_list [n_list] pages to do */
 enum kb_digest_kind { KB_DIGEST_MINMAX, KB_DIGEST_CENTRE };
 struct kb_digest {
@@ -197,9 +208,12 @@ struct kb_digest {
 
 /* ---- choose ---- */
 
-/* Upper bound of attention to a page, for every query head, then pooled over the query group of a KV head.
- *   q bf16 [n_seqs][n_q_heads][head_dim]; pages, n_pages_of: [n_seqs][table_heads]... as lengths, in pages
- *   score fp32 [n_seqs][n_kv_heads][max_pages] */
+/* What attention to a page may be at most, judged by its digest, pooled over the query group of a KV head.
+ * Score of one query head, sums over channels:
+ *   minmax  sum of max(q low, q high)      centre  sum of q centre + |q| deviation
+ * Pooled: mean or maximum over the group, or the mean of softmax over the pages of score / sqrt(head_dim).
+ *   q bf16 [n_seqs][n_q_heads][head_dim];  digest as kv_digest makes it
+ *   page_counts [n_seqs][table_heads]: pages to score;  score fp32 [n_seqs][n_kv_heads][max_pages] */
 enum kb_pool { KB_POOL_MEAN_SCORE, KB_POOL_MAX_SCORE, KB_POOL_MEAN_SOFTMAX };
 struct kb_page_score {
     const uint16_t *q, *digest;
@@ -222,8 +236,8 @@ struct kb_topk {
 };
 
 /* FreeKV's check: cosine similarity of this step's queries with the last step's, mean over a KV head's query
- * group; flag when below tau. q, q_last bf16 [n_seqs][n_q_heads][head_dim]; cosine fp32, flag uint32
- * [n_seqs][n_kv_heads]; any uint32 [1]: how many flags. */
+ * group; flag (1, else 0) when below tau. q, q_last bf16 [n_seqs][n_q_heads][head_dim]; cosine fp32, flag
+ * uint32 [n_seqs][n_kv_heads]; any uint32 [1]: the number of flags is added, the caller sets it to 0 before. */
 struct kb_similarity {
     const uint16_t *q, *q_last;
     float *cosine;
@@ -233,8 +247,9 @@ struct kb_similarity {
 };
 
 /* H2O in decode: adds this step's attention weights to the running score of each key, and finds the key to
- * evict (least score outside the `recent` last). weight fp32 [n_seqs][n_q_heads][max_tokens] normalised;
- * score fp32 [n_seqs][n_kv_heads][max_tokens]; victim [n_seqs][n_kv_heads]. */
+ * evict: least score outside the `recent` last, the first of equals, UINT32_MAX when there is none.
+ *   weight fp32 [n_seqs][n_q_heads][max_tokens] normalised;  max_tokens a multiple of 4
+ *   score fp32 [n_seqs][n_kv_heads][max_tokens];  victim [n_seqs][n_kv_heads] */
 struct kb_h2o {
     const float *weight;
     const uint32_t *lengths; /* [n_seqs] */
@@ -243,9 +258,9 @@ struct kb_h2o {
     uint32_t n_seqs, n_q_heads, n_kv_heads, max_tokens, recent;
 };
 
-/* Eviction's other half: the kept tokens of each head move to the front of its own pages.
- *   keep [n_seqs][n_kv_heads][n_keep] positions ascending; from: old tables, to: new tables (table_heads =
- *   n_kv_heads in both), into another pool of the same shape */
+/* Eviction's other half: the kept tokens of each head move to the front of its own pages, in another pool of
+ * the same shape. Formats without scales (bf16, fp8); table_heads = n_kv_heads.
+ *   keep [n_seqs][n_kv_heads][n_keep] positions, ascending;  pages_from, pages_to: old and new page tables */
 struct kb_compact {
     const void *from;
     const uint32_t *keep, *pages_from, *pages_to;
@@ -254,19 +269,21 @@ struct kb_compact {
     uint32_t n_seqs, n_keep;
 };
 
-/* NHD <-> HND of whole pages. list_from, list_to [n_list]: page numbers in the two pools; the other pool has
- * the other layout of paged.layout. */
+/* NHD <-> HND of whole pages, formats without scales. list_from, list_to [n_list]: page numbers in the two
+ * pools; `to` has the other layout of paged.layout. It may have more KV heads, of which some are filled: from's
+ * heads become to_first and up of to_heads (one head recalled through a buffer); to_heads 0 = as many. */
 struct kb_relayout {
     const void *from;
     const uint32_t *list_from, *list_to;
     void *to;
     struct kb_paged paged; /* of `from` */
-    uint32_t n_list;
+    uint32_t n_list, to_heads, to_first;
 };
 
 /* ---- small things ---- */
 
-/* residual += x; y = rmsnorm(residual) * weight. All bf16 [n_tokens][width]. */
+/* residual += x, rounded to bf16; y = residual / sqrt(mean of its squares + eps) * weight. weight [width], the
+ * rest [n_tokens][width], all bf16. A GPU wants width in whole 8. */
 struct kb_rmsnorm {
     const uint16_t *x, *weight;
     uint16_t *residual, *y;
@@ -274,7 +291,8 @@ struct kb_rmsnorm {
     float eps;
 };
 
-/* Rotates q and k in place (neox halves). qkv bf16 [n_tokens][(n_q_heads + 2 n_kv_heads) head_dim]. */
+/* Rotates q and k in place: channels i and i + head_dim/2 by pos x theta^(-2i/head_dim) ("neox" halves).
+ * qkv bf16 [n_tokens][n_q_heads + 2 n_kv_heads][head_dim], head_dim in whole 16 up to 256. */
 struct kb_rope {
     uint16_t *qkv;
     const uint32_t *pos;
@@ -282,21 +300,22 @@ struct kb_rope {
     float theta;
 };
 
-/* y = silu(gate) * up; x bf16 [n_tokens][2 width], gate first. */
+/* y = silu(gate) * up; x bf16 [n_tokens][2][width], gate first; y bf16 [n_tokens][width]; width in whole 8. */
 struct kb_swiglu {
     const uint16_t *x;
     uint16_t *y;
     uint32_t n_tokens, width;
 };
 
-/* Greedy sampling: index of the largest logit of each row; logits bf16 [n_rows][vocab]. */
+/* Greedy sampling: index of the largest logit of each row, the lowest of equals; logits bf16 [n_rows][vocab]. */
 struct kb_sample {
     const uint16_t *logits;
     uint32_t *token;
     uint32_t n_rows, vocab;
 };
 
-/* Ceilings: reads `bytes` and reduces them to sum [1]; copies `bytes`. */
+/* Ceilings, `bytes` a multiple of 16. Read: adds the 32-bit words of `from` to the word `to`, modulo 2^32 (so
+ * exactly, in any order). Copy: from `from` to `to`. */
 struct kb_stream {
     const void *from;
     void *to;

@@ -61,6 +61,8 @@ static const struct words words[] = {
     {"method", {"loop", "batch", "2d", "kernel"}},
     {"direction", {"to_device", "to_host", "both"}},
     {"memory", {"pinned", "pageable"}},
+    {"kernel", {"gemm", "attention"}},
+    {"operation", {"launch", "graph", "event", "sync", "idle", "download", "condition", "spin"}},
 };
 
 const char *kb_format_name(enum kb_format f)

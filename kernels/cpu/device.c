@@ -1,16 +1,16 @@
+#define _DEFAULT_SOURCE /* madvise */
 #include "kernels/cpu/cpu.h"
 
-#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include <sys/mman.h>
 
 #include "kernels/cpu/link.h"
+#include "kernels/host.h"
 
-enum { ALIGN_BYTES = 4096, LARGEST_CACHE = 1 << 30 };
+enum { ALIGN_BYTES = 4096, HUGE_BYTES = 2 << 20, LARGEST_CACHE = 1 << 30 };
 
 struct cpu_device {
     struct kb_device base; /* first: a pointer to it is a pointer to this */
@@ -18,20 +18,19 @@ struct cpu_device {
     size_t sweep_bytes;
 };
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* --- memory --- */
 
+/* Large buffers ask for huge pages: a device's memory should not be slow for want of address translations. */
 static void *take(struct kb_device *d, size_t bytes, struct kb_error *err)
 {
     (void)d;
-    void *p = aligned_alloc(ALIGN_BYTES, (bytes + ALIGN_BYTES) / ALIGN_BYTES * ALIGN_BYTES);
-    if (!p) kb_fail(err, "cpu: %zu bytes of memory are not to be had", bytes);
+    size_t align = bytes < HUGE_BYTES ? ALIGN_BYTES : HUGE_BYTES;
+    size_t whole = (bytes + align) / align * align;
+    void *p = aligned_alloc(align, whole);
+    if (!p)
+        kb_fail(err, "cpu: %zu bytes of memory are not to be had", bytes);
+    else if (align == HUGE_BYTES)
+        (void)madvise(p, whole, MADV_HUGEPAGE);
     return p;
 }
 
@@ -52,7 +51,9 @@ static bool move(struct kb_device *d, void *to, const void *from, size_t bytes, 
 static uint64_t memory_free(struct kb_device *d)
 {
     (void)d;
-    return (uint64_t)sysconf(_SC_AVPHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    struct kb_host host;
+    kb_host_read("", &host);
+    return host.available_bytes;
 }
 
 /* --- timing --- */
@@ -65,33 +66,20 @@ static void empty_cache(struct cpu_device *d)
     if (sum == 1) d->sweep[0] = 0; /* keeps the loop */
 }
 
-static bool time_samples(struct kb_device *base, const struct kb_timing *t, double *seconds, struct kb_error *err)
+static bool time_samples(struct kb_device *base, const struct kb_timing *t, double *seconds,
+                         struct kb_error *err)
 {
     struct cpu_device *d = (struct cpu_device *)base;
     for (uint32_t i = 0; i < t->n_samples; i++) {
         if (t->cold) empty_cache(d);
-        double began = now_s();
+        double began = kb_now_s();
         if (!t->launch(NULL, t->args[i % t->n_args], err)) return false;
-        seconds[i] = now_s() - began;
+        seconds[i] = kb_now_s() - began;
     }
     return true;
 }
 
 /* --- who it is --- */
-
-static void read_line(const char *path, const char *key, char *out, size_t room)
-{
-    FILE *f = fopen(path, "r");
-    char line[512];
-    while (f && fgets(line, sizeof line, f)) {
-        if (strncmp(line, key, strlen(key)) != 0) continue;
-        const char *value = strchr(line, ':');
-        value = value ? value + 1 + strspn(value + 1, " \t") : line;
-        snprintf(out, room, "%.*s", (int)strcspn(value, "\n"), value);
-        break;
-    }
-    if (f) fclose(f);
-}
 
 static uint64_t cache_bytes(void)
 {
@@ -103,31 +91,44 @@ static uint64_t cache_bytes(void)
     return (uint64_t)kib * 1024;
 }
 
-static kb_launch *const *best_table(const char **isa)
-{
 #if defined(__x86_64__)
+static const char *best_isa(void)
+{
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq")) {
-        *isa = "avx512";
-        return kb_avx512_kernels;
-    }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        *isa = "avx2";
-        return kb_avx2_kernels;
-    }
-#endif
-    *isa = "base";
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return "base";
+    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                   __builtin_cpu_supports("avx512dq")
+               ? "avx512"
+               : "avx2";
+}
+
+static kb_launch *const *table_of(const char *isa)
+{
+    return strcmp(isa, "avx512") == 0 ? kb_avx512_kernels
+           : strcmp(isa, "avx2") == 0 ? kb_avx2_kernels
+                                      : kb_base_kernels;
+}
+#else
+static const char *best_isa(void)
+{
+    return "base";
+}
+
+static kb_launch *const *table_of(const char *isa)
+{
+    (void)isa;
     return kb_base_kernels;
 }
+#endif
 
 static void describe(struct cpu_device *d, const char *isa)
 {
     struct kb_device_info *info = &d->base.info;
-    snprintf(info->name, sizeof info->name, "unknown processor");
-    read_line("/proc/cpuinfo", "model name", info->name, sizeof info->name);
+    struct kb_host host;
+    kb_host_read("", &host);
+    snprintf(info->name, sizeof info->name, "%s", host.processor[0] ? host.processor : "unknown processor");
     snprintf(info->driver, sizeof info->driver, "gcc %s, %s, %s", __VERSION__, kb_blas_name(), isa);
-    info->memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    info->memory_bytes = host.memory_bytes;
     info->cache_bytes = cache_bytes();
     info->units = (uint32_t)omp_get_max_threads();
     info->numa_node = -1;
@@ -153,10 +154,10 @@ static const struct kb_device_ops ops = {.close = close_device,
 
 struct kb_device *kb_cpu_open(struct kb_error *err)
 {
-    const char *isa;
+    const char *isa = best_isa();
     struct cpu_device *d = calloc(1, sizeof *d);
     if (!d) abort();
-    d->base = (struct kb_device){.kind = "cpu", .ops = &ops, .link = &kb_cpu_link, .kernel = best_table(&isa)};
+    d->base = (struct kb_device){.kind = "cpu", .ops = &ops, .link = &kb_cpu_link, .kernel = table_of(isa)};
     describe(d, isa);
     d->sweep_bytes = 2 * (size_t)d->base.info.cache_bytes;
     d->sweep = take(&d->base, d->sweep_bytes, err);

@@ -20,14 +20,17 @@
 
 #include <cuda_runtime.h>
 
-/* A stream; the device that owns it. */
+#include "kernels/format.h"
+
+/* A stream; the device that owns it; the kernel launched last, for messages. */
 struct kb_queue {
     cudaStream_t stream;
     struct kb_device *device;
+    const char *kernel;
 };
 
-#define KB_KERNEL __global__ void
-#define KB_DEVICE __device__ __forceinline__
+#define KB_KERNEL static __global__ void
+#define KB_DEVICE static __device__ __forceinline__
 /* Dynamic shared memory of the block, 128-byte aligned, as `unsigned char name[]`. */
 #define KB_SHARED_BYTES(name) extern __shared__ __align__(128) unsigned char name[]
 /* A static shared variable or array: KB_SHARED(float, sum[32]); */
@@ -37,11 +40,12 @@ struct kb_queue {
  * shared memory where it needs more than 48 KB. An expression of type bool. */
 #define KB_LAUNCH(kernel, grid, block, shared, queue, err, ...)                                             \
     (kb_allow_shared((const void *)kernel, (shared), err) &&                                                \
-     ((kernel)<<<(grid), (block), (shared), (queue)->stream>>>(__VA_ARGS__), kb_launched(#kernel, err)))
+     ((kernel)<<<(grid), (block), (shared), (queue)->stream>>>(__VA_ARGS__), kb_launched(#kernel, queue, err)))
 
-static inline bool kb_launched(const char *kernel, struct kb_error *err)
+static inline bool kb_launched(const char *kernel, struct kb_queue *queue, struct kb_error *err)
 {
     cudaError_t e = cudaGetLastError();
+    __atomic_store_n(&queue->kernel, kernel, __ATOMIC_RELAXED); /* several threads may launch */
     return e == cudaSuccess || kb_fail(err, "%s: %s", kernel, cudaGetErrorString(e));
 }
 
@@ -61,6 +65,11 @@ KB_DEVICE void kb_sync_some(uint32_t barrier, uint32_t n)
 {
     asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(n) : "memory");
 }
+/* Counts among them without waiting. */
+KB_DEVICE void kb_arrive_some(uint32_t barrier, uint32_t n)
+{
+    asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(n) : "memory");
+}
 template <typename T> KB_DEVICE T kb_shfl_xor(T x, int mask) { return __shfl_xor_sync(0xffffffffu, x, mask); }
 template <typename T> KB_DEVICE T kb_shfl(T x, int lane) { return __shfl_sync(0xffffffffu, x, lane); }
 template <typename T> KB_DEVICE T kb_shfl_up(T x, int n) { return __shfl_up_sync(0xffffffffu, x, n); }
@@ -79,6 +88,15 @@ KB_DEVICE float kb_exp2(float x)
 }
 KB_DEVICE float kb_log(float x) { return __logf(x); }
 KB_DEVICE float kb_rsqrt(float x) { return rsqrtf(x); }
+/* 1 / x to 1 ulp; of a subnormal infinity, of an infinity 0. */
+KB_DEVICE float kb_reciprocal(float x)
+{
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+/* Sine and cosine of an angle in turns, |turns| <= 1/2. */
+KB_DEVICE void kb_sincos(float turns, float *sine, float *cosine) { sincospif(2.0f * turns, sine, cosine); }
 KB_DEVICE uint32_t kb_float_bits(float x) { return __float_as_uint(x); }
 KB_DEVICE float kb_bits_float(uint32_t x) { return __uint_as_float(x); }
 /* Two floats to a pair of bf16, nearest even; low half first. */
@@ -95,6 +113,19 @@ KB_DEVICE uint32_t kb_fma_bf16x2(uint32_t a, uint32_t b, uint32_t c)
     asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));
     return r;
 }
+/* Per 16-bit half in bf16: the smaller, the larger. */
+KB_DEVICE uint32_t kb_min_bf16x2(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    asm("min.bf16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+}
+KB_DEVICE uint32_t kb_max_bf16x2(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    asm("max.bf16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+}
 /* Bits of (a & b) | c, one instruction. */
 KB_DEVICE uint32_t kb_and_or(uint32_t a, uint32_t b, uint32_t c)
 {
@@ -104,6 +135,18 @@ KB_DEVICE uint32_t kb_and_or(uint32_t a, uint32_t b, uint32_t c)
 }
 /* Bytes of {b, a} (a low: bytes 0-3, b: 4-7) chosen by the four nibbles of selector. */
 KB_DEVICE uint32_t kb_permute_bytes(uint32_t a, uint32_t b, uint32_t selector) { return __byte_perm(a, b, selector); }
+/* Two floats to a pair of e4m3 codes in the low 16 bits, nearest even, saturating; low byte first. Hardware from
+ * sm_89 on, software below. */
+KB_DEVICE uint32_t kb_pack_fp8(float low, float high)
+{
+#if __CUDA_ARCH__ >= 890
+    uint16_t r;
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(r) : "f"(high), "f"(low));
+    return r;
+#else
+    return kb_fp8_from_float(low) | (uint32_t)kb_fp8_from_float(high) << 8;
+#endif
+}
 /* Two e4m3 codes (low 16 bits of x) to a pair of fp16. Hardware from sm_89 on, software below. */
 KB_DEVICE uint32_t kb_fp8x2_to_fp16x2(uint32_t x)
 {
@@ -139,6 +182,13 @@ KB_DEVICE void kb_copy16(void *shared, const void *global, bool valid)
                  "r"(valid ? 16 : 0)
                  : "memory");
 }
+/* The same of 4 bytes: scales that lie apart. */
+KB_DEVICE void kb_copy4(void *shared, const void *global, bool valid)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(kb_shared_address(shared)), "l"(global),
+                 "r"(valid ? 4 : 0)
+                 : "memory");
+}
 /* Closes a group of copies; waits until at most N groups of this thread are under way. */
 KB_DEVICE void kb_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int N> KB_DEVICE void kb_copy_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
@@ -160,6 +210,14 @@ KB_DEVICE void kb_ldmatrix_transposed(uint32_t r[4], const void *row)
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                  : "r"(kb_shared_address(row))
                  : "memory");
+}
+/* Transposes an 8x8 matrix of 16-bit elements that lies in the warp's registers: lane l holds elements 2 (l % 4),
+ * 2 (l % 4) + 1 of row l / 4, before and after. */
+KB_DEVICE uint32_t kb_transpose8(uint32_t x)
+{
+    uint32_t r;
+    asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(r) : "r"(x));
+    return r;
 }
 /* c[16][8] += a[16][16] b[16][8], bf16 in, fp32 sums. With g = lane / 4, t = lane % 4:
  *   a: {g, 2t..} {g + 8, 2t..} {g, 2t + 8..} {g + 8, 2t + 8..} (row, column pair)
@@ -184,6 +242,20 @@ KB_DEVICE uint32_t kb_pack_fp16(float low, float high)
 {
     uint32_t r;
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
+    return r;
+}
+KB_DEVICE float2 kb_unpack_fp16(uint32_t pair)
+{
+    float2 f;
+    asm("{.reg .b16 low, high;\n mov.b32 {low, high}, %2;\n cvt.f32.f16 %0, low;\n cvt.f32.f16 %1, high;}"
+        : "=f"(f.x), "=f"(f.y)
+        : "r"(pair));
+    return f;
+}
+KB_DEVICE uint32_t kb_mul_fp16x2(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
     return r;
 }
 KB_DEVICE uint32_t kb_fma_fp16x2(uint32_t a, uint32_t b, uint32_t c)
