@@ -51,7 +51,7 @@ struct kb_link_ops {
     bool (*fragments)(struct kb_queue *q, enum kb_method m, const struct kb_fragments *f,
                       struct kb_error *err);
     /* Events order queues and stamp the device's clock; one that was never recorded counts as past. Seconds need
-     * both recorded and past. */
+     * both recorded and past. Free events after their queues, or when those have been waited for. */
     struct kb_event *(*event_new)(struct kb_device *d, struct kb_error *err);
     void (*event_free)(struct kb_event *e);
     bool (*event_record)(struct kb_event *e, struct kb_queue *q, struct kb_error *err);

@@ -9,7 +9,7 @@
 enum { KB_MAX_VALUES = 8 };
 
 struct kb_probe {
-    const char *name;   /* also its CSV file: transfer, recall, overlap, launch, ... */
+    const char *name;   /* also its CSV file: transfer, fragments, host, ... */
     const char *family; /* move | small */
     const char *help;
     const char *const *keys;   /* NULL-terminated, as of a kernel */

@@ -145,4 +145,14 @@ KB_HD uint64_t kb_partial_at(const struct kb_attn_decode *a, uint32_t split, uin
     return (((uint64_t)split * a->n_seqs + seq) * a->n_q_heads + q_head) * (a->paged.head_dim + 2u);
 }
 
+/* ---- the unfused kernel ---- */
+
+/* Where part n of the copied cache starts; n = 4: the bytes of all. Parts: pool, K scales, V scales, ring. */
+KB_HD uint64_t kb_unfused_at(const uint64_t part_bytes[4], uint32_t n)
+{
+    uint64_t at = 0;
+    for (uint32_t i = 0; i < n; i++) at += (part_bytes[i] + 255u) / 256u * 256u;
+    return at;
+}
+
 #endif

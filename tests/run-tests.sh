@@ -54,7 +54,8 @@ fi
 # The program finds models and profiles beside its build folder; programs built elsewhere are told here.
 KVSIM_DATA=${KVSIM_DATA:-$(pwd)}
 CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER:-5}
-export KVSIM_DATA CK_TIMEOUT_MULTIPLIER
+OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} # test programs share the processors: waiting threads must not spin
+export KVSIM_DATA CK_TIMEOUT_MULTIPLIER OMP_WAIT_POLICY
 for program; do rm -f "$program.counts"; done
 printf '%s\n' "$@" | xargs -n 1 -P "${JOBS:-1}" "$0" --one
 for program; do

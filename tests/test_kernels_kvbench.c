@@ -23,7 +23,9 @@
 
 enum { TEXT_BYTES = 1 << 18 };
 
-#define HEADER "step,replica,start_s,duration_s,request_id,new_tokens,past_tokens,read_tokens,recalled_pages,corrected_heads,evicted_pages\n"
+#define HEADER                                                                                               \
+    "step,replica,start_s,duration_s,request_id,new_tokens,past_tokens,read_tokens,recalled_pages,"          \
+    "corrected_heads,evicted_pages\n"
 
 /* ---- statistics ---- */
 
@@ -142,7 +144,8 @@ static char *random_plan(uint64_t seed, uint32_t n_steps)
             uint32_t dice = kb_random_below(&r, 12), n = tokens[i] ? 1 : 1 + kb_random_below(&r, 70);
             if (dice == 0 && tokens[i]) n = 0;
             if (dice == 1) continue;
-            at += sprintf(at, "%u,0,0,0,r%u,%u,%u,%u,0,0,0\n", step, id[i], n, tokens[i], n ? tokens[i] + n : 0);
+            at += sprintf(at, "%u,0,0,0,r%u,%u,%u,%u,0,0,0\n", step, id[i], n, tokens[i],
+                          n ? tokens[i] + n : 0);
             tokens[i] = n ? tokens[i] + n : 0;
             if (dice == 2) {
                 tokens[i] = 0;
@@ -233,7 +236,8 @@ START_TEST(evicted_pages_go_back_and_too_many_are_refused)
 {
     struct kb_error err = {""};
     struct kvb_batch b = {0};
-    struct kvb_plan *p = plan_of(HEADER "0,0,0,0,x,40,0,40,0,0,3\n1,0,0,0,x,1,40,16,0,0,0\n2,0,0,0,x,1,41,16,0,0,9\n");
+    struct kvb_plan *p =
+        plan_of(HEADER "0,0,0,0,x,40,0,40,0,0,3\n1,0,0,0,x,1,40,16,0,0,0\n2,0,0,0,x,1,41,16,0,0,9\n");
     struct kvb_pages *pages = kvb_pages_new(p->n_requests, 0, 1);
     ck_assert(kvb_batch_make(&b, p, &p->step[0], pages, 4, &err));
     ck_assert_uint_eq(pages->n_known, 10);
@@ -252,7 +256,7 @@ END_TEST
 /* ---- models ---- */
 
 #define SMALL_MODEL                                                                                          \
-    "{\"model_type\": \"llama\", \"hidden_size\": 64, \"intermediate_size\": 128, \"num_hidden_layers\": 2,"   \
+    "{\"model_type\": \"llama\", \"hidden_size\": 64, \"intermediate_size\": 128, \"num_hidden_layers\": 2," \
     " \"num_attention_heads\": 2, \"num_key_value_heads\": 1, \"head_dim\": 64, \"vocab_size\": 256}"
 
 START_TEST(a_model_is_read_and_shared_out)
@@ -479,8 +483,8 @@ static const struct ran *kvbench_after(const char *before, const char *arguments
 {
     static struct ran r;
     static char line[9000];
-    snprintf(line, sizeof line, "cd '%s' && %s '%s' %s >out.txt 2>err.txt </dev/null", test_dir(), before, program(),
-             arguments);
+    snprintf(line, sizeof line, "cd '%s' && %s '%s' %s >out.txt 2>err.txt </dev/null", test_dir(), before,
+             program(), arguments);
     int status = system(line);
     r.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     slurp("out.txt", r.out);
@@ -512,13 +516,14 @@ static void fails(const char *arguments, int code, const char *expected)
     const struct ran *r = kvbench_after("", arguments);
     ck_assert_msg(r->code == code, "kvbench %s: exit %d, expected %d: %s", arguments, r->code, code, r->err);
     ck_assert_msg(r->out[0] == '\0', "kvbench %s printed %s", arguments, r->out);
-    ck_assert_msg(strstr(last_line(r->err), expected) != NULL, "kvbench %s: `%s` lacks `%s`", arguments, r->err,
-                  expected);
+    ck_assert_msg(strstr(last_line(r->err), expected) != NULL, "kvbench %s: `%s` lacks `%s`", arguments,
+                  r->err, expected);
 }
 
 START_TEST(wrong_usage_ends_with_2_and_help_with_0)
 {
-    static const char *const helped[] = {"--help", "list --help", "check --help", "run --help", "replay --help"};
+    static const char *const helped[] = {"--help", "list --help", "check --help", "run --help",
+                                         "replay --help"};
     for (int i = 0; i < 5; i++) ck_assert_ptr_nonnull(strstr(works(helped[i])->out, "Usage: kvbench"));
     ck_assert_ptr_nonnull(strstr(works("--version")->out, "kvbench "));
     fails("measure", 2, "no command `measure`");
@@ -618,7 +623,8 @@ START_TEST(a_run_writes_tables_and_a_profile_and_goes_on_where_it_was)
     ck_assert_int_gt(n_table_lines("r"), before);
     ck_assert_int_eq(n_lines("r/read.csv"), of_read); /* and it is not measured again */
     fails("run --device cpu --model tiny.json --suite full --out r", 1, "holds another run (its suite is");
-    fails("run --device cpu --model tiny.json --tensor-parallel 2 --out r", 1, "holds another run (its model is");
+    fails("run --device cpu --model tiny.json --tensor-parallel 2 --out r", 1,
+          "holds another run (its model is");
     fails("run --device cpu --model tiny.json --out .", 1, "is not empty and holds no run");
 }
 END_TEST
@@ -630,7 +636,8 @@ START_TEST(a_killed_run_is_resumed)
     test_file("tiny.json", SMALL_MODEL);
     snprintf(kill_it, sizeof kill_it,
              "cd '%s' && ('%s' " SMALL_RUN "--out k >/dev/null 2>&1 & p=$!; i=0; "
-             "while [ $(cat k/*.csv 2>/dev/null | wc -l) -lt 4 ] && [ $i -lt 400 ]; do sleep 0.05; i=$((i+1)); done; "
+             "while [ $(cat k/*.csv 2>/dev/null | wc -l) -lt 4 ] && [ $i -lt 400 ]; do sleep 0.05; "
+             "i=$((i+1)); done; "
              "kill -9 $p; wait $p 2>/dev/null; true)",
              test_dir(), program());
     ck_assert_int_eq(system(kill_it), 0);
@@ -647,7 +654,8 @@ END_TEST
 START_TEST(an_interrupted_run_keeps_what_it_has)
 {
     test_file("tiny.json", SMALL_MODEL);
-    const struct ran *r = kvbench_after("timeout -s INT 1.5", SMALL_RUN "--out i --budget 30 --spread-limit 1e-6");
+    const struct ran *r =
+        kvbench_after("timeout -s INT 1.5", SMALL_RUN "--out i --budget 30 --spread-limit 1e-6");
     ck_assert_msg(r->code == 124 || r->code == 1 || r->code == 0, "exit %d: %s", r->code, r->err);
     ck_assert(there("i/profile.yaml"));
     static char text[TEXT_BYTES];
@@ -667,8 +675,8 @@ static void write_plan(void)
                              "2,0,0,1,c,9,0,9,0,0,0\n2,0,0,1,b,0,20,0,0,0,0\n2,0,0,1,a,1,151,152,2,0,0\n"
                              "3,0,0,1,b,20,0,20,0,0,0\n3,0,0,1,c,1,9,10,0,0,0\n");
     for (int i = 0; i < 40; i++)
-        at += sprintf(at, "%d,0,0,1,b,1,%d,%d,0,0,0\n%d,0,0,1,c,1,%d,%d,0,0,0\n", 4 + i, 20 + i, 21 + i, 4 + i, 10 + i,
-                      11 + i);
+        at += sprintf(at, "%d,0,0,1,b,1,%d,%d,0,0,0\n%d,0,0,1,c,1,%d,%d,0,0,0\n", 4 + i, 20 + i, 21 + i,
+                      4 + i, 10 + i, 11 + i);
     test_file("p.csv", text);
     test_file("tiny.json", SMALL_MODEL);
 }
@@ -681,7 +689,8 @@ START_TEST(replay_executes_every_step_as_often_as_asked)
     write_plan();
     for (int i = 0; i < 6; i++) {
         snprintf(arguments, sizeof arguments,
-                 "replay p.csv --model tiny.json --kv %s --device cpu --layers 1 --repeat 2 --out r.csv", kept[i]);
+                 "replay p.csv --model tiny.json --kv %s --device cpu --layers 1 --repeat 2 --out r.csv",
+                 kept[i]);
         works(arguments);
         ck_assert_int_eq(n_lines("r.csv"), 1 + 2 * STEPS);
         ck_assert(there("r.csv.yaml"));
@@ -691,8 +700,8 @@ START_TEST(replay_executes_every_step_as_often_as_asked)
     ck_assert_ptr_nonnull(strstr(r->out, "gemm_s,attention_s,append_s,recall_s,other_s\n"));
     double measured, prepare, part[5];
     unsigned seqs, tokens;
-    ck_assert_int_eq(sscanf(strchr(r->out, '\n') + 1, "0,0,0,%lf,%lf,%u,%u,0,%lf,%lf,%lf,%lf,%lf", &measured, &prepare,
-                            &seqs, &tokens, &part[0], &part[1], &part[2], &part[3], &part[4]),
+    ck_assert_int_eq(sscanf(strchr(r->out, '\n') + 1, "0,0,0,%lf,%lf,%u,%u,0,%lf,%lf,%lf,%lf,%lf", &measured,
+                            &prepare, &seqs, &tokens, &part[0], &part[1], &part[2], &part[3], &part[4]),
                      9);
     ck_assert_uint_eq(seqs, 1);
     ck_assert_uint_eq(tokens, 150);
@@ -705,12 +714,14 @@ START_TEST(replay_refuses_what_it_would_do_wrong)
 {
     write_plan();
     fails("replay p.csv --model tiny.json --kv h2o --device cpu", 1, "--kv h2o cannot be replayed");
-    fails("replay p.csv --model tiny.json --kv full --graph on --device cpu", 1, "--graph on is not possible");
+    fails("replay p.csv --model tiny.json --kv full --graph on --device cpu", 1,
+          "--graph on is not possible");
     fails("replay p.csv --model tiny.json --kv kivi4 --page-tokens 16 --device cpu", 1, "a multiple of 32");
     test_file("window.csv", HEADER "0,0,0,1,a,300,0,300,0,0,0\n1,0,0,1,a,1,300,128,0,0,0\n");
     fails("replay window.csv --model tiny.json --kv full --device cpu", 1, "--kv streaming_llm");
     works("replay window.csv --model tiny.json --kv streaming_llm --device cpu");
-    test_file("huge.csv", HEADER "0,0,0,1,a,1,260000000,260000001,0,0,0\n0,0,0,1,b,1,260000000,260000001,0,0,0\n");
+    test_file("huge.csv",
+              HEADER "0,0,0,1,a,1,260000000,260000001,0,0,0\n0,0,0,1,b,1,260000000,260000001,0,0,0\n");
     fails("replay huge.csv --model tiny.json --kv full --device cpu --layers 2", 1, "bytes of device memory");
 }
 END_TEST

@@ -11,6 +11,7 @@ static const char *const keys[] = {"format", "kv_heads",   "head_dim",    "page_
                                    "seqs",   "new_tokens", "past_tokens", NULL};
 
 enum { RESIDUAL_TOKENS = 128, CHECK_RESIDUAL_TOKENS = 64 };
+enum { KIVI_HEAD_DIM = 64 }; /* what the devices have code for: multiples of it */
 
 /* --- making --- */
 
@@ -262,9 +263,12 @@ static void check_grid(struct kb_grid *g)
 
 static void add(struct kb_grid *g, enum kb_layout layout, uint32_t seqs, uint32_t n_new, uint32_t past)
 {
-    uint32_t tp = g->model.tensor_parallel, heads = g->model.n_kv_heads > tp ? g->model.n_kv_heads / tp : 1;
+    uint32_t tp = g->model.tensor_parallel ? g->model.tensor_parallel : 1;
+    uint32_t heads = g->model.n_kv_heads > tp ? g->model.n_kv_heads / tp : 1;
     for (uint32_t f = 0; f < KB_N_FORMAT; f++) {
-        uint32_t page = kb_format_is_kivi((enum kb_format)f) ? 32 : 16;
+        bool kivi = kb_format_is_kivi((enum kb_format)f);
+        uint32_t page = kivi ? 32 : 16;
+        if (kivi && g->model.head_dim % KIVI_HEAD_DIM) continue;
         kb_grid_add(g, (uint32_t[]){f, heads, g->model.head_dim, page, layout, seqs, n_new, past}, 8);
     }
 }

@@ -5,11 +5,12 @@
 #ifndef KVSIM_KERNELS_CASES_ATTN_CACHE_H
 #define KVSIM_KERNELS_CASES_ATTN_CACHE_H
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/case.h"
-#include "kernels/format.h"
+#include "kernels/split.h"
 
 enum { KB_SPARSE_POOL = 4, KB_ALIASED_BYTES = 4 << 20 };
 
@@ -79,6 +80,19 @@ static inline enum kb_fill kb_cache_fill(enum kb_format f)
     return f == KB_BF16 ? KB_FILL_NORMAL : f == KB_FP8 ? KB_FILL_FP8 : KB_FILL_BYTES;
 }
 
+/* Scales are made for 4 bits; codes of 8 or 2 would give scores so large or so small that softmax hides errors.
+ * A power of two sets that right. */
+static inline void kb_cache_tame(const struct kb_paged *p, void *const made[4])
+{
+    uint64_t n[2] = {kb_k_scale_bytes(p) / 2, kb_v_scale_bytes(p) / 2};
+    int shift = p->format == KB_INT8 ? -(4 << 10) : p->format == KB_KIVI2 ? 2 << 10 : 0;
+    for (int kv = 0; kv < 2; kv++)
+        for (uint64_t i = 0; shift && i < n[kv]; i += 2) {
+            uint16_t *scale = (uint16_t *)made[1 + kv] + i;
+            *scale = (uint16_t)(*scale + shift);
+        }
+}
+
 /* The cache's buffers, in the order of the attention structs: pool, K scales, V scales, ring. */
 static inline void kb_cache_buffers(struct kb_case *c, const struct kb_paged *p, uint32_t n_seqs, void *made[4])
 {
@@ -86,6 +100,7 @@ static inline void kb_cache_buffers(struct kb_case *c, const struct kb_paged *p,
     made[1] = kb_case_buffer(c, KB_IN, KB_FILL_SCALES, KB_TYPE_FP16, kb_k_scale_bytes(p));
     made[2] = kb_case_buffer(c, KB_IN, KB_FILL_SCALES, KB_TYPE_FP16, kb_v_scale_bytes(p));
     made[3] = kb_case_buffer(c, KB_IN, KB_FILL_NORMAL, KB_TYPE_BF16, kb_residual_bytes(p, n_seqs));
+    if (c->check) kb_cache_tame(p, made);
 }
 
 /* ---- poison ---- */
@@ -137,6 +152,51 @@ static inline double kb_cache_bytes(const struct kb_paged *p, uint32_t length, u
     uint32_t v_recent = length - kb_kivi_v_packed(length, p->residual_tokens);
     double k = n_read > k_recent ? n_read - k_recent : 0, v = n_read > v_recent ? n_read - v_recent : 0;
     return (k + v) * (row + 4 * d / KB_GROUP) + (2.0 * n_read - k - v) * 2 * d;
+}
+
+/* ---- what is right ---- */
+
+static inline double kb_cache_value(const struct kb_attn_decode *a, const uint32_t at[3], uint32_t kv,
+                                    uint32_t position, uint32_t channel)
+{
+    return kb_kv_value(&a->paged, a->kv, kv ? a->v_scales : a->k_scales, a->residual, a->pages, at[2], at[0], kv,
+                       position, at[1], channel);
+}
+
+/* One query head: at = sequence, KV head, length; weight has room for a double per token. */
+static inline void kb_cache_attend_row(const struct kb_attn_decode *a, const uint32_t at[3], uint64_t row, double *weight)
+{
+    uint32_t d = a->paged.head_dim, length = at[2];
+    double top = -INFINITY, total = 0;
+    for (uint32_t t = 0; t < length; t++) {
+        weight[t] = -INFINITY;
+        if (!kb_is_read(length, a->sink, a->window, t)) continue;
+        double dot = 0;
+        for (uint32_t i = 0; i < d; i++)
+            dot += (double)kb_bf16_to_float(a->q[row * d + i]) * kb_cache_value(a, at, 0, t, i);
+        weight[t] = dot / sqrt(d);
+        if (weight[t] > top) top = weight[t];
+    }
+    for (uint32_t t = 0; t < length; t++) total += weight[t] = exp(weight[t] - top);
+    for (uint32_t i = 0; i < d; i++) {
+        double sum = 0;
+        for (uint32_t t = 0; t < length; t++)
+            if (weight[t] > 0) sum += weight[t] * kb_cache_value(a, at, 1, t, i);
+        a->out[row * d + i] = kb_bf16_from_float((float)(sum / total));
+    }
+}
+
+static inline void kb_cache_attend(const struct kb_attn_decode *a)
+{
+    uint32_t group = a->n_q_heads / a->paged.n_kv_heads;
+    double *weight = malloc((a->max_tokens + 1ull) * sizeof *weight);
+    if (!weight) abort();
+    for (uint32_t s = 0; s < a->n_seqs; s++)
+        for (uint32_t h = 0; h < a->n_q_heads; h++) {
+            uint32_t length = a->lengths[kb_length_at(&a->paged, s, h / group)];
+            kb_cache_attend_row(a, (uint32_t[]){s, h / group, length}, (uint64_t)s * a->n_q_heads + h, weight);
+        }
+    free(weight);
 }
 
 #endif

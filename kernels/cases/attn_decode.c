@@ -1,7 +1,4 @@
-#include <math.h>
-
 #include "kernels/cases/attn_cache.h"
-#include "kernels/split.h"
 
 static const char *const keys[] = {"format", "q_heads", "kv_heads", "head_dim", "page_tokens", "layout", "seqs",
                                    "tokens", "ragged",  "sink",     "window",   "sparse",      "aliased", NULL};
@@ -85,6 +82,12 @@ static void check_grid(struct kb_grid *g)
         {KB_KIVI2, 4, 2, 64, 32, KB_NHD, 2, 130, 1},
         {KB_KIVI2, 10, 1, 128, 32, KB_NHD, 1, 31},
         {KB_KIVI2, 1, 1, 64, 32, KB_HND, 1, 200, 0, 40, 41},
+        /* long enough for several splits, and for more tiles than one look at the page table */
+        {KB_BF16, 2, 1, 128, 16, KB_NHD, 3, 700, 1},
+        {KB_BF16, 1, 1, 128, 16, KB_HND, 1, 7000},
+        {KB_INT4, 2, 2, 64, 16, KB_NHD, 2, 1500, 1},
+        {KB_KIVI4, 1, 1, 64, 32, KB_NHD, 2, 1700, 1},
+        {KB_KIVI2, 4, 1, 128, 32, KB_NHD, 1, 1900},
     };
     for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) kb_grid_add(g, shape[i], N_KEYS);
     for (uint32_t f = 0; f < KB_N_FORMAT; f++) /* every remainder of a tile, and an aliased pool */
@@ -238,46 +241,9 @@ static void make(struct kb_case *c)
 
 /* --- what is right --- */
 
-static double value(const struct kb_attn_decode *a, const uint32_t at[3], uint32_t kv, uint32_t position, uint32_t channel)
-{
-    return kb_kv_value(&a->paged, a->kv, kv ? a->v_scales : a->k_scales, a->residual, a->pages, at[2], at[0], kv,
-                       position, at[1], channel);
-}
-
-/* One query head: at = sequence, KV head, length; weight has room for a double per token. */
-static void attend(const struct kb_attn_decode *a, const uint32_t at[3], uint64_t row, double *weight)
-{
-    uint32_t d = a->paged.head_dim, length = at[2];
-    double top = -INFINITY, total = 0;
-    for (uint32_t t = 0; t < length; t++) {
-        weight[t] = -INFINITY;
-        if (!kb_is_read(length, a->sink, a->window, t)) continue;
-        double dot = 0;
-        for (uint32_t i = 0; i < d; i++) dot += (double)kb_bf16_to_float(a->q[row * d + i]) * value(a, at, 0, t, i);
-        weight[t] = dot / sqrt(d);
-        if (weight[t] > top) top = weight[t];
-    }
-    for (uint32_t t = 0; t < length; t++) total += weight[t] = exp(weight[t] - top);
-    for (uint32_t i = 0; i < d; i++) {
-        double sum = 0;
-        for (uint32_t t = 0; t < length; t++)
-            if (weight[t] > 0) sum += weight[t] * value(a, at, 1, t, i);
-        a->out[row * d + i] = kb_bf16_from_float((float)(sum / total));
-    }
-}
-
 static void reference(const void *args)
 {
-    const struct kb_attn_decode *a = args;
-    uint32_t group = a->n_q_heads / a->paged.n_kv_heads;
-    double *weight = malloc((a->max_tokens + 1ull) * sizeof *weight);
-    if (!weight) abort();
-    for (uint32_t s = 0; s < a->n_seqs; s++)
-        for (uint32_t h = 0; h < a->n_q_heads; h++) {
-            uint32_t length = a->lengths[kb_length_at(&a->paged, s, h / group)];
-            attend(a, (uint32_t[]){s, h / group, length}, (uint64_t)s * a->n_q_heads + h, weight);
-        }
-    free(weight);
+    kb_cache_attend(args);
 }
 
 const struct kb_kernel kb_case_attn_decode = {.id = KB_ATTN_DECODE,

@@ -17,19 +17,21 @@ enum { MAX_RANK = 8, MAX_HEAD_DIM = 256, N_PATTERNS = 3 };
 /* --- making --- */
 
 /* Rows are multiples of a few patterns and a little noise, so that their errors are, too: what is left after
- * rank 3 is small, and factors that are wrong show. */
+ * rank 3 is small, and factors that are wrong show. In some rows two outliers are of equal size. */
 static void fill_patterns(struct kb_case *c, uint16_t *x)
 {
-    const uint32_t *s = c->shape;
-    for (uint32_t h = 0; h < s[KV_HEADS]; h++) {
-        float pattern[N_PATTERNS][MAX_HEAD_DIM];
-        for (uint32_t i = 0; i < N_PATTERNS * MAX_HEAD_DIM; i++)
-            pattern[i / MAX_HEAD_DIM][i % MAX_HEAD_DIM] = kb_random_normal(&c->random);
-        for (uint32_t t = 0; t < s[TOKENS]; t++) {
-            float size = 0.5f + 0.01f * (float)kb_random_below(&c->random, 150);
-            for (uint32_t i = 0; i < s[HEAD_DIM]; i++)
-                *x++ = kb_bf16_from_float(size * pattern[t % N_PATTERNS][i] +
-                                          0.02f * kb_random_normal(&c->random));
+    uint32_t tokens = c->shape[TOKENS], d = c->shape[HEAD_DIM];
+    float pattern[N_PATTERNS][MAX_HEAD_DIM];
+    for (uint32_t row = 0; row < c->shape[KV_HEADS] * tokens; row++, x += d) {
+        for (uint32_t i = 0; row % tokens == 0 && i < N_PATTERNS * d; i++)
+            pattern[i / d][i % d] = kb_random_normal(&c->random);
+        float size = 0.5f + 0.01f * (float)kb_random_below(&c->random, 150);
+        for (uint32_t i = 0; i < d; i++)
+            x[i] = kb_bf16_from_float(size * pattern[row % N_PATTERNS][i] +
+                                      0.02f * kb_random_normal(&c->random));
+        if (row % 5 == 0) {
+            x[0] = kb_bf16_from_float(4 * size);
+            x[1] = x[0] | 0x8000u;
         }
     }
 }
@@ -234,16 +236,19 @@ static void compare(const struct kb_case *got, const struct kb_case *want, struc
 static void grid(struct kb_grid *g)
 {
     static const uint32_t check[][8] = {
-        {2, 64, 128, 4, 32, 3, 4, 8}, {1, 300, 64, 4, 32, 2, 4, 8}, {1, 100, 64, 2, 32, 1, 3, 8},
-        {2, 37, 64, 4, 64, 2, 2, 12}, {1, 9, 128, 2, 128, 0, 8, 8}, {1, 40, 256, 4, 32, 5, 5, 8},
+        /* many loops: where two directions are nearly alike, few do not come within 5 % of the best */
+        {2, 64, 128, 4, 32, 3, 4, 32}, {1, 300, 64, 4, 32, 2, 4, 32}, {1, 100, 64, 2, 32, 1, 3, 32},
+        {2, 37, 64, 4, 64, 2, 2, 32},  {1, 9, 128, 2, 128, 0, 8, 32}, {1, 40, 256, 4, 32, 5, 5, 32},
     };
     static const uint32_t tokens[] = {1024, 64, 4096};
     if (g->suite == KB_SUITE_CHECK) {
         for (size_t i = 0; i < sizeof check / sizeof *check; i++) kb_grid_add(g, check[i], 8);
         return;
     }
-    uint32_t tp = g->model.tensor_parallel, heads = g->model.n_kv_heads > tp ? g->model.n_kv_heads / tp : 1;
+    uint32_t tp = g->model.tensor_parallel ? g->model.tensor_parallel : 1;
+    uint32_t heads = g->model.n_kv_heads > tp ? g->model.n_kv_heads / tp : 1;
     uint32_t d = g->model.head_dim;
+    if (d != 64 && d != 128 && d != 256) return; /* no code for others */
     for (uint32_t i = 0; i < (g->suite == KB_SUITE_FULL ? 3u : 2u); i++)
         for (uint32_t bits = 4; bits >= 2; bits -= 2)
             kb_grid_add(

@@ -106,8 +106,8 @@ static void add_model(struct kb_grid *g, const uint32_t *m, uint32_t n_m, uint32
     struct product p[N_PRODUCTS];
     products(&g->model, p);
     for (enum kb_format f = KB_BF16; f <= (has_fp8(g) ? KB_FP8 : KB_BF16); f++)
-        for (uint32_t i = 0; i < N_PRODUCTS; i++)
-            for (uint32_t j = 0; j < n_m; j++)
+        for (uint32_t j = 0; j < n_m; j++)
+            for (uint32_t i = 0; i < N_PRODUCTS; i++)
                 if (i < HEAD || m[j] <= head_rows) add(g, f, p[i], m[j]);
 }
 
@@ -128,9 +128,9 @@ static void add_checks(struct kb_grid *g)
 /* The head has a row per sequence, not per token: on the cpu device no more of them than sequences run there. */
 static void grid(struct kb_grid *g)
 {
-    static const uint32_t full[] = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 2, 4};
-    static const uint32_t quick[] = {1, 8, 32, 128, 512, 2048, 8192};
-    static const uint32_t cpu[] = {1, 8, 4, 16, 2, 32, 64, 128, 256, 512, 3, 6, 12, 24, 48, 96, 192, 384};
+    static const uint32_t full[] = {1, 16, 64, 256, 2048, 8192, 8, 32, 128, 512, 1024, 4096, 2, 4};
+    static const uint32_t quick[] = {1, 16, 64, 512, 4096};
+    static const uint32_t cpu[] = {1, 4, 16, 64, 256, 8, 2, 32, 128, 512, 3, 6, 12, 24, 48, 96, 192, 384};
     enum { N_FULL = sizeof full / sizeof *full, N_QUICK = sizeof quick / sizeof *quick };
     if (g->suite == KB_SUITE_CHECK) {
         add_checks(g);

@@ -47,13 +47,12 @@ static void grid(struct kb_grid *g)
 {
     static const uint32_t check[][2] = {{1, 4},     {7, 9},    {64, 4},   {1000, 5},
                                         {50257, 4}, {4099, 8}, {16384, 2}};
-    static const uint32_t seqs[] = {1, 16, 64, 256, 2, 4, 8, 32, 128, 512};
-    uint32_t most = g->cpu ? 64 : 512;
+    static const uint32_t seqs[] = {1, 16, 64, 4, 256, 2, 8, 32, 128, 512};
+    uint32_t n = g->suite == KB_SUITE_QUICK ? 4 : sizeof seqs / sizeof *seqs;
     if (g->suite == KB_SUITE_CHECK)
         for (uint32_t i = 0; i < sizeof check / sizeof *check; i++) kb_grid_add(g, check[i], 2);
     else
-        for (uint32_t i = 0; i < sizeof seqs / sizeof *seqs; i++)
-            if (seqs[i] <= most) kb_grid_add(g, (uint32_t[]){g->model.vocab, seqs[i]}, 2);
+        for (uint32_t i = 0; i < n; i++) kb_grid_add(g, (uint32_t[]){g->model.vocab, seqs[i]}, 2);
 }
 
 const struct kb_kernel kb_case_sample = {.id = KB_SAMPLE,

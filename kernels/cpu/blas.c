@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 /* CBLAS of a library with 32-bit integers; enum arguments are ints. */
-typedef void cblas_sgemm_fn(int order, int trans_a, int trans_b, int m, int n, int k, float alpha, const float *a,
-                            int lda, const float *b, int ldb, float beta, float *c, int ldc);
+typedef void cblas_sgemm_fn(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
+                            const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
 typedef void set_threads_fn(int n);
 typedef char *get_config_fn(void);
 
@@ -34,12 +34,13 @@ static void find(void)
     if (!cblas_sgemm_found) return;
     if (set_threads) set_threads(1);
     char product[24] = "OpenBLAS", version[24] = "";
-    if (get_config) sscanf(get_config(), "%23s %23s", product, version); /* "OpenBLAS 0.3.21 NO_LAPACKE ..." */
+    if (get_config)
+        sscanf(get_config(), "%23s %23s", product, version); /* "OpenBLAS 0.3.21 NO_LAPACKE ..." */
     snprintf(name, sizeof name, "%s %s", product, version);
 }
 
-static void multiply(uint32_t m, uint32_t n, uint32_t k, const float *a, uint32_t lda, const float *b, uint32_t ldb,
-                     float *c, uint32_t ldc)
+static void multiply(uint32_t m, uint32_t n, uint32_t k, const float *a, uint32_t lda, const float *b,
+                     uint32_t ldb, float *c, uint32_t ldc)
 {
     cblas_sgemm_found(ROW_MAJOR, NO_TRANS, TRANS, (int)m, (int)n, (int)k, 1, a, (int)lda, b, (int)ldb, 0, c,
                       (int)ldc);

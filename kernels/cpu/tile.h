@@ -81,20 +81,23 @@ static inline void kb_tile_multiply(const struct kb_tile_product *t)
 }
 
 /* 2^x for x <= 127, relative error 2e-7; below 2^-126 it stays there. Taylor's series about the nearest
- * integer; plain arithmetic, so that loops over it become vectors. */
+ * integer. No branch and no comparison of floats, so that loops over it become vectors: of two negative floats
+ * the smaller one has the larger bits. */
 static inline float kb_tile_exp2(float x)
 {
-    union kb_bits whole, power;
-    x = x < -126.0f ? -126.0f : x;
+    union kb_bits low, whole, power;
+    low.f = x;
+    low.u = low.u > 0xc2fc0000u ? 0xc2fc0000u : low.u; /* -126 */
+    x = low.f;
     whole.f = x + 12582912.0f; /* 1.5 x 2^23: the integer is in the low bits */
     float f = x - (whole.f - 12582912.0f);
     float y = 1.54035304e-4f;
-    y = y * f + 1.33335581e-3f;
-    y = y * f + 9.61812911e-3f;
-    y = y * f + 5.55041087e-2f;
-    y = y * f + 2.40226507e-1f;
-    y = y * f + 6.93147181e-1f;
-    y = y * f + 1.0f;
+    y = KB_FMA(y, f, 1.33335581e-3f);
+    y = KB_FMA(y, f, 9.61812911e-3f);
+    y = KB_FMA(y, f, 5.55041087e-2f);
+    y = KB_FMA(y, f, 2.40226507e-1f);
+    y = KB_FMA(y, f, 6.93147181e-1f);
+    y = KB_FMA(y, f, 1.0f);
     power.u = (whole.u - 0x4b400000u + 127u) << 23;
     return y * power.f;
 }

@@ -264,8 +264,8 @@ static bool equip(struct kb_cuda_device *d, struct kb_error *err)
 static void close_device(struct kb_device *base)
 {
     struct kb_cuda_device *d = kb_cuda_device_of(base);
-    if (d->blas) kb_cuda_blas_free(d->blas);
     kb_cuda_queue_free(d->queue); /* first: it waits for what is under way */
+    if (d->blas) kb_cuda_blas_free(d->blas);
     kb_cuda_timing_fini(d);
     kb_cuda_pins_free(d);
     for (int i = 0; i < 2; i++) {

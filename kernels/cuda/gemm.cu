@@ -7,19 +7,19 @@
 #include "kernels/cuda/device.h"
 
 /* What we call of cuBLASLt; types are the header's, which have not changed between 12 and 13. */
-#define CALLS(X)                                                                                              \
-    X(Create)                                                                                                 \
-    X(Destroy)                                                                                                \
-    X(GetStatusString)                                                                                        \
-    X(MatmulDescCreate)                                                                                       \
-    X(MatmulDescDestroy)                                                                                      \
-    X(MatmulDescSetAttribute)                                                                                 \
-    X(MatrixLayoutCreate)                                                                                     \
-    X(MatrixLayoutDestroy)                                                                                    \
-    X(MatmulPreferenceCreate)                                                                                 \
-    X(MatmulPreferenceDestroy)                                                                                \
-    X(MatmulPreferenceSetAttribute)                                                                           \
-    X(MatmulAlgoGetHeuristic)                                                                                 \
+#define CALLS(X)                                                                                             \
+    X(Create)                                                                                                \
+    X(Destroy)                                                                                               \
+    X(GetStatusString)                                                                                       \
+    X(MatmulDescCreate)                                                                                      \
+    X(MatmulDescDestroy)                                                                                     \
+    X(MatmulDescSetAttribute)                                                                                \
+    X(MatrixLayoutCreate)                                                                                    \
+    X(MatrixLayoutDestroy)                                                                                   \
+    X(MatmulPreferenceCreate)                                                                                \
+    X(MatmulPreferenceDestroy)                                                                               \
+    X(MatmulPreferenceSetAttribute)                                                                          \
+    X(MatmulAlgoGetHeuristic)                                                                                \
     X(Matmul)
 
 struct calls {
@@ -59,7 +59,8 @@ static bool done(const struct kb_cuda_blas *b, cublasStatus_t status, const char
 static bool resolve(struct kb_cuda_blas *b)
 {
     bool all = true;
-#define RESOLVE(name) all = (b->call.name = (decltype(b->call.name))dlsym(b->library, "cublasLt" #name)) && all;
+#define RESOLVE(name)                                                                                        \
+    all = (b->call.name = (decltype(b->call.name))dlsym(b->library, "cublasLt" #name)) && all;
     CALLS(RESOLVE)
 #undef RESOLVE
     return all;
@@ -89,7 +90,8 @@ struct kb_cuda_blas *kb_cuda_blas_new(struct kb_device *d, struct kb_error *err)
     if (!b) abort();
     b->compute_capability = d->info.compute_capability;
     b->workspace_bytes = (size_t)(b->compute_capability == 90 ? 64 : 32) << 20;
-    if (open_library(b, err) && kb_cuda_ok(cudaMalloc(&b->workspace, b->workspace_bytes), "gemm workspace", err))
+    if (open_library(b, err) &&
+        kb_cuda_ok(cudaMalloc(&b->workspace, b->workspace_bytes), "gemm workspace", err))
         return b;
     kb_cuda_blas_free(b);
     return NULL;
@@ -130,7 +132,8 @@ static bool describe(const struct kb_cuda_blas *b, struct plan *p, struct kb_err
     cudaDataType_t in = p->type == KB_FP8 ? CUDA_R_8F_E4M3 : CUDA_R_16BF;
     return done(b, c->MatmulDescCreate(&p->product, CUBLAS_COMPUTE_32F, CUDA_R_32F), "product", err) &&
            done(b,
-                c->MatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
+                c->MatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
+                                          sizeof transposed),
                 "transposition", err) &&
            done(b, c->MatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_FAST_ACCUM, &fast, sizeof fast),
                 "precision of sums", err) &&
@@ -151,8 +154,8 @@ static bool choose(const struct kb_cuda_blas *b, struct plan *p, struct kb_error
                                                    &b->workspace_bytes, sizeof b->workspace_bytes),
                    "workspace", err) &&
               done(b,
-                   c->MatmulAlgoGetHeuristic(b->handle, p->product, p->w, p->x, p->y, p->y, preference, 1, &result,
-                                             &n),
+                   c->MatmulAlgoGetHeuristic(b->handle, p->product, p->w, p->x, p->y, p->y, preference, 1,
+                                             &result, &n),
                    "choice of algorithm", err);
     c->MatmulPreferenceDestroy(preference);
     if (ok && n == 0) ok = done(b, CUBLAS_STATUS_NOT_SUPPORTED, "choice of algorithm", err);
@@ -185,13 +188,13 @@ KB_ENTRY(gemm)
     struct kb_cuda_blas *b = kb_cuda_device_blas(queue->device, err);
     if (!b) return false;
     if (a->type == KB_FP8 && b->compute_capability < 89)
-        return kb_fail(err, "gemm: fp8 needs compute capability 8.9, this is %u.%u", b->compute_capability / 10,
-                       b->compute_capability % 10);
+        return kb_fail(err, "gemm: fp8 needs compute capability 8.9, this is %u.%u",
+                       b->compute_capability / 10, b->compute_capability % 10);
     struct plan *p = plan_of(b, a, err);
     if (!p) return false;
     float alpha = a->type == KB_FP8 ? a->x_scale * a->w_scale : 1, beta = 0;
     return done(b,
-                b->call.Matmul(b->handle, p->product, &alpha, a->w, p->w, a->x, p->x, &beta, a->y, p->y, a->y, p->y,
-                               &p->algorithm, b->workspace, b->workspace_bytes, queue->stream),
+                b->call.Matmul(b->handle, p->product, &alpha, a->w, p->w, a->x, p->x, &beta, a->y, p->y, a->y,
+                               p->y, &p->algorithm, b->workspace, b->workspace_bytes, queue->stream),
                 "product", err);
 }

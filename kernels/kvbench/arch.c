@@ -23,7 +23,8 @@ static bool read_u32(const struct reading *r, const char *key, uint32_t most, ui
     const json_t *value = json_object_get(r->config, key);
     if (!value || json_is_null(value)) {
         *out = missing;
-        return missing || kb_fail(r->err, "%s: no key `%s`, expected a config.json of a llama-like decoder", r->path, key);
+        return missing || kb_fail(r->err, "%s: no key `%s`, expected a config.json of a llama-like decoder",
+                                  r->path, key);
     }
     json_int_t n = json_integer_value(value);
     if (!json_is_integer(value) || n < 1 || n > (json_int_t)most)
@@ -47,8 +48,8 @@ static bool read_heads(const struct reading *r, struct kb_model *m)
         !read_u32(r, "num_key_value_heads", 1024, m->n_q_heads, &m->n_kv_heads))
         return false;
     if (m->n_q_heads % m->n_kv_heads)
-        return kb_fail(r->err, "%s: %u attention heads cannot share %u KV heads evenly", r->path, m->n_q_heads,
-                       m->n_kv_heads);
+        return kb_fail(r->err, "%s: %u attention heads cannot share %u KV heads evenly", r->path,
+                       m->n_q_heads, m->n_kv_heads);
     uint32_t head_dim = m->hidden % m->n_q_heads ? 0 : m->hidden / m->n_q_heads; /* 0: it must be given */
     return read_u32(r, "head_dim", 512, head_dim, &m->head_dim);
 }
@@ -57,14 +58,16 @@ static bool read_heads(const struct reading *r, struct kb_model *m)
  * model has other operators. */
 static bool check_type(const struct reading *r)
 {
-    static const char *const types[] = {"llama", "mistral", "qwen2", "qwen3", "phi3", "gemma", "granite", NULL};
+    static const char *const types[] = {"llama", "mistral", "qwen2",   "qwen3",
+                                        "phi3",  "gemma",   "granite", NULL};
     const char *type = json_string_value(json_object_get(r->config, "model_type"));
     for (int i = 0; type && types[i]; i++)
         if (strcmp(type, types[i]) == 0) return true;
-    return kb_fail(r->err,
-                   "%s: model_type `%.40s` is not known here, expected llama, mistral, qwen2, qwen3, phi3, gemma or "
-                   "granite",
-                   r->path, type ? type : "");
+    return kb_fail(
+        r->err,
+        "%s: model_type `%.40s` is not known here, expected llama, mistral, qwen2, qwen3, phi3, gemma or "
+        "granite",
+        r->path, type ? type : "");
 }
 
 static bool check_parallel(const struct reading *r, const struct kb_model *m)
@@ -72,7 +75,8 @@ static bool check_parallel(const struct reading *r, const struct kb_model *m)
     uint32_t tp = m->tensor_parallel;
     bool heads = m->n_q_heads % tp == 0 && (m->n_kv_heads % tp == 0 || tp % m->n_kv_heads == 0);
     if (heads && m->intermediate % tp == 0) return true;
-    return kb_fail(r->err, "%s: %u attention heads, %u KV heads and %u MLP channels cannot be split over %u GPUs",
+    return kb_fail(r->err,
+                   "%s: %u attention heads, %u KV heads and %u MLP channels cannot be split over %u GPUs",
                    r->path, m->n_q_heads, m->n_kv_heads, m->intermediate, tp);
 }
 
@@ -108,8 +112,8 @@ static bool read_file(const char *path, struct kb_model *m, struct kb_error *err
     json_t *config = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
     if (!config && why.line < 0) return kb_fail(err, "%s: cannot be read (%.120s)", path, why.text);
     if (!config)
-        return kb_fail(err, "%s:%d: not valid JSON: %.120s; expected a Hugging Face config.json", path, why.line,
-                       why.text);
+        return kb_fail(err, "%s:%d: not valid JSON: %.120s; expected a Hugging Face config.json", path,
+                       why.line, why.text);
     struct reading r = {.path = path, .config = config, .err = err};
     bool ok = read_model(&r, m);
     json_decref(config);
@@ -150,14 +154,16 @@ static char *catalogue_path(const char *name)
     }
 }
 
-bool kvb_arch_load(const char *name_or_path, uint32_t tensor_parallel, struct kb_model *out, struct kb_error *err)
+bool kvb_arch_load(const char *name_or_path, uint32_t tensor_parallel, struct kb_model *out,
+                   struct kb_error *err)
 {
     struct kb_model m = {.tensor_parallel = tensor_parallel};
     char *path = is_path(name_or_path) ? kvb_printf("%s", name_or_path) : catalogue_path(name_or_path);
     bool ok = read_file(path, &m, err);
     if (ok) *out = m;
     if (!ok && !is_path(name_or_path) && access(path, R_OK) != 0)
-        kb_fail(err, "model `%s`: no %s; name one of models/catalogue or a path to a config.json", name_or_path, path);
+        kb_fail(err, "model `%s`: no %s; name one of models/catalogue or a path to a config.json",
+                name_or_path, path);
     free(path);
     return ok;
 }

@@ -7,7 +7,8 @@
 /* A path to a config.json (it holds a `/` or ends in .json), or the name of a file in models/catalogue, which lies
  * under $KVSIM_DATA, or beside the program's folder, or in ../share/kvsim. tensor_parallel: GPUs that share
  * each layer; heads and MLP must divide by it, and KV heads by it or it by them. */
-bool kvb_arch_load(const char *name_or_path, uint32_t tensor_parallel, struct kb_model *out, struct kb_error *err);
+bool kvb_arch_load(const char *name_or_path, uint32_t tensor_parallel, struct kb_model *out,
+                   struct kb_error *err);
 
 /* One GPU's share. */
 struct kvb_share {

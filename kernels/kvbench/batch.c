@@ -77,7 +77,8 @@ static void grow(struct kvb_pages *p, struct kvb_holding *h, uint32_t n)
 }
 
 /* Oldest first, behind the sinks. */
-static bool evict(struct kvb_pages *p, struct kvb_holding *h, const struct kvb_plan_row *r, struct kb_error *err)
+static bool evict(struct kvb_pages *p, struct kvb_holding *h, const struct kvb_plan_row *r,
+                  struct kb_error *err)
 {
     for (uint32_t i = 0; i < r->evicted_pages; i++) {
         uint32_t entry = p->sink_pages + h->n_evicted;
@@ -97,7 +98,8 @@ static uint32_t pages_of(uint32_t tokens, uint32_t page_tokens)
 }
 
 /* The request has just the pages that the row says. */
-static bool hold(struct kvb_pages *p, const struct kvb_plan_row *r, uint32_t page_tokens, struct kb_error *err)
+static bool hold(struct kvb_pages *p, const struct kvb_plan_row *r, uint32_t page_tokens,
+                 struct kb_error *err)
 {
     struct kvb_holding *h = &p->of[r->request];
     uint32_t n = r->new_tokens ? pages_of(r->past_tokens + r->new_tokens, page_tokens) : 0;
@@ -163,7 +165,8 @@ struct place {
     uint32_t seq, token, prompt_page;
 };
 
-static void put_row(struct kvb_batch *b, const struct kvb_plan_row *r, const struct kvb_holding *h, struct place *at)
+static void put_row(struct kvb_batch *b, const struct kvb_plan_row *r, const struct kvb_holding *h,
+                    struct place *at)
 {
     for (uint32_t i = 0; i < r->new_tokens; i++, at->token++) {
         b->word[b->pos + at->token] = r->past_tokens + i;

@@ -18,7 +18,7 @@ struct kvb_pages {
     uint32_t n_requests;
     uint32_t *free;
     size_t n_free, free_room;
-    uint32_t n_known; /* pages that there are; more are made when the stack is empty */
+    uint32_t n_known;    /* pages that there are; more are made when the stack is empty */
     uint32_t sink_pages; /* never evicted */
 };
 
@@ -29,14 +29,14 @@ void kvb_pages_free(struct kvb_pages *p);
 void kvb_pages_reset(struct kvb_pages *p);
 
 struct kvb_batch {
-    uint32_t n_seqs, n_decode;            /* prompts: n_seqs - n_decode */
-    uint32_t n_tokens, n_prompt_tokens;   /* new ones */
+    uint32_t n_seqs, n_decode;          /* prompts: n_seqs - n_decode */
+    uint32_t n_tokens, n_prompt_tokens; /* new ones */
     uint32_t n_yields;
-    uint32_t max_new;                     /* of a sequence */
-    uint32_t max_decode_tokens;           /* longest, and sum: what decode attention looks at */
+    uint32_t max_new;           /* of a sequence */
+    uint32_t max_decode_tokens; /* longest, and sum: what decode attention looks at */
     uint64_t n_decode_tokens;
-    uint32_t max_pages, n_prompt_pages;   /* of a sequence; of all prompts together */
-    uint32_t read_tokens;                 /* most that a decode row reads, if any row reads less than it has; else 0 */
+    uint32_t max_pages, n_prompt_pages; /* of a sequence; of all prompts together */
+    uint32_t read_tokens; /* most that a decode row reads, if any row reads less than it has; else 0 */
     uint32_t n_recalled;
     /* The block, and where in it each array starts (32-bit words, multiples of 64). */
     uint32_t *word;

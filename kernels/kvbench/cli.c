@@ -14,19 +14,20 @@ uint64_t kvb_cli_count(const struct argp_state *state, const char *option, const
     uint64_t value = strtoull(text, NULL, 10);
     bool whole = *text && strspn(text, "0123456789") == strlen(text) && errno == 0;
     if (!whole || value < lo || value > hi)
-        argp_failure(state, KVB_EXIT_USAGE, 0, "%s is `%.40s`, expected a whole number from %llu to %llu", option,
-                     text, (unsigned long long)lo, (unsigned long long)hi);
+        argp_failure(state, KVB_EXIT_USAGE, 0, "%s is `%.40s`, expected a whole number from %llu to %llu",
+                     option, text, (unsigned long long)lo, (unsigned long long)hi);
     return value;
 }
 
-double kvb_cli_real(const struct argp_state *state, const char *option, const char *text, double lo, double hi)
+double kvb_cli_real(const struct argp_state *state, const char *option, const char *text, double lo,
+                    double hi)
 {
     char *end;
     double value = strtod(text, &end);
     bool number = *text && strspn(text, "+-.0123456789eE") == strlen(text) && !*end;
     if (!number || !(value >= lo && value <= hi))
-        argp_failure(state, KVB_EXIT_USAGE, 0, "%s is `%.40s`, expected a number from %g to %g", option, text, lo,
-                     hi);
+        argp_failure(state, KVB_EXIT_USAGE, 0, "%s is `%.40s`, expected a number from %g to %g", option, text,
+                     lo, hi);
     return value;
 }
 
@@ -76,9 +77,10 @@ void kvb_cli_only(const struct argp_state *state, const char *text)
         size_t n = strcspn(word, ",");
         char *one = kvb_printf("%.*s", (int)n, word);
         if (!is_known(one))
-            argp_failure(state, KVB_EXIT_USAGE, 0,
-                         "--only is `%.40s`, expected kernels, probes or families (kvbench list), with commas between",
-                         text);
+            argp_failure(
+                state, KVB_EXIT_USAGE, 0,
+                "--only is `%.40s`, expected kernels, probes or families (kvbench list), with commas between",
+                text);
         free(one);
         word += n + (word[n] == ',');
     } while (*word);
@@ -99,7 +101,8 @@ char *kvb_shape_text(const char *const *keys, const uint32_t *shape)
 {
     char room[32], *text = kvb_printf("%s", "");
     for (uint32_t i = 0; keys[i]; i++) {
-        char *longer = kvb_printf("%s%s%s=%s", text, i ? " " : "", keys[i], kb_key_text(keys[i], shape[i], room));
+        char *longer =
+            kvb_printf("%s%s%s=%s", text, i ? " " : "", keys[i], kb_key_text(keys[i], shape[i], room));
         free(text);
         text = longer;
     }

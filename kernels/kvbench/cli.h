@@ -12,7 +12,8 @@ enum { KVB_EXIT_OK, KVB_EXIT_FAILURE, KVB_EXIT_USAGE };
  * ends with KVB_EXIT_USAGE. */
 uint64_t kvb_cli_count(const struct argp_state *state, const char *option, const char *text, uint64_t lo,
                        uint64_t hi);
-double kvb_cli_real(const struct argp_state *state, const char *option, const char *text, double lo, double hi);
+double kvb_cli_real(const struct argp_state *state, const char *option, const char *text, double lo,
+                    double hi);
 int kvb_cli_choice(const struct argp_state *state, const char *option, const char *text,
                    const char *const *choices);
 /* --only: names or families of kernels and probes, with commas between. */

@@ -58,7 +58,8 @@ static const struct argp argp = {
     options,
     parse,
     NULL,
-    "Runs every kernel on small, ragged shapes with random inputs and compares it with its plain-C reference. "
+    "Runs every kernel on small, ragged shapes with random inputs and compares it with its plain-C "
+    "reference. "
     "The error is norm(out - reference) / norm(reference), or the kernel's own measure.",
     NULL,
     NULL,
@@ -76,7 +77,8 @@ static void note_failure(struct tally *t, const struct kb_kernel *k, const uint3
 {
     char *text = kvb_shape_text(k->keys, shape);
     t->bad++;
-    json_array_append_new(t->failures, json_pack("{s:s, s:I, s:s}", "shape", text, "seed", (json_int_t)seed, "why", why));
+    json_array_append_new(t->failures,
+                          json_pack("{s:s, s:I, s:s}", "shape", text, "seed", (json_int_t)seed, "why", why));
     free(text);
 }
 
@@ -129,9 +131,9 @@ static void print_tally(const struct kb_kernel *k, const struct tally *t)
 static json_t *tally_json(const struct kb_kernel *k, const struct tally *t)
 {
     double worst = isfinite(t->worst) ? t->worst : 1e308;
-    return json_pack("{s:s, s:s, s:b, s:I, s:I, s:f, s:f, s:O}", "kernel", k->name, "family", k->family, "available", 1,
-                     "shapes", (json_int_t)t->n, "failed", (json_int_t)t->bad, "worst_error", worst, "limit", t->limit,
-                     "failures", t->failures);
+    return json_pack("{s:s, s:s, s:b, s:I, s:I, s:f, s:f, s:O}", "kernel", k->name, "family", k->family,
+                     "available", 1, "shapes", (json_int_t)t->n, "failed", (json_int_t)t->bad, "worst_error",
+                     worst, "limit", t->limit, "failures", t->failures);
 }
 
 /* Kernels that failed. */
@@ -143,8 +145,8 @@ static uint32_t check_all(struct kb_device *d, const struct arguments *a, json_t
         if (!k || !kvb_is_wanted(a->only, k->name, k->family)) continue;
         if (!d->kernel[k->id]) {
             if (!a->json) printf("none  %-18s not on this device\n", k->name);
-            json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "kernel", k->name, "family", k->family,
-                                                  "available", 0));
+            json_array_append_new(
+                list, json_pack("{s:s, s:s, s:b}", "kernel", k->name, "family", k->family, "available", 0));
             continue;
         }
         struct tally t = check_kernel(k, d, a);

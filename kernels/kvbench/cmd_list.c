@@ -40,14 +40,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-    options, parse, NULL, "Lists kernels, probes, devices, families and suites, and what is not available here.",
-    NULL,    NULL,  NULL};
+    options, parse,
+    NULL,    "Lists kernels, probes, devices, families and suites, and what is not available here.",
+    NULL,    NULL,
+    NULL};
 
 /* {name, family, help, available, why} */
 static json_t *entry(const char *name, const char *family, const char *help, const char *why)
 {
-    return json_pack("{s:s, s:s, s:s, s:b, s:s}", "name", name, "family", family, "help", help, "available", !*why,
-                     "why", why);
+    return json_pack("{s:s, s:s, s:s, s:b, s:s}", "name", name, "family", family, "help", help, "available",
+                     !*why, "why", why);
 }
 
 static json_t *list_kernels(const struct kb_device *d)
@@ -56,7 +58,8 @@ static json_t *list_kernels(const struct kb_device *d)
     for (int i = 0; i < KB_N_KERNEL; i++) {
         const struct kb_kernel *k = kb_kernels[i];
         if (!k) continue;
-        json_array_append_new(list, entry(k->name, k->family, k->help, d->kernel[i] ? "" : "not on this device"));
+        json_array_append_new(list,
+                              entry(k->name, k->family, k->help, d->kernel[i] ? "" : "not on this device"));
     }
     return list;
 }
@@ -94,8 +97,8 @@ static json_t *list_probes(struct kb_device *d)
 
 static json_t *device_entry(const char *name, struct kb_device *d, const char *why)
 {
-    return json_pack("{s:s, s:s, s:b, s:s}", "name", name, "help", d ? d->info.name : "", "available", d != NULL,
-                     "why", why);
+    return json_pack("{s:s, s:s, s:b, s:s}", "name", name, "help", d ? d->info.name : "", "available",
+                     d != NULL, "why", why);
 }
 
 static json_t *list_devices(void)
@@ -150,7 +153,7 @@ static void print_text(const json_t *all)
 
 bool kvb_cmd_list(int argc, char **argv, struct kb_error *err)
 {
-    static const char *const families[] = {"ceiling", "gemm",   "prefill", "decode", "compress",
+    static const char *const families[] = {"ceiling", "gemm", "prefill", "decode", "compress",
                                            "choose",  "move", "small",   NULL};
     static const char *const suites[] = {"quick", "full", NULL};
     struct arguments a = {0};

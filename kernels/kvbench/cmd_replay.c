@@ -34,11 +34,14 @@ struct arguments {
 static const struct argp_option options[] = {
     {"model", KEY_MODEL, "NAME", 0, "a name of models/catalogue or a config.json (required)", 0},
     {"kv", KEY_KV, "STRATEGY", 0,
-     "how keys and values are kept (required): full (or bf16), fp8, int8, int4, kivi4, kivi2, streaming_llm", 0},
-    {"graph", KEY_GRAPH, "on|off", 0, "decode-only steps as a captured graph (default: off; on is not possible yet)", 0},
+     "how keys and values are kept (required): full (or bf16), fp8, int8, int4, kivi4, kivi2, streaming_llm",
+     0},
+    {"graph", KEY_GRAPH, "on|off", 0,
+     "decode-only steps as a captured graph (default: off; on is not possible yet)", 0},
     {"repeat", KEY_REPEAT, "N", 0, "execute the whole plan N times (default: 1)", 0},
     {"layers", KEY_LAYERS, "K", 0,
-     "layers with weights and KV of their own, cycled through the model's depth (default: so many that they are 8 "
+     "layers with weights and KV of their own, cycled through the model's depth (default: so many that they "
+     "are 8 "
      "times the cache)",
      0},
     {"max-steps", KEY_MAX_STEPS, "N", 0, "only the first N steps (default: all)", 0},
@@ -58,7 +61,8 @@ static void parse_graph(struct arguments *a, const char *arg, struct argp_state 
 
 static void check_end(const struct arguments *a, struct argp_state *state)
 {
-    if (!a->plan) argp_failure(state, KVB_EXIT_USAGE, 0, "no PLAN.csv given; kvsim run --export-plan writes one");
+    if (!a->plan)
+        argp_failure(state, KVB_EXIT_USAGE, 0, "no PLAN.csv given; kvsim run --export-plan writes one");
     if (!a->model) argp_failure(state, KVB_EXIT_USAGE, 0, "no --model given");
     if (!a->kv) argp_failure(state, KVB_EXIT_USAGE, 0, "no --kv given");
 }
@@ -102,7 +106,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->device = arg;
         return 0;
     case ARGP_KEY_ARG:
-        if (a->plan) argp_failure(state, KVB_EXIT_USAGE, 0, "too many arguments: `%s`, expected one plan", arg);
+        if (a->plan)
+            argp_failure(state, KVB_EXIT_USAGE, 0, "too many arguments: `%s`, expected one plan", arg);
         a->plan = arg;
         return 0;
     case ARGP_KEY_END:
@@ -117,11 +122,15 @@ static const struct argp argp = {
     options,
     parse,
     "PLAN.csv",
-    "Executes the batches of a plan with this program's kernels and writes how long each step took: step, replica, "
-    "repeat, measured_s (from the first launch to the end of the last, host clock), prepare_s (upload of lengths and "
+    "Executes the batches of a plan with this program's kernels and writes how long each step took: step, "
+    "replica, "
+    "repeat, measured_s (from the first launch to the end of the last, host clock), prepare_s (upload of "
+    "lengths and "
     "page tables, before that), seqs, new_tokens, kv_tokens; with --breakdown seconds per family.\v"
-    "Lengths, chunks, evictions and recalls are the plan's. Prompts attend to bf16 keys and values whatever --kv says, as "
-    "engines do that quantise behind attention. Embedding, all-reduce and sampling beyond the largest logit are "
+    "Lengths, chunks, evictions and recalls are the plan's. Prompts attend to bf16 keys and values whatever "
+    "--kv says, as "
+    "engines do that quantise behind attention. Embedding, all-reduce and sampling beyond the largest logit "
+    "are "
     "left out.",
     NULL,
     NULL,
@@ -134,8 +143,9 @@ static bool choose_format(const char *kv, struct kvb_engine_options *o, struct k
     if (strcmp(kv, "full") == 0) kv = "bf16";
     o->window = strcmp(kv, "streaming_llm") == 0;
     if (kb_format_parse(o->window ? "bf16" : kv, &o->format)) return true;
-    return kb_fail(err,
-                   "--kv %.40s cannot be replayed: expected full, fp8, int8, int4, kivi4, kivi2 or streaming_llm", kv);
+    return kb_fail(
+        err, "--kv %.40s cannot be replayed: expected full, fp8, int8, int4, kivi4, kivi2 or streaming_llm",
+        kv);
 }
 
 static bool choose_pages(uint32_t asked, struct kvb_engine_options *o, struct kb_error *err)
@@ -153,8 +163,9 @@ static bool set_up(const struct arguments *a, struct kvb_replay_options *o, stru
     o->engine.n_distinct_layers = a->layers;
     o->engine.breakdown = a->breakdown;
     if (a->graph)
-        return kb_fail(err, "--graph on is not possible yet: steps are launched one kernel after the other; leave it "
-                            "out or say off");
+        return kb_fail(
+            err, "--graph on is not possible yet: steps are launched one kernel after the other; leave it "
+                 "out or say off");
     return choose_format(a->kv, &o->engine, err) && choose_pages(a->page_tokens, &o->engine, err) &&
            kvb_arch_load(a->model, a->tensor_parallel, &o->engine.model, err);
 }
@@ -179,8 +190,8 @@ static void write_header(const struct output *o)
     fputc('\n', o->f);
 }
 
-static bool write_step(void *user, const struct kvb_plan_step *step, const struct kvb_batch *b, uint32_t repeat,
-                       const struct kvb_step_time *time)
+static bool write_step(void *user, const struct kvb_plan_step *step, const struct kvb_batch *b,
+                       uint32_t repeat, const struct kvb_step_time *time)
 {
     struct output *o = user;
     if (!o->measured) {
@@ -189,7 +200,8 @@ static bool write_step(void *user, const struct kvb_plan_step *step, const struc
         o->progress = kvb_progress_begin("replay", "steps", o->facts.n_steps * o->repeats, 0);
     }
     fprintf(o->f, "%llu,%u,%u,%.9g,%.9g,%u,%u,%llu", (unsigned long long)step->step, step->replica, repeat,
-            time->measured_s, time->prepare_s, b->n_seqs, b->n_tokens, (unsigned long long)b->n_decode_tokens);
+            time->measured_s, time->prepare_s, b->n_seqs, b->n_tokens,
+            (unsigned long long)b->n_decode_tokens);
     for (int i = 0; o->breakdown && i < KVB_N_PARTS; i++) fprintf(o->f, ",%.9g", time->part_s[i]);
     fputc('\n', o->f);
     o->measured[o->n_written++] = time->measured_s;
@@ -198,11 +210,15 @@ static bool write_step(void *user, const struct kvb_plan_step *step, const struc
     return !ferror(o->f);
 }
 
-/* Median over steps of (slowest - fastest repeat) / fastest. */
+static uint64_t n_whole_passes(const struct output *o)
+{
+    return o->facts.n_steps ? o->n_written / o->facts.n_steps : 0;
+}
+
+/* Median over steps of (slowest - fastest repeat) / fastest, of whole passes; there are two at least. */
 static double noise(const struct output *o)
 {
-    uint64_t n_steps = o->facts.n_steps, n_full = o->n_written / (n_steps ? n_steps : 1);
-    if (n_full < 2) return 0;
+    uint64_t n_steps = o->facts.n_steps, n_full = n_whole_passes(o);
     double *range = kvb_alloc(n_steps, sizeof *range);
     for (uint64_t i = 0; i < n_steps; i++) {
         double least = o->measured[i], most = o->measured[i];
@@ -225,8 +241,8 @@ static void yaml_line(FILE *f, const char *key, const char *text)
     fputc('\n', f);
 }
 
-static bool write_facts(const struct arguments *a, const struct kvb_replay_options *r, const struct kb_device *d,
-                        const struct output *o, struct kb_error *err)
+static bool write_facts(const struct arguments *a, const struct kvb_replay_options *r,
+                        const struct kb_device *d, const struct output *o, struct kb_error *err)
 {
     struct kvb_file file;
     const struct kb_model *m = &r->engine.model;
@@ -248,18 +264,22 @@ static bool write_facts(const struct arguments *a, const struct kvb_replay_optio
             r->engine.page_tokens, o->facts.n_pages, (unsigned long long)o->facts.bytes,
             a->breakdown ? "true" : "false");
     fprintf(file.f, "steps: %zu\nrepeats: %u\nrows: %llu\ncomplete: %s\n", o->facts.n_steps, r->repeats,
-            (unsigned long long)o->n_written, o->n_written == o->facts.n_steps * r->repeats ? "true" : "false");
-    fprintf(file.f, "measured_s: %.9g\nrepeat_noise_frac: %.4g\n", o->total_s, noise(o));
+            (unsigned long long)o->n_written,
+            o->n_written == o->facts.n_steps * r->repeats ? "true" : "false");
+    fprintf(file.f, "measured_s: %.9g\n", o->total_s);
+    if (n_whole_passes(o) > 1) fprintf(file.f, "repeat_noise_frac: %.4g\n", noise(o));
     fputs("left_out: [embedding, all_reduce, sampling beyond the largest logit]\n", file.f);
     return kvb_file_commit(&file, err);
 }
 
-static void tell(const struct output *o, uint32_t repeats)
+static void tell(const struct output *o)
 {
-    fprintf(stderr, "%llu steps in %.3f s; %u distinct layers, %.3g GB on the device", (unsigned long long)o->n_written,
-            o->total_s, o->facts.distinct_layers, (double)o->facts.bytes / 1e9);
-    if (repeats > 1)
-        fprintf(stderr, "; the slowest repeat of a step takes %.1f %% longer than its fastest (median)", 100 * noise(o));
+    fprintf(stderr, "%llu steps in %.3f s; %u distinct layers, %.3g GB on the device",
+            (unsigned long long)o->n_written, o->total_s, o->facts.distinct_layers,
+            (double)o->facts.bytes / 1e9);
+    if (n_whole_passes(o) > 1)
+        fprintf(stderr, "; the slowest repeat of a step takes %.1f %% longer than its fastest (median)",
+                100 * noise(o));
     fputc('\n', stderr);
 }
 
@@ -282,10 +302,13 @@ static bool replay_to(const struct arguments *a, const struct kvb_replay_options
     struct output o = {.f = a->out ? file.f : stdout, .breakdown = a->breakdown, .repeats = r->repeats};
     bool ok = kvb_replay(d, plan, r, &o.facts, write_step, &o, err);
     kvb_progress_end(&o.progress);
-    if (!ok && ferror(o.f)) kb_fail(err, "%s: cannot be written (%s)", a->out ? a->out : "standard output", strerror(errno));
-    if (ok) tell(&o, r->repeats);
+    if (!ok && ferror(o.f))
+        kb_fail(err, "%s: cannot be written (%s)", a->out ? a->out : "standard output", strerror(errno));
+    if (ok) tell(&o);
     if (ok && a->out) ok = kvb_file_commit(&file, err) && write_facts(a, r, d, &o, err);
-    if (ok && kvb_interrupted()) ok = kb_fail(err, "kvbench replay: interrupted after %llu steps, which are kept", (unsigned long long)o.n_written);
+    if (ok && kvb_interrupted())
+        ok = kb_fail(err, "kvbench replay: interrupted after %llu steps, which are kept",
+                     (unsigned long long)o.n_written);
     if (file.path) kvb_file_abandon(&file);
     free(o.measured);
     return ok;

@@ -34,17 +34,21 @@ struct arguments {
 static const char *const suites[] = {"quick", "full", NULL};
 
 static const struct argp_option options[] = {
-    {"out", 'o', "DIR", 0, "write the profile there (required); an interrupted run of the same kind is resumed", 0},
+    {"out", 'o', "DIR", 0,
+     "write the profile there (required); an interrupted run of the same kind is resumed", 0},
     {"suite", KEY_SUITE, "NAME", 0, "quick (60 s) or full (450 s on one GPU) (default: quick)", 0},
-    {"only", KEY_ONLY, "NAMES", 0, "kernels, probes or families, with commas between; and the ceilings (default: all)", 0},
+    {"only", KEY_ONLY, "NAMES", 0,
+     "kernels, probes or families, with commas between; and the ceilings (default: all)", 0},
     {"model", KEY_MODEL, "NAME", 0,
-     "whose shapes: a name of models/catalogue or a config.json (default: llama-3.1-8b on a GPU, smollm2-135m on "
+     "whose shapes: a name of models/catalogue or a config.json (default: llama-3.1-8b on a GPU, "
+     "smollm2-135m on "
      "cpu)",
      0},
     {"tensor-parallel", KEY_TP, "N", 0, "GPUs that share each layer: one's part is measured (default: 1)", 0},
     {"budget", KEY_BUDGET, "SECONDS", 0, "stop in time to end by then (default: 60 quick, 450 full)", 0},
     {"spread-limit", KEY_SPREAD, "FRAC", 0,
-     "interquartile range / median beyond which a point is marked noisy (default: 0.1 on a GPU, 0.25 on cpu)", 0},
+     "interquartile range / median beyond which a point is marked noisy (default: 0.1 on a GPU, 0.25 on cpu)",
+     0},
     {"device", KEY_DEVICE, "NAME", 0, KVB_DEVICE_HELP, 0},
     {"json", KEY_JSON, NULL, 0, "print one JSON object instead of a table", 0},
     {0},
@@ -98,9 +102,11 @@ static const struct argp argp = {
     options,
     parse,
     NULL,
-    "Measures the ceilings of a device (read, copy, matrix rate, link), then its kernels and probes at the shapes of a "
+    "Measures the ceilings of a device (read, copy, matrix rate, link), then its kernels and probes at the "
+    "shapes of a "
     "model, most-used shapes first. Each kernel is compared with its reference before it is timed. Times are "
-    "seconds, medians of 20 samples or of 0.3 s, with the cache emptied before each (cold) and, for small data, without (hot).",
+    "seconds, medians of 20 samples or of 0.3 s, with the cache emptied before each (cold) and, for small "
+    "data, without (hot).",
     NULL,
     NULL,
     NULL};
@@ -150,7 +156,8 @@ static bool measure_point(struct run *r, struct kvb_point p, struct kb_error *er
 static bool may_go_on(struct run *r)
 {
     r->result.left = kvb_interrupted() ? "interrupted" : "out of budget";
-    return !kvb_interrupted() && kb_now_s() - r->began_s < r->budget_s - RESERVE_S * (r->budget_s > 4 * RESERVE_S);
+    return !kvb_interrupted() &&
+           kb_now_s() - r->began_s < r->budget_s - RESERVE_S * (r->budget_s > 4 * RESERVE_S);
 }
 
 static bool measure_all(struct run *r, struct kb_error *err)
@@ -236,7 +243,8 @@ static void print_summary(const json_t *all)
     json_object_foreach(json_object_get(all, "ceilings"), name, value)
         printf("%-22s %.4g\n", name, json_real_value(value));
     printf("%s: %s in %.1f s\n", json_string_value(json_object_get(all, "out")),
-           json_is_true(json_object_get(all, "complete")) ? "complete" : "not complete, the same command goes on",
+           json_is_true(json_object_get(all, "complete")) ? "complete"
+                                                          : "not complete, the same command goes on",
            json_real_value(json_object_get(all, "seconds")));
 }
 
@@ -270,14 +278,20 @@ static bool carry_out(struct run *r, const struct arguments *a, struct kb_error 
     if (!kvb_profile_write(&r->result, a->out, ok ? err : &late)) return false;
     show(r, a);
     if (ok && kvb_interrupted())
-        return kb_fail(err, "kvbench run: interrupted; %s holds what was measured, the same command goes on", a->out);
-    return ok && (r->wrong == 0 || kb_fail(err, "kvbench run: %u kernels failed their check and were not timed", r->wrong));
+        return kb_fail(err, "kvbench run: interrupted; %s holds what was measured, the same command goes on",
+                       a->out);
+    return ok && (r->wrong == 0 ||
+                  kb_fail(err, "kvbench run: %u kernels failed their check and were not timed", r->wrong));
 }
 
-static bool run_on(struct kb_device *d, const struct arguments *a, const struct kb_model *model, struct kb_error *err)
+static bool run_on(struct kb_device *d, const struct arguments *a, const struct kb_model *model,
+                   struct kb_error *err)
 {
     bool cpu = strcmp(d->kind, "cpu") == 0;
-    struct run r = {.began_s = kb_now_s(), .budget_s = a->budget_s ? a->budget_s : a->suite ? FULL_S : QUICK_S};
+    struct run r = {.began_s = kb_now_s(),
+                    .budget_s = a->budget_s ? a->budget_s
+                                : a->suite  ? FULL_S
+                                            : QUICK_S};
     struct kvb_plan_of_work plan = {a->suite ? KB_SUITE_FULL : KB_SUITE_QUICK, *model, a->only};
     r.meter = (struct kvb_meter){.device = d, .queue = d->ops->queue_new(d, err)};
     r.meter.spread_limit = a->spread_limit ? a->spread_limit : cpu ? CPU_SPREAD : GPU_SPREAD;

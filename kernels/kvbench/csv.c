@@ -72,7 +72,8 @@ static void feed_lines(struct csv_parser *p, struct reading *r, FILE *f)
     size_t room = 0;
     ssize_t length;
     uint64_t number = 0;
-    while (!r->stopped && (length = getline(&line, &room, f)) >= 0) feed(p, r, line, (size_t)length, ++number);
+    while (!r->stopped && (length = getline(&line, &room, f)) >= 0)
+        feed(p, r, line, (size_t)length, ++number);
     free(line);
     if (!r->stopped && ferror(f)) stop(r, strerror(errno));
     if (!r->stopped && csv_fini(p, on_field, on_end, r) != 0) stop(r, "ends inside a quote");
@@ -104,8 +105,9 @@ static bool refuse(const struct kvb_csv_row *row, int column, const char *name, 
                    struct kb_error *err)
 {
     bool there = column >= 0 && (uint32_t)column < row->n_fields;
-    return kb_fail(err, "%s:%llu: column %s: %s%.40s%s, expected %s", row->path, (unsigned long long)row->line,
-                   name, there ? "`" : "", there ? row->field[column] : "is missing", there ? "`" : "", expected);
+    return kb_fail(err, "%s:%llu: column %s: %s%.40s%s, expected %s", row->path,
+                   (unsigned long long)row->line, name, there ? "`" : "",
+                   there ? row->field[column] : "is missing", there ? "`" : "", expected);
 }
 
 bool kvb_csv_u64(const struct kvb_csv_row *row, int column, const char *name, uint64_t most, uint64_t *out,

@@ -15,17 +15,7 @@ enum { RESIDUAL_TOKENS = 128, CACHES = 8, SINK_TOKENS = 64, SINK_SHARE = 8, SPLI
 static const double EPSILON = 1e-5, MEMORY_FRAC = 0.95;
 
 /* Buffers of a layer, and those that all layers share, in the order of their cases. */
-enum {
-    W_QKV,
-    W_OUT,
-    W_UP,
-    W_DOWN,
-    W_NORM,
-    POOL,
-    K_SCALES,
-    V_SCALES,
-    RING
-};
+enum { W_QKV, W_OUT, W_UP, W_DOWN, W_NORM, POOL, K_SCALES, V_SCALES, RING };
 enum { X, RESIDUAL, Y, QKV, Q, K, V, ATTENDED, UP, ACTIVE, LOGITS, TOKENS };
 enum { W_HEAD, LSE, PARTIAL, PROMPT_POOL, WORDS };
 
@@ -178,9 +168,11 @@ static bool load_all(struct kvb_engine *e, struct kb_case *const *of, struct kb_
 {
     uint64_t there = e->device->ops->memory_free(e->device);
     if ((double)e->bytes > MEMORY_FRAC * (double)there)
-        return kb_fail(err, "the plan needs %llu bytes of device memory, %llu are free; take fewer --layers or steps, or "
-                            "a larger --tensor-parallel",
-                       (unsigned long long)e->bytes, (unsigned long long)there);
+        return kb_fail(
+            err,
+            "the plan needs %llu bytes of device memory, %llu are free; take fewer --layers or steps, or "
+            "a larger --tensor-parallel",
+            (unsigned long long)e->bytes, (unsigned long long)there);
     for (uint32_t i = 0; i < e->n_distinct; i++)
         if (!(e->layer[i] = kb_case_load(of[0], e->device, err))) return false;
     return (e->flow = kb_case_load(of[1], e->device, err)) != NULL &&
@@ -197,7 +189,8 @@ static bool allocate(struct kvb_engine *e, const struct kvb_engine_size *s, stru
     bool ok = load_all(e, of, err);
     for (int i = 0; i < 3; i++) kb_case_free(of[i]);
     if (ok && s->n_recalled)
-        ok = (e->pinned = e->device->link->pin_alloc(e->device, s->n_recalled * page_bytes(&e->paged), err)) != NULL;
+        ok = (e->pinned =
+                  e->device->link->pin_alloc(e->device, s->n_recalled * page_bytes(&e->paged), err)) != NULL;
     return ok;
 }
 
@@ -414,7 +407,8 @@ static bool layer(const struct step *s)
     return norm(s, m) &&
            gemm(s, (struct product){s->flow[Y], s->layer[W_QKV], s->flow[QKV], m, qkv_width(s->e), hidden}) &&
            rope(s) && append(s) && recall(s) && attend_prompts(s) && attend_decode(s) &&
-           gemm(s, (struct product){s->flow[ATTENDED], s->layer[W_OUT], s->flow[X], m, hidden, q_width(s->e)}) &&
+           gemm(s,
+                (struct product){s->flow[ATTENDED], s->layer[W_OUT], s->flow[X], m, hidden, q_width(s->e)}) &&
            norm(s, m) && mlp(s);
 }
 
@@ -424,19 +418,20 @@ static bool head(const struct step *s)
     uint32_t m = s->b->n_yields, vocab = whole16(s->e->share.vocab);
     struct kb_sample a = {.logits = s->flow[LOGITS], .token = s->flow[TOKENS], .n_rows = m, .vocab = vocab};
     if (!norm(s, s->b->n_tokens)) return false;
-    return m == 0 ||
-           (gemm(s, (struct product){s->flow[Y], s->rest[W_HEAD], s->flow[LOGITS], m, vocab, s->e->o.model.hidden}) &&
-            launch(s, KB_SAMPLE, KVB_PART_OTHER, &a));
+    return m == 0 || (gemm(s, (struct product){s->flow[Y], s->rest[W_HEAD], s->flow[LOGITS], m, vocab,
+                                               s->e->o.model.hidden}) &&
+                      launch(s, KB_SAMPLE, KVB_PART_OTHER, &a));
 }
 
-bool kvb_engine_step(struct kvb_engine *e, const struct kvb_batch *b, uint32_t n_layers, struct kvb_step_time *out,
-                     struct kb_error *err)
+bool kvb_engine_step(struct kvb_engine *e, const struct kvb_batch *b, uint32_t n_layers,
+                     struct kvb_step_time *out, struct kb_error *err)
 {
     struct step s = {e, b, e->flow->args.pointer, e->rest->args.pointer, e->layer[0]->args.pointer, err};
     double began = kb_now_s();
     *out = (struct kvb_step_time){0};
     e->part_s = e->o.breakdown ? out->part_s : NULL;
-    if (!e->device->ops->upload(e->device, s.rest[WORDS], b->word, b->n_words * sizeof *b->word, err)) return false;
+    if (!e->device->ops->upload(e->device, s.rest[WORDS], b->word, b->n_words * sizeof *b->word, err))
+        return false;
     out->prepare_s = kb_now_s() - began;
     began = kb_now_s();
     for (uint32_t i = 0; i < n_layers; i++) {

@@ -12,11 +12,11 @@
 /* What is imposed from outside. */
 struct kvb_engine_options {
     struct kb_model model;
-    enum kb_format format;     /* of the KV cache */
-    bool window;               /* streaming_llm: decode reads sinks and a window */
+    enum kb_format format; /* of the KV cache */
+    bool window;           /* streaming_llm: decode reads sinks and a window */
     uint32_t page_tokens;
     uint32_t n_distinct_layers; /* 0: as many as the cache asks for */
-    bool breakdown;            /* waits after every operator, to time each */
+    bool breakdown;             /* waits after every operator, to time each */
 };
 
 /* The most that any step of the plan needs. */
@@ -26,11 +26,18 @@ struct kvb_engine_size {
     uint64_t n_partial; /* splits x sequences */
 };
 
-enum kvb_part { KVB_PART_GEMM, KVB_PART_ATTENTION, KVB_PART_APPEND, KVB_PART_RECALL, KVB_PART_OTHER, KVB_N_PARTS };
+enum kvb_part {
+    KVB_PART_GEMM,
+    KVB_PART_ATTENTION,
+    KVB_PART_APPEND,
+    KVB_PART_RECALL,
+    KVB_PART_OTHER,
+    KVB_N_PARTS
+};
 
 struct kvb_step_time {
-    double measured_s; /* from the first launch to the end of the last */
-    double prepare_s;  /* before: numbers and tables uploaded */
+    double measured_s;          /* from the first launch to the end of the last */
+    double prepare_s;           /* before: numbers and tables uploaded */
     double part_s[KVB_N_PARTS]; /* with breakdown */
 };
 
@@ -42,8 +49,8 @@ struct kvb_engine *kvb_engine_new(struct kb_device *d, const struct kvb_engine_o
 void kvb_engine_free(struct kvb_engine *e);
 
 /* Executes a batch; n_layers of the model, all of them or fewer to warm up. */
-bool kvb_engine_step(struct kvb_engine *e, const struct kvb_batch *b, uint32_t n_layers, struct kvb_step_time *out,
-                     struct kb_error *err);
+bool kvb_engine_step(struct kvb_engine *e, const struct kvb_batch *b, uint32_t n_layers,
+                     struct kvb_step_time *out, struct kb_error *err);
 
 uint32_t kvb_engine_distinct_layers(const struct kvb_engine *e);
 uint64_t kvb_engine_bytes(const struct kvb_engine *e);

@@ -28,11 +28,8 @@ struct sampler {
 static bool take_kernel(const struct sampler *s, uint32_t n, double *const *value, struct kb_error *err)
 {
     struct kb_device *d = s->meter->device;
-    struct kb_timing t = {.launch = d->kernel[s->kernel->id],
-                          .args = &s->args,
-                          .n_args = 1,
-                          .n_samples = n,
-                          .cold = s->cold};
+    struct kb_timing t = {
+        .launch = d->kernel[s->kernel->id], .args = &s->args, .n_args = 1, .n_samples = n, .cold = s->cold};
     return d->ops->time(d, &t, value[0], err);
 }
 
@@ -81,7 +78,8 @@ static enum kvb_status judge(const struct kvb_meter *m, const struct outcome *o)
 
 /* --- kernels --- */
 
-static void time_heat(const struct sampler *s, const struct kb_case *c, struct kvb_row *row, struct kb_error *why)
+static void time_heat(const struct sampler *s, const struct kb_case *c, struct kvb_row *row,
+                      struct kb_error *why)
 {
     struct outcome o;
     memcpy(row->shape, c->shape, sizeof row->shape);
@@ -181,9 +179,8 @@ void kvb_measure_probe(const struct kvb_meter *m, const struct kb_probe *p, cons
 
 bool kvb_measure_check(const struct kvb_meter *m, const struct kb_kernel *k, struct kb_error *err)
 {
-    struct kb_grid g = {.suite = KB_SUITE_CHECK,
-                        .cpu = strcmp(m->device->kind, "cpu") == 0,
-                        .device = m->device->info};
+    struct kb_grid g = {
+        .suite = KB_SUITE_CHECK, .cpu = strcmp(m->device->kind, "cpu") == 0, .device = m->device->info};
     struct kb_error why = {""};
     bool ok = true;
     k->grid(&g);

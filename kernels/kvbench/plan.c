@@ -46,8 +46,8 @@ static bool read_header(struct reading *r, const struct kvb_csv_row *in, struct 
     return true;
 }
 
-static bool whole(const struct reading *r, const struct kvb_csv_row *in, enum column c, uint32_t most, uint32_t *out,
-                  struct kb_error *err)
+static bool whole(const struct reading *r, const struct kvb_csv_row *in, enum column c, uint32_t most,
+                  uint32_t *out, struct kb_error *err)
 {
     uint64_t value = 0;
     if (r->column[c] >= 0 && !kvb_csv_u64(in, r->column[c], columns[c], most, &value, err)) return false;
@@ -67,8 +67,10 @@ static bool check_row(const struct kvb_plan_row *row, const struct kvb_csv_row *
     const char *wrong = NULL;
     if (row->read_tokens > tokens) wrong = "read_tokens is more than past_tokens + new_tokens";
     if (kvb_plan_is_decode(row) && row->read_tokens == 0) wrong = "read_tokens of a decode row is 0";
-    if (row->new_tokens && row->evicted_pages > tokens) wrong = "evicted_pages is more than the request has tokens";
-    return !wrong || kb_fail(err, "%s:%llu: %s; correct the row", in->path, (unsigned long long)in->line, wrong);
+    if (row->new_tokens && row->evicted_pages > tokens)
+        wrong = "evicted_pages is more than the request has tokens";
+    return !wrong ||
+           kb_fail(err, "%s:%llu: %s; correct the row", in->path, (unsigned long long)in->line, wrong);
 }
 
 static bool read_row(void *user, uint64_t index, const struct kvb_csv_row *in, struct kb_error *err)
@@ -138,8 +140,8 @@ static bool number_requests(struct kvb_plan *p, const char *path, struct kb_erro
         p->n_requests += !a || strcmp(a->request_id, b->request_id) != 0;
         b->request = p->n_requests - 1;
         if (a && by_id(&sorted[i - 1], &sorted[i]) == 0)
-            ok = kb_fail(err, "%s:%llu: request %.40s is in step %llu twice (line %llu too); drop one row", path,
-                         (unsigned long long)b->line, b->request_id, (unsigned long long)b->step,
+            ok = kb_fail(err, "%s:%llu: request %.40s is in step %llu twice (line %llu too); drop one row",
+                         path, (unsigned long long)b->line, b->request_id, (unsigned long long)b->step,
                          (unsigned long long)a->line);
     }
     free(sorted);

@@ -10,10 +10,10 @@ struct kvb_plan_row {
     char *request_id; /* as in the file: any text */
     uint64_t step, line;
     uint32_t replica;
-    uint32_t request;                             /* 0 to n_requests - 1 */
-    uint32_t new_tokens, past_tokens;             /* new_tokens 0: preempted, its pages are free again */
-    uint32_t read_tokens;                         /* by decode attention */
-    uint32_t recalled_pages, evicted_pages;       /* per layer; of the request */
+    uint32_t request;                       /* 0 to n_requests - 1 */
+    uint32_t new_tokens, past_tokens;       /* new_tokens 0: preempted, its pages are free again */
+    uint32_t read_tokens;                   /* by decode attention */
+    uint32_t recalled_pages, evicted_pages; /* per layer; of the request */
     uint32_t corrected_heads;
     double start_s, duration_s;
     bool yields; /* a token comes of it: decode, or the end of a prompt */

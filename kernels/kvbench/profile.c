@@ -80,8 +80,9 @@ static void find_ceiling(const struct kvb_work *w, const struct search *search, 
     }
     if (!best) return;
     char *shape = kvb_shape_text(s->sheet->keys, best->shape);
-    snprintf(out->how, sizeof out->how, "%s of %s, %s over the median time of %.0f samples%s", search->source, shape,
-             search->what, best->number[kvb_sheet_number(s->sheet, "samples")], best->status == KVB_NOISY ? ", noisy" : "");
+    snprintf(out->how, sizeof out->how, "%s of %s, %s over the median time of %.0f samples%s", search->source,
+             shape, search->what, best->number[kvb_sheet_number(s->sheet, "samples")],
+             best->status == KVB_NOISY ? ", noisy" : "");
     free(shape);
 }
 
@@ -97,8 +98,8 @@ void kvb_ceilings(const struct kvb_work *w, struct kvb_ceiling out[KVB_N_CEILING
 static const struct {
     const char *name, *operation;
 } constants[] = {
-    {"launch_s", "launch"},      {"graph_launch_s", "graph"},    {"event_wait_s", "event"},
-    {"stream_sync_s", "sync"},   {"sync_idle_s", "idle"},        {"readback_s", "download"},
+    {"launch_s", "launch"},        {"graph_launch_s", "graph"}, {"event_wait_s", "event"},
+    {"stream_sync_s", "sync"},     {"sync_idle_s", "idle"},     {"readback_s", "download"},
     {"handoff_cv_s", "condition"}, {"handoff_spin_s", "spin"},
 };
 enum { N_CONSTANTS = sizeof constants / sizeof *constants };
@@ -131,11 +132,13 @@ static void write_device(const struct kvb_result *r, FILE *f)
     text(f, "driver", i->driver);
     text(f, "date", kvb_date_now().text);
     text(f, "suite", r->suite);
-    fprintf(f, "compute_capability: %u\nunits: %u\nclock_hz: %.9g\n", i->compute_capability, i->units, i->clock_hz);
-    fprintf(f, "memory_bytes: %llu\ncache_bytes: %llu\nshared_bytes: %llu\n", (unsigned long long)i->memory_bytes,
-            (unsigned long long)i->cache_bytes, (unsigned long long)i->shared_bytes);
-    fprintf(f, "pcie: {generation: %u, lanes: %u, encoded_byte_per_s: %.9g}\n", i->pcie_generation, i->pcie_lanes,
-            i->pcie_byte_per_s);
+    fprintf(f, "compute_capability: %u\nunits: %u\nclock_hz: %.9g\n", i->compute_capability, i->units,
+            i->clock_hz);
+    fprintf(f, "memory_bytes: %llu\ncache_bytes: %llu\nshared_bytes: %llu\n",
+            (unsigned long long)i->memory_bytes, (unsigned long long)i->cache_bytes,
+            (unsigned long long)i->shared_bytes);
+    fprintf(f, "pcie: {generation: %u, lanes: %u, encoded_byte_per_s: %.9g}\n", i->pcie_generation,
+            i->pcie_lanes, i->pcie_byte_per_s);
 }
 
 static void write_model(const struct kb_model *m, FILE *f)
@@ -144,8 +147,8 @@ static void write_model(const struct kb_model *m, FILE *f)
     kvb_yaml_text(f, m->name);
     fprintf(f, "\n  hidden: %u\n  intermediate: %u\n  vocab: %u\n  layers: %u\n", m->hidden, m->intermediate,
             m->vocab, m->n_layers);
-    fprintf(f, "  q_heads: %u\n  kv_heads: %u\n  head_dim: %u\n  tensor_parallel: %u\n", m->n_q_heads, m->n_kv_heads,
-            m->head_dim, m->tensor_parallel);
+    fprintf(f, "  q_heads: %u\n  kv_heads: %u\n  head_dim: %u\n  tensor_parallel: %u\n", m->n_q_heads,
+            m->n_kv_heads, m->head_dim, m->tensor_parallel);
 }
 
 static void write_ceilings(const struct kvb_work *w, FILE *f)
@@ -195,7 +198,11 @@ static void write_unmeasured(const struct kvb_result *r, FILE *f)
             const struct kvb_row *row = kvb_sheet_find(s->sheet, s->grid.shape[j], KVB_COLD);
             if (row && row->status <= KVB_NOISY) continue;
             const char *why = kvb_result_why(r, s, j);
-            if (!why) why = row ? kvb_status_name(row->status) : s->closed ? s->closed : s->done[j] ? "--only" : r->left;
+            if (!why)
+                why = row          ? kvb_status_name(row->status)
+                      : s->closed  ? s->closed
+                      : s->done[j] ? "--only"
+                                   : r->left;
             if (none) fputc('\n', f);
             none = false;
             write_point(s, j, why, f);
@@ -216,7 +223,10 @@ static void write_noisy(const struct kvb_work *w, FILE *f)
             char *shape = kvb_shape_text(s->keys, s->row[j].shape);
             fprintf(f, "%s  - {what: %s, shape: ", none ? "\n" : "", w->source[i].name);
             kvb_yaml_text(f, shape);
-            fprintf(f, "%s, spread_frac: %.3g}\n", !s->has_heat ? "" : s->row[j].heat == KVB_HOT ? ", heat: hot" : ", heat: cold",
+            fprintf(f, "%s, spread_frac: %.3g}\n",
+                    !s->has_heat                ? ""
+                    : s->row[j].heat == KVB_HOT ? ", heat: hot"
+                                                : ", heat: cold",
                     s->row[j].number[spread]);
             free(shape);
             none = false;

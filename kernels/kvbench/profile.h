@@ -18,9 +18,9 @@ struct kvb_result {
     const struct kvb_work *work;
     const struct kb_model *model;
     const char *suite;
-    const char *left;   /* why points are left: "out of budget", ... */
-    bool complete;      /* every point of the suite is recorded */
-    double seconds;     /* of this process */
+    const char *left; /* why points are left: "out of budget", ... */
+    bool complete;    /* every point of the suite is recorded */
+    double seconds;   /* of this process */
     struct kvb_reason *reason;
     size_t n_reasons, reasons_room;
 };

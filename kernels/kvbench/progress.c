@@ -34,10 +34,10 @@ void kvb_progress_show(struct kvb_progress *p, uint64_t done, const char *detail
     double now = kb_now_s(), elapsed = now - p->began_s;
     if (now - p->shown_s < (p->terminal ? TERMINAL_EVERY_S : LOG_EVERY_S)) return;
     p->shown_s = now;
-    fprintf(stderr, "%s%s: %llu of %llu %s, %.1f a second, %.0f s left%s%.60s%s", p->terminal ? "\r\033[K" : "",
-            p->what, (unsigned long long)done, (unsigned long long)p->total, p->unit,
-            (double)(done - p->began_at) / elapsed, left_s(p, done, elapsed), *detail ? ", " : "", detail,
-            p->terminal ? "" : "\n");
+    fprintf(stderr, "%s%s: %llu of %llu %s, %.1f a second, %.0f s left%s%.60s%s",
+            p->terminal ? "\r\033[K" : "", p->what, (unsigned long long)done, (unsigned long long)p->total,
+            p->unit, (double)(done - p->began_at) / elapsed, left_s(p, done, elapsed), *detail ? ", " : "",
+            detail, p->terminal ? "" : "\n");
     fflush(stderr);
 }
 

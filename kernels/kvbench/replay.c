@@ -47,8 +47,9 @@ static bool check_reads(struct replay *r, const struct kvb_plan_step *step)
 {
     const struct kvb_batch *b = &r->batch;
     if (r->o->engine.window || b->read_tokens == 0) return true;
-    return kb_fail(r->err, "step %llu of replica %u: decode reads %u tokens of a longer cache; replay it with --kv "
-                           "streaming_llm",
+    return kb_fail(r->err,
+                   "step %llu of replica %u: decode reads %u tokens of a longer cache; replay it with --kv "
+                   "streaming_llm",
                    (unsigned long long)step->step, step->replica, b->read_tokens);
 }
 
@@ -67,7 +68,8 @@ static bool find_need(struct replay *r, struct need *n)
     n->size.n_pages = r->pages->n_known;
     kvb_pages_free(r->pages);
     r->pages = NULL;
-    return ok && (n->n_steps > 0 || kb_fail(r->err, "the plan computes nothing, expected new_tokens above 0"));
+    return ok &&
+           (n->n_steps > 0 || kb_fail(r->err, "the plan computes nothing, expected new_tokens above 0"));
 }
 
 /* --- warming up --- */
@@ -134,8 +136,8 @@ bool kvb_replay(struct kb_device *d, const struct kvb_plan *plan, const struct k
     if (ok) ok = (r.engine = kvb_engine_new(d, &o->engine, &need.size, err)) != NULL;
     if (ok) {
         r.pages = kvb_pages_new(plan->n_requests, need.size.n_pages, SINK_PAGES);
-        *facts = (struct kvb_replay_facts){need.n_steps, kvb_engine_distinct_layers(r.engine), need.size.n_pages,
-                                           kvb_engine_bytes(r.engine)};
+        *facts = (struct kvb_replay_facts){need.n_steps, kvb_engine_distinct_layers(r.engine),
+                                           need.size.n_pages, kvb_engine_bytes(r.engine)};
         ok = (warm_up(&r, need.size.n_tokens) || kvb_interrupted()) && run_passes(&r, on_step, user);
     }
     kvb_engine_free(r.engine);

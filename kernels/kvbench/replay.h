@@ -12,8 +12,8 @@ struct kvb_replay_options {
 };
 
 /* One executed step; repeat from 0. False stops the replay without an error. */
-typedef bool kvb_replay_fn(void *user, const struct kvb_plan_step *step, const struct kvb_batch *b, uint32_t repeat,
-                           const struct kvb_step_time *time);
+typedef bool kvb_replay_fn(void *user, const struct kvb_plan_step *step, const struct kvb_batch *b,
+                           uint32_t repeat, const struct kvb_step_time *time);
 
 struct kvb_replay_facts {
     size_t n_steps; /* of the plan that are executed: at most max_steps, and those with work */

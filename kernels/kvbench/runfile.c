@@ -14,17 +14,17 @@
 
 static json_t *model_json(const struct kb_model *m)
 {
-    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "name", m->name, "hidden", (int)m->hidden,
-                     "intermediate", (int)m->intermediate, "vocab", (int)m->vocab, "layers", (int)m->n_layers, "q_heads",
-                     (int)m->n_q_heads, "kv_heads", (int)m->n_kv_heads, "head_dim", (int)m->head_dim,
-                     "tensor_parallel", (int)m->tensor_parallel);
+    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "name", m->name, "hidden",
+                     (int)m->hidden, "intermediate", (int)m->intermediate, "vocab", (int)m->vocab, "layers",
+                     (int)m->n_layers, "q_heads", (int)m->n_q_heads, "kv_heads", (int)m->n_kv_heads,
+                     "head_dim", (int)m->head_dim, "tensor_parallel", (int)m->tensor_parallel);
 }
 
 static json_t *identity_json(const struct kvb_identity *id)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "kvbench", KVB_VERSION, "device", id->device->kind, "name",
-                     id->device->info.name, "driver", id->device->info.driver, "suite", id->suite, "model",
-                     model_json(id->model));
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "kvbench", KVB_VERSION, "device", id->device->kind,
+                     "name", id->device->info.name, "driver", id->device->info.driver, "suite", id->suite,
+                     "model", model_json(id->model));
 }
 
 static bool is_empty(const char *folder)
@@ -60,9 +60,10 @@ static bool compare(const char *path, json_t *id, struct kb_error *err)
     {
         json_t *old = json_object_get(there, key);
         if (!ok || json_equal(old, value)) continue;
-        char *was = json_dumps(old, JSON_ENCODE_ANY | JSON_COMPACT), *now = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-        ok = kb_fail(err, "%s: holds another run (its %s is %.120s, this one's %.120s); name another folder", path, key,
-                     was ? was : "missing", now);
+        char *was = json_dumps(old, JSON_ENCODE_ANY | JSON_COMPACT),
+             *now = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        ok = kb_fail(err, "%s: holds another run (its %s is %.120s, this one's %.120s); name another folder",
+                     path, key, was ? was : "missing", now);
         free(was);
         free(now);
     }

@@ -28,7 +28,8 @@ const char *kvb_status_name(enum kvb_status s)
 static int header_text(const struct kvb_sheet *s, char *line)
 {
     int n = 0;
-    for (uint32_t i = 0; i < s->n_keys; i++) n += snprintf(line + n, (size_t)(LINE_BYTES - n), "%s,", s->keys[i]);
+    for (uint32_t i = 0; i < s->n_keys; i++)
+        n += snprintf(line + n, (size_t)(LINE_BYTES - n), "%s,", s->keys[i]);
     if (s->has_heat) n += snprintf(line + n, (size_t)(LINE_BYTES - n), "heat,");
     for (uint32_t i = 0; i < s->n_numbers; i++)
         n += snprintf(line + n, (size_t)(LINE_BYTES - n), "%s,", s->number[i]);
@@ -49,7 +50,8 @@ static int row_text(const struct kvb_sheet *s, const struct kvb_row *r, char *li
     for (uint32_t i = 0; i < s->n_keys; i++)
         n += snprintf(line + n, (size_t)(LINE_BYTES - n), "%s,", kb_key_text(s->keys[i], r->shape[i], room));
     if (s->has_heat) n += snprintf(line + n, (size_t)(LINE_BYTES - n), "%s,", heats[r->heat]);
-    for (uint32_t i = 0; i < s->n_numbers; i++) n += number_text(r->number[i], line + n, (size_t)(LINE_BYTES - n));
+    for (uint32_t i = 0; i < s->n_numbers; i++)
+        n += number_text(r->number[i], line + n, (size_t)(LINE_BYTES - n));
     return n + snprintf(line + n, (size_t)(LINE_BYTES - n), "%s\n", statuses[r->status]);
 }
 
@@ -78,14 +80,14 @@ static bool check_header(const struct kvb_sheet *s, const struct kvb_csv_row *in
         same = strlen(in->field[i]) == n && memcmp(in->field[i], at, n) == 0;
         at += n + (at[n] == ',');
     }
-    return same || kb_fail(err, "%s:1: other columns than this kvbench writes (%.200s); name another folder", in->path,
-                           expected);
+    return same || kb_fail(err, "%s:1: other columns than this kvbench writes (%.200s); name another folder",
+                           in->path, expected);
 }
 
 static bool refuse(const struct kvb_csv_row *in, const char *column, const char *text, struct kb_error *err)
 {
-    return kb_fail(err, "%s:%llu: column %s: `%.40s` makes no sense; drop the row or name another folder", in->path,
-                   (unsigned long long)in->line, column, text);
+    return kb_fail(err, "%s:%llu: column %s: `%.40s` makes no sense; drop the row or name another folder",
+                   in->path, (unsigned long long)in->line, column, text);
 }
 
 static bool read_row(void *user, uint64_t index, const struct kvb_csv_row *in, struct kb_error *err)
@@ -98,7 +100,8 @@ static bool read_row(void *user, uint64_t index, const struct kvb_csv_row *in, s
         return kb_fail(err, "%s:%llu: has %u fields, expected %u; drop the row", in->path,
                        (unsigned long long)in->line, in->n_fields, last + 1);
     for (; at < s->n_keys; at++)
-        if (!kb_key_parse(s->keys[at], in->field[at], &r.shape[at])) return refuse(in, s->keys[at], in->field[at], err);
+        if (!kb_key_parse(s->keys[at], in->field[at], &r.shape[at]))
+            return refuse(in, s->keys[at], in->field[at], err);
     int heat = s->has_heat ? find_word(heats, 2, in->field[at]) : 0;
     if (heat < 0) return refuse(in, "heat", in->field[at], err);
     r.heat = (enum kvb_heat)heat;
@@ -120,13 +123,13 @@ static bool cut_torn_line(struct kvb_sheet *s, struct kb_error *err)
     if (s->file < 0)
         return errno == ENOENT || kb_fail(err, "%s: cannot be opened (%s)", s->path, strerror(errno));
     s->bytes = lseek(s->file, 0, SEEK_END);
-    for (int64_t end = s->bytes; end > 0;) {
-        int64_t from = end > LINE_BYTES ? end - LINE_BYTES : 0;
-        ssize_t n = pread(s->file, block, (size_t)(end - from), from);
+    while (s->bytes > 0) {
+        int64_t from = s->bytes > LINE_BYTES ? s->bytes - LINE_BYTES : 0;
+        ssize_t n = pread(s->file, block, (size_t)(s->bytes - from), from);
+        if (n < 0) return kb_fail(err, "%s: cannot be read (%s)", s->path, strerror(errno));
         while (n > 0 && block[n - 1] != '\n') n--;
-        end = from + (n > 0 ? n : 0);
+        s->bytes = from + n;
         if (n != 0) break;
-        s->bytes = end;
     }
     return true;
 }
@@ -148,10 +151,11 @@ static void add_numbers(struct kvb_sheet *s, const char *const *names)
     for (uint32_t i = 0; names[i]; i++) s->number[s->n_numbers++] = names[i];
 }
 
-struct kvb_sheet *kvb_sheet_open(const char *folder, const struct kb_kernel *kernel, const struct kb_probe *probe,
-                                 struct kb_error *err)
+struct kvb_sheet *kvb_sheet_open(const char *folder, const struct kb_kernel *kernel,
+                                 const struct kb_probe *probe, struct kb_error *err)
 {
-    static const char *const of_kernel[] = {"time_s", "min_s", "spread_frac", "samples", "bytes", "flops", NULL};
+    static const char *const of_kernel[] = {"time_s", "min_s", "spread_frac", "samples",
+                                            "bytes",  "flops", NULL};
     static const char *const of_probe[] = {"spread_frac", "samples", "bytes", NULL};
     struct kvb_sheet *s = kvb_alloc(1, sizeof *s);
     s->path = kvb_printf("%s/%s.csv", folder, kernel ? kernel->name : probe->name);
@@ -198,7 +202,8 @@ static bool start_file(struct kvb_sheet *s, struct kb_error *err)
 {
     char line[LINE_BYTES];
     if (s->file < 0) s->file = open(s->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    if (s->file < 0) return kb_fail(err, "%s: cannot be written (%s); name another folder", s->path, strerror(errno));
+    if (s->file < 0)
+        return kb_fail(err, "%s: cannot be written (%s); name another folder", s->path, strerror(errno));
     return s->bytes > 0 || append_text(s, line, (size_t)header_text(s, line), err);
 }
 

@@ -40,8 +40,8 @@ struct kvb_sheet {
 
 /* folder/name.csv with what it holds already; the file itself appears with its first row. One of kernel and
  * probe is NULL. Free with kvb_sheet_close. */
-struct kvb_sheet *kvb_sheet_open(const char *folder, const struct kb_kernel *kernel, const struct kb_probe *probe,
-                                 struct kb_error *err);
+struct kvb_sheet *kvb_sheet_open(const char *folder, const struct kb_kernel *kernel,
+                                 const struct kb_probe *probe, struct kb_error *err);
 bool kvb_sheet_append(struct kvb_sheet *s, const struct kvb_row *rows, uint32_t n, struct kb_error *err);
 void kvb_sheet_close(struct kvb_sheet *s);
 

@@ -8,7 +8,7 @@
 
 /* Shares of the time. */
 static const struct kvb_family families[] = {
-    {"ceiling", 1, 0}, {"gemm", 3, 0},   {"prefill", 2, 0}, {"decode", 4, 0},
+    {"ceiling", 1, 0},  {"gemm", 3, 0},   {"prefill", 2, 0}, {"decode", 4, 0},
     {"compress", 2, 0}, {"choose", 1, 0}, {"move", 3, 0},    {"small", 1, 0},
 };
 
@@ -85,7 +85,8 @@ static void add_ceilings(struct kvb_work *w)
 
 static void mark_recorded(struct kvb_source *s)
 {
-    for (size_t i = 0; i < s->grid.n; i++) s->done[i] = kvb_sheet_find(s->sheet, s->grid.shape[i], KVB_COLD) != NULL;
+    for (size_t i = 0; i < s->grid.n; i++)
+        s->done[i] = kvb_sheet_find(s->sheet, s->grid.shape[i], KVB_COLD) != NULL;
 }
 
 static bool is_first(const struct kvb_work *w, const struct kvb_source *s, size_t at)
@@ -124,8 +125,8 @@ static bool add_source(struct kvb_work *w, struct kvb_source s, const struct kb_
     return s.sheet != NULL;
 }
 
-static bool add_sources(struct kvb_work *w, const struct kb_device *d, const struct kb_grid *g, const char *folder,
-                        struct kb_error *err)
+static bool add_sources(struct kvb_work *w, const struct kb_device *d, const struct kb_grid *g,
+                        const char *folder, struct kb_error *err)
 {
     bool ok = true;
     for (int i = 0; ok && i < KB_N_KERNEL; i++) {
@@ -151,14 +152,12 @@ static uint32_t count_sources(void)
     return n;
 }
 
-struct kvb_work *kvb_work_new(const struct kb_device *d, const struct kvb_plan_of_work *plan, const char *folder,
-                              struct kb_error *err)
+struct kvb_work *kvb_work_new(const struct kb_device *d, const struct kvb_plan_of_work *plan,
+                              const char *folder, struct kb_error *err)
 {
     struct kvb_work *w = kvb_alloc(1, sizeof *w);
-    struct kb_grid g = {.suite = plan->suite,
-                        .model = plan->model,
-                        .device = d->info,
-                        .cpu = strcmp(d->kind, "cpu") == 0};
+    struct kb_grid g = {
+        .suite = plan->suite, .model = plan->model, .device = d->info, .cpu = strcmp(d->kind, "cpu") == 0};
     w->source = kvb_alloc(count_sources(), sizeof *w->source);
     memcpy(w->family, families, sizeof families);
     w->n_families = sizeof families / sizeof *families;

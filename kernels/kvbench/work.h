@@ -17,8 +17,8 @@ struct kvb_source {
     struct kvb_sheet *sheet;
     bool *done; /* [grid.n] recorded, whatever the status, or not wanted by --only */
     size_t n_done;
-    bool checked;    /* against its reference, in this process */
-    char *closed;    /* why nothing more of it is measured, or NULL */
+    bool checked; /* against its reference, in this process */
+    char *closed; /* why nothing more of it is measured, or NULL */
 };
 
 struct kvb_family {
@@ -50,8 +50,8 @@ struct kvb_plan_of_work {
 
 /* The points of a suite, those in folder's files marked as done. NULL with err when a file there is no good. Free
  * with kvb_work_free. */
-struct kvb_work *kvb_work_new(const struct kb_device *d, const struct kvb_plan_of_work *plan, const char *folder,
-                              struct kb_error *err);
+struct kvb_work *kvb_work_new(const struct kb_device *d, const struct kvb_plan_of_work *plan,
+                              const char *folder, struct kb_error *err);
 void kvb_work_free(struct kvb_work *w);
 
 /* The next point; false when there is none. */

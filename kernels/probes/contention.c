@@ -31,9 +31,9 @@ static void end(void *state)
 {
     struct state *s = state;
     kb_copier_free(s->copier);
+    if (s->queue) s->device->ops->queue_free(s->queue);
     if (s->start) s->device->link->event_free(s->start);
     if (s->stop) s->device->link->event_free(s->stop);
-    if (s->queue) s->device->ops->queue_free(s->queue);
     kb_loaded_free(s->loaded);
     free(s);
 }

@@ -216,13 +216,13 @@ static void end(void *state)
     struct state *s = state;
     const struct kb_link_ops *link = s->device->link;
     kb_crew_free(s->partner);
+    if (s->queue) s->device->ops->queue_free(s->queue);
+    if (s->other) s->device->ops->queue_free(s->other);
     if (s->graph) link->graph_free(s->graph);
     if (s->pinned) link->pin_free(s->device, s->pinned);
     s->device->ops->free(s->device, s->on_device);
     if (s->start) link->event_free(s->start);
     if (s->stop) link->event_free(s->stop);
-    if (s->queue) s->device->ops->queue_free(s->queue);
-    if (s->other) s->device->ops->queue_free(s->other);
     pthread_cond_destroy(&s->turned);
     pthread_mutex_destroy(&s->lock);
     free(s);

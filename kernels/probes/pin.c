@@ -1,9 +1,9 @@
 /* What it costs to pin host memory: pages found, zeroed, locked and mapped for the device. */
+#include <stdlib.h>
+
 #include "kernels/host.h"
 #include "kernels/link.h"
 #include "kernels/probe.h"
-
-#include <stdlib.h>
 
 static const char *const keys[] = {"mib", NULL};
 static const char *const values[] = {"time_s", "free_s", NULL};

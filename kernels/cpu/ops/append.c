@@ -19,6 +19,7 @@ static void widen(const uint16_t *x, float *y, uint32_t n)
 static void range(const float *x, uint32_t n, float *low, float *high)
 {
     float l = x[0], h = x[0];
+#pragma omp simd reduction(min : l) reduction(max : h)
     for (uint32_t i = 1; i < n; i++) {
         l = x[i] < l ? x[i] : l;
         h = x[i] > h ? x[i] : h;

@@ -9,7 +9,7 @@
  * TILE tokens is widened to fp32 once and serves up to QUERIES queries; the sums live in `partial`, a row per query,
  * with channels in the order in which a format's codes are cheapest to unpack. HEAD_TILES tiles of one head are
  * done before the next head's, so that queries are prepared seldom and neighbouring rows are still in the cache. */
-enum { TILE = 32, QUERIES = 16, HEAD_TILES = 4, MOST_CHANNELS = 128 };
+enum { TILE = 32, QUERIES = 16, HEAD_TILES = 8, MOST_CHANNELS = 128 };
 
 typedef float loose_floats __attribute__((vector_size(4 * KB_LANES), aligned(4), may_alias));
 
@@ -48,6 +48,15 @@ KB_INLINE int place_of(const int format, const int d, int channel)
 
 /* --- widening --- */
 
+struct affine {
+    float scale, low;
+};
+
+struct affine_channels {
+    _Alignas(64) float scale[MOST_CHANNELS];
+    _Alignas(64) float low[MOST_CHANNELS];
+};
+
 /* Finite fp16 by one multiplication, which makes vectors. */
 KB_INLINE float widen_scale(uint16_t h)
 {
@@ -60,10 +69,10 @@ KB_INLINE float widen_scale(uint16_t h)
 
 KB_INLINE void widen_bf16(const uint16_t *row, float *to, const int d)
 {
-    for (int i = 0; i < d / (2 * KB_LANES); i++) {
-        kb_words w = *(const kb_words *)(row + 2 * KB_LANES * i);
-        *(kb_floats *)(to + 2 * KB_LANES * i) = (kb_floats)(w << 16);
-        *(kb_floats *)(to + 2 * KB_LANES * i + KB_LANES) = (kb_floats)(w & 0xffff0000u);
+    for (int i = 0; i < d; i += 2 * KB_LANES) {
+        struct kb_even_odd x = kb_split_bf16(row + i);
+        *(kb_floats *)(to + i) = x.even;
+        *(kb_floats *)(to + i + KB_LANES) = x.odd;
     }
 }
 
@@ -73,45 +82,60 @@ KB_INLINE void widen_recent(const uint16_t *row, float *to, const int format, co
     for (int i = 0; i < d; i++) to[place_of(format, d, i)] = kb_bf16_to_float(row[i]);
 }
 
-/* Codes with a scale and a minimum each, in the order of places; steps of 0: one pair for all of them. */
-KB_INLINE void widen_codes(const uint8_t *row, const float *scale, const float *low, float *to, const int format,
-                           const int d)
+/* Codes `from` to `to` - 1 of a plane, all with one scale and minimum. */
+KB_INLINE void widen_run(const uint8_t *row, struct affine a, float *to, const int shift, const int bits, const int n)
+{
+    const uint32_t mask = (1u << bits) - 1u;
+    for (int i = 0; i < n; i++) to[i] = KB_FMA((float)((uint32_t)row[i] >> shift & mask), a.scale, a.low);
+}
+
+/* A pair for each `per` channels of the row. */
+KB_INLINE void widen_groups(const uint8_t *row, const uint16_t *pair, float *to, const int per, const int format,
+                            const int d)
+{
+    const int planes = planes_of(format), bits = 8 / planes, n = per / planes;
+    for (int g = 0; g < d / per; g++) {
+        const struct affine a = {widen_scale(pair[2 * g]), widen_scale(pair[2 * g + 1])};
+        for (int j = 0; j < planes; j++) widen_run(row + g * n, a, to + j * (d / planes) + g * n, j * bits, bits, n);
+    }
+}
+
+/* A pair for each channel: scales and minima apart, in the order of places. */
+KB_INLINE void widen_channels(const uint8_t *row, const struct affine_channels *a, float *to, const int format,
+                              const int d)
 {
     const int planes = planes_of(format), bits = 8 / planes, n = d / planes;
     for (int j = 0; j < planes; j++)
         for (int i = 0; i < n; i++) {
             uint32_t code = (uint32_t)row[i] >> (j * bits) & ((1u << bits) - 1u);
-            to[j * n + i] = KB_FMA((float)code, scale[j * n + i], low[j * n + i]);
+            to[j * n + i] = KB_FMA((float)code, a->scale[j * n + i], a->low[j * n + i]);
         }
 }
 
-KB_INLINE void widen_row_codes(const uint8_t *row, const uint16_t *pair, float *to, const int format, const int d)
-{
-    const int planes = planes_of(format), bits = 8 / planes, n = d / planes;
-    const float scale = widen_scale(pair[0]), low = widen_scale(pair[1]);
-    for (int j = 0; j < planes; j++)
-        for (int i = 0; i < n; i++) {
-            uint32_t code = (uint32_t)row[i] >> (j * bits) & ((1u << bits) - 1u);
-            to[j * n + i] = KB_FMA((float)code, scale, low);
-        }
-}
-
-/* Pairs of each channel (K) or of each group of 32 channels (V), in the order of places. */
-KB_INLINE void spread_scales(const uint16_t *pair, float *scale, float *low, const int per, const int format,
-                             const int d)
+KB_INLINE void spread_pairs(const uint16_t *pair, struct affine_channels *a, const int format, const int d)
 {
     const int planes = planes_of(format), n = d / planes;
+    float scale[MOST_CHANNELS], low[MOST_CHANNELS];
+    for (int i = 0; i < d; i++) {
+        scale[i] = widen_scale(pair[2 * i]);
+        low[i] = widen_scale(pair[2 * i + 1]);
+    }
     for (int j = 0; j < planes; j++)
         for (int i = 0; i < n; i++) {
-            int at = (i * planes + j) / per;
-            scale[j * n + i] = widen_scale(pair[2 * at]);
-            low[j * n + i] = widen_scale(pair[2 * at + 1]);
+            a->scale[j * n + i] = scale[i * planes + j];
+            a->low[j * n + i] = low[i * planes + j];
         }
 }
 
-KB_INLINE void widen_fp8(const uint8_t *row, float unit, float *to, const int d)
+/* One row whose scales, if it has any, are a pair or a pair per group. */
+KB_INLINE void widen_row(const uint8_t *row, const uint16_t *pair, float *to, const int format, const int d)
 {
-    for (int i = 0; i < d; i++) to[i] = kb_fp8_to_float(row[i]) * unit;
+    if (format == KB_BF16)
+        widen_bf16((const uint16_t *)row, to, d);
+    else if (format == KB_FP8)
+        kb_widen_fp8(row, to, (size_t)d);
+    else
+        widen_groups(row, pair, to, format == KB_KIVI4 || format == KB_KIVI2 ? (int)KB_GROUP : d, format, d);
 }
 
 /* Keys (kv 0) or values of n tokens from `token` on; zeros to the end of the tile. */
@@ -123,25 +147,21 @@ KB_INLINE void widen_tile(const struct head *h, struct room *r, uint32_t token, 
     const uint32_t bytes = kb_row_bytes((enum kb_format)format, (uint32_t)d);
     const uint32_t *table = h->a->pages + kb_table_at(p, h->seq, h->index, 0);
     const uint16_t *scales = kv ? h->a->v_scales : h->a->k_scales;
-    _Alignas(64) float scale[MOST_CHANNELS], low[MOST_CHANNELS];
+    const bool channels = kivi && !kv, scaled = format != KB_BF16 && format != KB_FP8;
+    struct affine_channels spread;
     uint32_t i = 0, packed = h->length, at = token % p->page_tokens, page = token / p->page_tokens;
     if (kivi) packed = (kv ? kb_kivi_v_packed : kb_kivi_k_packed)(h->length, p->residual_tokens);
-    if (kivi && !kv && token < packed)
-        spread_scales(scales + 2 * kb_k_scale_at(p, table[page], at, h->index), scale, low, 1, format, d);
+    if (channels && token < packed)
+        spread_pairs(scales + 2 * kb_k_scale_at(p, table[page], at, h->index), &spread, format, d);
     for (; i < n && token + i < packed; i++, at++) {
         if (at == p->page_tokens) at = 0, page++;
         const uint8_t *row = (const uint8_t *)h->a->kv + kb_row(p, table[page], (uint32_t)kv, at, h->index) * bytes;
-        if (format == KB_BF16) {
-            widen_bf16((const uint16_t *)row, r->tile[i], d);
-        } else if (format == KB_FP8) {
-            widen_fp8(row, kv ? p->v_scale : p->k_scale, r->tile[i], d);
-        } else if (!kivi) {
-            uint64_t pair = kv ? kb_v_scale_at(p, table[page], at, h->index) : kb_k_scale_at(p, table[page], at, h->index);
-            widen_row_codes(row, scales + 2 * pair, r->tile[i], format, d);
-        } else {
-            if (kv) spread_scales(scales + 2 * kb_v_scale_at(p, table[page], at, h->index), scale, low, KB_GROUP, format, d);
-            widen_codes(row, scale, low, r->tile[i], format, d);
-        }
+        uint64_t pair = !scaled ? 0 : kv ? kb_v_scale_at(p, table[page], at, h->index)
+                                         : kb_k_scale_at(p, table[page], at, h->index);
+        if (channels)
+            widen_channels(row, &spread, r->tile[i], format, d);
+        else
+            widen_row(row, scaled ? scales + 2 * pair : NULL, r->tile[i], format, d);
     }
     for (; i < n; i++)
         widen_recent(h->a->residual + kb_residual_at(p, h->seq, (uint32_t)kv, token + i, h->index), r->tile[i], format, d);
@@ -170,10 +190,14 @@ KB_INLINE float soften(const struct head *h, float *s, uint32_t token, float at[
     if (token + TILE > h->length || a->sink + a->window)
         for (uint32_t t = 0; t < TILE; t++)
             if (!kb_is_read(h->length, a->sink, a->window, token + t)) s[t] = 2 * KB_NO_SCORE;
-    float top = at[0], sum = 0, part[KB_LANES] = {0};
-    for (int t = 0; t < TILE; t++) top = s[t] > top ? s[t] : top;
+    float top = at[0], sum = 0, part[KB_LANES], best[KB_LANES];
+    for (int l = 0; l < KB_LANES; l++) best[l] = s[l];
+    for (int t = KB_LANES; t < TILE; t += KB_LANES)
+        for (int l = 0; l < KB_LANES; l++) best[l] = s[t + l] > best[l] ? s[t + l] : best[l];
+    for (int l = 0; l < KB_LANES; l++) top = best[l] > top ? best[l] : top;
     for (int t = 0; t < TILE; t++) s[t] = kb_tile_exp2(s[t] - top);
-    for (int t = 0; t < TILE; t += KB_LANES)
+    for (int l = 0; l < KB_LANES; l++) part[l] = s[l];
+    for (int t = KB_LANES; t < TILE; t += KB_LANES)
         for (int l = 0; l < KB_LANES; l++) part[l] += s[t + l];
     for (int l = 0; l < KB_LANES; l++) sum += part[l];
     float shrink = kb_tile_exp2(at[0] - top);
@@ -215,7 +239,7 @@ KB_INLINE void attend_tile(const struct head *h, struct room *r, uint32_t tile, 
 KB_INLINE void prepare_queries(struct head *h, struct room *r, uint32_t split, const int format, const int d)
 {
     const struct kb_attn_decode *a = h->a;
-    const float factor = 1.44269504f / sqrtf((float)d);
+    const float factor = 1.44269504f / sqrtf((float)d) * (format == KB_FP8 ? a->paged.k_scale : 1.0f);
     for (uint32_t g = 0; g < h->n_queries; g++) {
         const uint16_t *q = a->q + ((uint64_t)h->seq * a->n_q_heads + h->q_head + g) * (uint64_t)d;
         for (int i = 0; i < d; i++) r->q[g][place_of(format, d, i)] = kb_bf16_to_float(q[i]) * factor;
@@ -298,8 +322,8 @@ static void combine(const struct kb_attn_decode *a, struct kb_split split, uint3
         top = larger;
     }
     uint16_t *out = a->out + ((uint64_t)seq * a->n_q_heads + q_head) * d;
-    for (uint32_t j = 0; j < d; j++)
-        out[j] = kb_bf16_from_float(weight > 0 ? sum[place_of((int)p->format, (int)d, (int)j)] / weight : 0.0f);
+    float unit = (p->format == KB_FP8 ? p->v_scale : 1.0f) / (weight > 0 ? weight : 1.0f);
+    for (uint32_t j = 0; j < d; j++) out[j] = kb_round_bf16(sum[place_of((int)p->format, (int)d, (int)j)] * unit);
 }
 
 static struct kb_split plan(const struct kb_attn_decode *a, uint32_t lists)

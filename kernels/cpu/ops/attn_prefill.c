@@ -18,9 +18,10 @@ struct task {
 
 /* [channel][row] for queries and sums, [key][row] for scores, [key][channel] for keys and values. */
 struct room {
-    float q[MAX_HEAD_DIM * KB_TILE], out[MAX_HEAD_DIM * KB_TILE], score[KB_TILE * KB_TILE];
+    _Alignas(64) float q[MAX_HEAD_DIM * KB_TILE];
+    float out[MAX_HEAD_DIM * KB_TILE], score[KB_TILE * KB_TILE];
     float k[KB_TILE * MAX_HEAD_DIM], v[KB_TILE * MAX_HEAD_DIM];
-    float top[KB_TILE], sum[KB_TILE], shrink[KB_TILE];
+    float top[KB_TILE], sum[KB_TILE];
     uint32_t position[KB_TILE];
 };
 
@@ -61,34 +62,40 @@ static void load_tile(const struct kb_attn_prefill *a, const struct task *t, uin
     memset(w->v + n * d, 0, (KB_TILE - n) * d * sizeof(float));
 }
 
+/* Rows see no key after their own position. */
 static void mask(uint32_t key, struct room *w)
 {
+    float *restrict score = w->score;
+    const uint32_t *restrict position = w->position;
     for (uint32_t i = 0; i < KB_TILE; i++)
-        for (uint32_t r = 0; r < KB_TILE; r++)
-            w->score[i * KB_TILE + r] = key + i > w->position[r] ? -INFINITY : w->score[i * KB_TILE + r];
+        for (uint32_t r = 0; r < KB_TILE; r++) {
+            float x = score[i * KB_TILE + r];
+            score[i * KB_TILE + r] = key + i > position[r] ? -INFINITY : x;
+        }
 }
 
-/* Scores to weights relative to the largest so far; what was summed before shrinks to the new scale. */
-static void soften(const struct task *t, uint32_t head_dim, struct room *w)
+/* Scores of one vector of rows to weights relative to the largest so far; what was summed before shrinks to the
+ * new scale. */
+static void soften(uint32_t head_dim, uint32_t first, struct room *w)
 {
-    float *restrict score = w->score, *restrict top = w->top, *restrict sum = w->sum,
-                    *restrict shrink = w->shrink;
-    uint32_t n = t->columns;
-    for (uint32_t r = 0; r < n; r++) shrink[r] = top[r];
+    float *restrict score = w->score + first, *restrict out = w->out + first;
+    float top[KB_LANES], sum[KB_LANES], shrink[KB_LANES];
+    for (int l = 0; l < KB_LANES; l++) top[l] = w->top[first + l];
     for (uint32_t i = 0; i < KB_TILE; i++)
-        for (uint32_t r = 0; r < n; r++)
-            top[r] = score[i * KB_TILE + r] > top[r] ? score[i * KB_TILE + r] : top[r];
-    for (uint32_t r = 0; r < n; r++) {
-        shrink[r] = kb_tile_exp2(shrink[r] - top[r]);
-        sum[r] *= shrink[r];
-    }
+        for (int l = 0; l < KB_LANES; l++)
+            top[l] = score[i * KB_TILE + (uint32_t)l] > top[l] ? score[i * KB_TILE + (uint32_t)l] : top[l];
+    for (int l = 0; l < KB_LANES; l++) shrink[l] = kb_tile_exp2(w->top[first + l] - top[l]);
+    for (int l = 0; l < KB_LANES; l++) sum[l] = w->sum[first + l] * shrink[l];
     for (uint32_t i = 0; i < KB_TILE; i++)
-        for (uint32_t r = 0; r < n; r++) {
-            score[i * KB_TILE + r] = kb_tile_exp2(score[i * KB_TILE + r] - top[r]);
-            sum[r] += score[i * KB_TILE + r];
+        for (int l = 0; l < KB_LANES; l++) {
+            float p = kb_tile_exp2(score[i * KB_TILE + (uint32_t)l] - top[l]);
+            score[i * KB_TILE + (uint32_t)l] = p;
+            sum[l] += p;
         }
+    for (int l = 0; l < KB_LANES; l++) w->top[first + l] = top[l];
+    for (int l = 0; l < KB_LANES; l++) w->sum[first + l] = sum[l];
     for (uint32_t c = 0; c < head_dim; c++)
-        for (uint32_t r = 0; r < n; r++) w->out[c * KB_TILE + r] *= shrink[r];
+        for (int l = 0; l < KB_LANES; l++) out[c * KB_TILE + (uint32_t)l] *= shrink[l];
 }
 
 static void store(const struct kb_attn_prefill *a, const struct task *t, const struct room *w)
@@ -117,7 +124,7 @@ static void attend(const struct kb_attn_prefill *a, const struct task *t)
         memset(w.score, 0, sizeof w.score);
         kb_tile_multiply(&scores);
         if (key + KB_TILE - 1 > w.position[0]) mask(key, &w);
-        soften(t, d, &w);
+        for (uint32_t first = 0; first < t->columns; first += KB_LANES) soften(d, first, &w);
         kb_tile_multiply(&values);
     }
     store(a, t, &w);

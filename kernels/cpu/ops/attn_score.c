@@ -15,7 +15,8 @@ struct task {
 
 /* Queries [row][channel], keys [channel][key], scores [row][key]. */
 struct room {
-    float q[KB_TILE * MAX_HEAD_DIM], k[MAX_HEAD_DIM * KB_TILE], score[KB_TILE * KB_TILE];
+    _Alignas(64) float q[KB_TILE * MAX_HEAD_DIM];
+    float k[MAX_HEAD_DIM * KB_TILE], score[KB_TILE * KB_TILE];
     float sum[KB_TILE];
     float lse[KB_TILE];    /* of each row, as a power of two */
     uint32_t see[KB_TILE]; /* keys of the tile that each row may see */

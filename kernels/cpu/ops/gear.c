@@ -38,6 +38,7 @@ static void pack(const uint8_t *code, uint32_t n, uint32_t bits, uint8_t *row)
 static struct kb_affine quantise(float *x, uint32_t n, uint32_t bits, uint8_t *code)
 {
     float low = x[0], high = x[0], top = (float)((1u << bits) - 1u);
+#pragma omp simd reduction(min : low) reduction(max : high)
     for (uint32_t i = 1; i < n; i++) {
         low = x[i] < low ? x[i] : low;
         high = x[i] > high ? x[i] : high;

@@ -1,6 +1,5 @@
 /* A block per row. Threads keep the first largest of what they see, 16 bytes at a time; the block keeps the
- * first of theirs. One multiprocessor reads a row of 128K logits in a few microseconds, about what a second
- * launch would cost, so a row is never divided. */
+ * first of theirs. A row is never divided: that would take a second launch, or scratch to be cleared. */
 #include "kernels/cuda/simt.cuh"
 
 enum { THREADS = 1024, WARPS = THREADS / 32, LOADS = 4 };
