@@ -159,7 +159,8 @@ $(BUILD)/kvsim: $(BUILD)/experiments/main.o $(LIB)
 
 # Libraries static, so that one file runs on any server with a driver; glibc and the driver are the machine's own.
 $(BUILD)/kvbench: $(KB_MAIN:%.c=$(BUILD)/%.o) $(KBENCH) $(CU_OBJ) $(if $(NVCC),,$(BUILD)/kernels/cuda/absent.o)
-	$(call say,link)$(CC) $(CFLAGS) $(SANITIZE) -pthread -static-libgcc $(LDFLAGS) -o $@ $^ \
+	$(call say,link)$(CC) $(CFLAGS) $(SANITIZE) -pthread -static-libgcc $(LDFLAGS) -o $@ $(filter %.o,$^) \
+	    -Wl,--whole-archive $(KBENCH) -Wl,--no-whole-archive \
 	    $(if $(NVCC),-L$(dir $(NVCC))../lib64 -lcudart_static -l:libstdc++.a) $(KB_LIBS) \
 	    -Wl,-Bstatic -lgomp -Wl,-Bdynamic
 

@@ -6,7 +6,7 @@
 
 #include "kernels/format.h"
 
-enum { BLOCK_BYTES = 16 << 20, DEVICE_ALIGN = 256 };
+enum { BLOCK_BYTES = 4 << 20, DEVICE_ALIGN = 256 };
 
 static void *grab(uint64_t bytes)
 {
@@ -81,9 +81,13 @@ static void fill(enum kb_fill how, void *p, uint64_t bytes, struct kb_random *r)
     case KB_FILL_FP8:
         for (uint64_t i = 0; i < bytes; i++) byte[i] = kb_fp8_from_float(0.5f * kb_random_normal(r));
         break;
-    case KB_FILL_SCALES: fill_scales(half, bytes / 2, r); break;
+    case KB_FILL_SCALES:
+        fill_scales(half, bytes / 2, r);
+        break;
     case KB_FILL_GIVEN:
-    case KB_FILL_POISON: memset(p, 0xff, (size_t)bytes); break;
+    case KB_FILL_POISON:
+        memset(p, 0xff, (size_t)bytes);
+        break;
     }
 }
 
@@ -136,18 +140,35 @@ uint64_t kb_case_device_bytes(const struct kb_case *c)
 
 /* --- on a device --- */
 
+/* Copies on the device go by 16 bytes, so buffers that are filled there have room for whole ones. */
+static uint64_t whole(uint64_t bytes)
+{
+    return (bytes + 15) / 16 * 16;
+}
+
+/* Copies what lies in the first `done` bytes behind them again and again, on the device: each copy doubles it. */
+static bool spread(struct kb_device *d, char *to, uint64_t done, uint64_t bytes, struct kb_error *err)
+{
+    struct kb_queue *q = d->ops->queue_new(d, err);
+    bool ok = q != NULL;
+    for (uint64_t n; ok && done < bytes; done += n) {
+        n = bytes - done < done ? bytes - done : done;
+        struct kb_stream a = {.from = to, .to = to + done, .bytes = whole(n)};
+        ok = d->kernel[KB_COPY](q, &a, err);
+    }
+    ok = ok && d->ops->wait(q, err);
+    if (q) d->ops->queue_free(q);
+    return ok;
+}
+
 /* A random block again and again: big buffers differ from page to page only in where the block starts. */
 static bool repeat(struct kb_device *d, void *to, const struct kb_buffer *b, struct kb_error *err)
 {
-    uint64_t size = b->bytes < BLOCK_BYTES ? b->bytes : BLOCK_BYTES, done = 0;
+    uint64_t size = b->bytes < BLOCK_BYTES ? b->bytes : BLOCK_BYTES;
     struct kb_random r = {b->bytes};
     void *block = grab(size);
-    bool ok = true;
     fill(b->fill, block, size, &r);
-    for (; ok && done < b->bytes; done += size) {
-        uint64_t n = b->bytes - done < size ? b->bytes - done : size;
-        ok = d->ops->upload(d, (char *)to + done, block, (size_t)n, err);
-    }
+    bool ok = d->ops->upload(d, to, block, (size_t)size, err) && spread(d, to, size, b->bytes, err);
     free(block);
     return ok;
 }
@@ -169,7 +190,7 @@ struct kb_loaded *kb_case_load(const struct kb_case *c, struct kb_device *d, str
     for (; ok && l->n_buffers < c->n_buffers; l->n_buffers++) {
         const struct kb_buffer *b = &c->buffer[l->n_buffers];
         if (b->bytes == 0) continue;
-        void *p = d->ops->alloc(d, (size_t)b->bytes, err);
+        void *p = d->ops->alloc(d, (size_t)(b->host ? b->bytes : whole(b->bytes)), err);
         l->args.pointer[l->n_buffers] = p;
         ok = p && load_buffer(d, p, b, err);
     }
@@ -190,16 +211,22 @@ void kb_loaded_free(struct kb_loaded *l)
 static double element(const struct kb_buffer *b, uint64_t i)
 {
     switch (b->type) {
-    case KB_TYPE_BF16: return kb_bf16_to_float(((const uint16_t *)b->host)[i]);
-    case KB_TYPE_FP16: return kb_fp16_to_float(((const uint16_t *)b->host)[i]);
-    case KB_TYPE_FP32: return ((const float *)b->host)[i];
-    default: return 0;
+    case KB_TYPE_BF16:
+        return kb_bf16_to_float(((const uint16_t *)b->host)[i]);
+    case KB_TYPE_FP16:
+        return kb_fp16_to_float(((const uint16_t *)b->host)[i]);
+    case KB_TYPE_FP32:
+        return ((const float *)b->host)[i];
+    default:
+        return 0;
     }
 }
 
 static uint64_t n_elements(const struct kb_buffer *b)
 {
-    return b->bytes / (b->type == KB_TYPE_FP32 || b->type == KB_TYPE_U32 ? 4 : b->type == KB_TYPE_BYTES ? 1 : 2);
+    return b->bytes / (b->type == KB_TYPE_FP32 || b->type == KB_TYPE_U32 ? 4
+                       : b->type == KB_TYPE_BYTES                        ? 1
+                                                                         : 2);
 }
 
 static double norm_error(const struct kb_buffer *got, const struct kb_buffer *want, struct kb_verdict *v)
@@ -209,7 +236,8 @@ static double norm_error(const struct kb_buffer *got, const struct kb_buffer *wa
         double a = element(got, i), b = element(want, i);
         if (isnan(b)) { /* the reference wrote nothing here: then nobody may */
             if (!isnan(a)) {
-                snprintf(v->text, sizeof v->text, "element %llu is written and should not be", (unsigned long long)i);
+                snprintf(v->text, sizeof v->text, "element %llu is written and should not be",
+                         (unsigned long long)i);
                 return INFINITY;
             }
             continue;
@@ -231,7 +259,8 @@ double kb_buffer_error(const struct kb_buffer *got, const struct kb_buffer *want
     const unsigned char *a = got->host, *b = want->host;
     for (uint64_t i = 0; i < got->bytes; i++)
         if (a[i] != b[i]) {
-            snprintf(v->text, sizeof v->text, "byte %llu is 0x%02x, expected 0x%02x", (unsigned long long)i, a[i], b[i]);
+            snprintf(v->text, sizeof v->text, "byte %llu is 0x%02x, expected 0x%02x", (unsigned long long)i,
+                     a[i], b[i]);
             return INFINITY;
         }
     return 0;

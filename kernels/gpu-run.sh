@@ -42,7 +42,7 @@ begin() {
         mkdir -p "$OUT" || exit 1
         WORK=$(mktemp -d) || exit 1
         trap 'rm -rf "$WORK"' EXIT
-        : >"$OUT/summary.txt"
+        rm -f "$OUT"/*.txt "$OUT"/*.tar.gz "$OUT"/replay.csv*
     else
         WORK=work
         dry_checks
@@ -112,7 +112,8 @@ finish() {
     echo "---"
     [ ! -f "$OUT/run.txt" ] || grep -v '^noisy:\|^run: ' "$OUT/run.txt" | tail -n 25
     cat "$OUT/summary.txt"
-    [ ! -f "$OUT/check.txt" ] || awk '{ n[$1]++ } END { printf "kernels: %d ok, %d wrong, %d not on this device\n", n["ok"], n["FAIL"], n["none"] }' "$OUT/check.txt"
+    [ ! -f "$OUT/check.txt" ] || awk '{ n[$1]++ } END {
+        printf "kernels: %d ok, %d wrong, %d not on this device\n", n["ok"], n["FAIL"], n["none"] }' "$OUT/check.txt"
     ls -l "$OUT"
     exit "$failed"
 }

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WEAK __attribute__((weak))
-extern WEAK const struct kb_kernel kb_case_gemm, kb_case_attn_prefill, kb_case_attn_score, kb_case_attn_decode,
+extern const struct kb_kernel kb_case_gemm, kb_case_attn_prefill, kb_case_attn_score, kb_case_attn_decode,
     kb_case_attn_unfused, kb_case_append, kb_case_gear, kb_case_lowrank, kb_case_rebuild, kb_case_digest,
     kb_case_page_score, kb_case_topk, kb_case_similarity, kb_case_h2o, kb_case_compact, kb_case_relayout,
     kb_case_rmsnorm, kb_case_rope, kb_case_swiglu, kb_case_sample, kb_case_read, kb_case_copy, kb_case_gather;

@@ -1,7 +1,8 @@
 /* Where the 16-byte pieces of a bf16 tile lie in shared memory. A tile is cut into blocks of 64 channels; a
- * block keeps each row in 128 bytes, its eight pieces exchanged by exclusive-or with the row number, so that
- * eight rows' pieces of the same channels lie in different banks. This is also the 128-byte swizzle that wgmma
- * reads (PTX ISA, "Shared Memory Matrix Layout"): blocks must start at a multiple of 1024 bytes for that. */
+ * block keeps each row in 128 bytes, its eight pieces exchanged by exclusive-or with the row number, so
+ * that eight rows' pieces of the same channels lie in different banks. This is also the 128-byte swizzle
+ * that wgmma reads (PTX ISA, "Shared Memory Matrix Layout"): blocks must start at a multiple of 1024 bytes
+ * for that. */
 #ifndef KVSIM_KERNELS_SWIZZLE_H
 #define KVSIM_KERNELS_SWIZZLE_H
 

@@ -33,8 +33,6 @@ struct mutant {
     }
 #define DECODE_MUTANTS(id, type)                                                                             \
     PAGED_MUTANTS(id, type), {id, "a length one short", ENTRY, AT(type, lengths), -1, 0},                    \
-        {id, "the wrong scale of keys", SCALE, AT(type, paged.k_scale), 0, 0},                               \
-        {id, "the wrong scale of values", SCALE, AT(type, paged.v_scale), 0, 0},                             \
         {id, "scales of keys for values", SWAP, AT(type, k_scales), 0, AT(type, v_scales)},                  \
         {id, "a KIVI window too short", ADD, AT(type, paged.residual_tokens), -32, 0},                       \
     {                                                                                                        \
@@ -50,6 +48,8 @@ static const struct mutant mutants[] = {
     PAGED_MUTANTS(KB_ATTN_SCORE, kb_attn_score),
     {KB_ATTN_SCORE, "a length one short", ENTRY, AT(kb_attn_score, lengths), -1, 0},
     DECODE_MUTANTS(KB_ATTN_DECODE, kb_attn_decode),
+    {KB_ATTN_DECODE, "the wrong scale of keys", SCALE, AT(kb_attn_decode, paged.k_scale), 0, 0},
+    {KB_ATTN_DECODE, "the wrong scale of values", SCALE, AT(kb_attn_decode, paged.v_scale), 0, 0},
     {KB_ATTN_DECODE, "a window one short", ADD, AT(kb_attn_decode, window), -1, 0},
     {KB_ATTN_DECODE, "a sink one short", ADD, AT(kb_attn_decode, sink), -1, 0},
     DECODE_MUTANTS(KB_ATTN_UNFUSED, kb_attn_unfused),
@@ -275,10 +275,11 @@ static bool faulty_launch(struct kb_queue *queue, enum kb_kernel_id id, const vo
 
 #define KERNELS(X)                                                                                           \
     X(KB_GEMM)                                                                                               \
-    X(KB_ATTN_PREFILL) X(KB_ATTN_SCORE) X(KB_ATTN_DECODE) X(KB_ATTN_UNFUSED) X(KB_APPEND) X(KB_GEAR)         \
-        X(KB_LOWRANK) X(KB_REBUILD) X(KB_DIGEST) X(KB_PAGE_SCORE) X(KB_TOPK) X(KB_SIMILARITY) X(KB_H2O)      \
-            X(KB_COMPACT) X(KB_RELAYOUT) X(KB_RMSNORM) X(KB_ROPE) X(KB_SWIGLU) X(KB_SAMPLE) X(KB_READ)       \
-                X(KB_COPY) X(KB_GATHER)
+    X(KB_ATTN_PREFILL)                                                                                       \
+    X(KB_ATTN_SCORE) X(KB_ATTN_DECODE) X(KB_ATTN_UNFUSED) X(KB_APPEND) X(KB_GEAR) X(KB_LOWRANK)              \
+        X(KB_REBUILD) X(KB_DIGEST) X(KB_PAGE_SCORE) X(KB_TOPK) X(KB_SIMILARITY) X(KB_H2O) X(KB_COMPACT)      \
+            X(KB_RELAYOUT) X(KB_RMSNORM) X(KB_ROPE) X(KB_SWIGLU) X(KB_SAMPLE) X(KB_READ) X(KB_COPY)          \
+                X(KB_GATHER)
 #define ENTRY_OF(id)                                                                                         \
     static bool faulty_##id(struct kb_queue *q, const void *args, struct kb_error *err)                      \
     {                                                                                                        \

@@ -1,6 +1,6 @@
-/* Pools and page tables of the attention cases whose cache is bf16. Every sequence owns whole pages, scattered
- * over the pool; tables beyond a sequence's pages keep their poison, and while checking so do the rows of the
- * last page beyond its length: a kernel that reads either gives NaN or crashes. */
+/* Pools and page tables of the attention cases whose cache is bf16. Every sequence owns whole pages,
+ * scattered over the pool; tables beyond a sequence's pages keep their poison, and while checking so do the
+ * rows of the last page beyond its length: a kernel that reads either gives NaN or crashes. */
 #ifndef KVSIM_KERNELS_CASES_ATTN_PAGES_H
 #define KVSIM_KERNELS_CASES_ATTN_PAGES_H
 

@@ -237,8 +237,8 @@ static void grid(struct kb_grid *g)
 {
     static const uint32_t check[][8] = {
         /* many loops: where two directions are nearly alike, few do not come within 5 % of the best */
-        {2, 64, 128, 4, 32, 3, 4, 32}, {1, 300, 64, 4, 32, 2, 4, 32}, {1, 100, 64, 2, 32, 1, 3, 32},
-        {2, 37, 64, 4, 64, 2, 2, 32},  {1, 9, 128, 2, 128, 0, 8, 32}, {1, 40, 256, 4, 32, 5, 5, 32},
+        {2, 30, 128, 4, 32, 3, 4, 16}, {1, 150, 64, 4, 32, 2, 4, 16}, {1, 70, 64, 2, 32, 1, 3, 24},
+        {2, 37, 64, 4, 64, 2, 2, 32},  {1, 9, 128, 2, 128, 0, 8, 32}, {1, 40, 256, 4, 32, 5, 5, 16},
     };
     static const uint32_t tokens[] = {1024, 64, 4096};
     if (g->suite == KB_SUITE_CHECK) {

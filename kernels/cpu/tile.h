@@ -1,13 +1,13 @@
-/* Small dense products for attention on the CPU: tiles of at most 64 columns in fp32, columns in vector lanes,
- * four or eight rows of sums kept in registers. Columns are query rows in prefill and keys in the score pass,
- * so softmax needs no sums across lanes. The element of the left factor is broadcast, which lets it be read in
- * either order: keys and values are used as they lie, without transposing. */
+/* Small dense products for attention on the CPU: tiles of at most 64 columns in fp32, columns in vector
+ * lanes, four or eight rows of sums kept in registers. Columns are query rows in prefill and keys in the
+ * score pass, so softmax needs no sums across lanes. The element of the left factor is broadcast, which
+ * lets it be read in either order: keys and values are used as they lie, without transposing. */
 #ifndef KVSIM_KERNELS_CPU_TILE_H
 #define KVSIM_KERNELS_CPU_TILE_H
 
 #include "kernels/cpu/vector.h"
 
-/* One vector, at any address. Said outright: loops over arrays are not kept in registers by every compiler. */
+/* One vector, at any address. Said outright: not every compiler keeps loops over arrays in registers. */
 typedef float kb_vector __attribute__((vector_size(4 * KB_LANES), aligned(4), may_alias));
 
 #if defined(__AVX512F__)
@@ -58,8 +58,8 @@ KB_INLINE void kb_tile_strip(const struct kb_tile_product *t, uint32_t column, i
     for (uint32_t row = 0; row < t->m; row += (uint32_t)rows) kb_tile_block(t, row, column, rows, wide);
 }
 
-/* Strips as wide as the registers allow, then one for what is left; at least 8 sums under way hide the latency
- * of an addition. */
+/* Strips as wide as the registers allow, then one for what is left; at least 8 sums under way hide the
+ * latency of an addition. */
 static inline void kb_tile_multiply(const struct kb_tile_product *t)
 {
     uint32_t column = 0;
@@ -81,8 +81,8 @@ static inline void kb_tile_multiply(const struct kb_tile_product *t)
 }
 
 /* 2^x for x <= 127, relative error 2e-7; below 2^-126 it stays there. Taylor's series about the nearest
- * integer. No branch and no comparison of floats, so that loops over it become vectors: of two negative floats
- * the smaller one has the larger bits. */
+ * integer. No branch and no comparison of floats, so that loops over it become vectors: of two negative
+ * floats the smaller one has the larger bits. */
 static inline float kb_tile_exp2(float x)
 {
     union kb_bits low, whole, power;

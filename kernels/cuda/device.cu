@@ -101,26 +101,25 @@ static bool settled(struct kb_cuda_device *d, bool ok)
     return ok;
 }
 
-/* Small ones by the driver's own staging. */
-static bool move(struct kb_cuda_device *d, void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
-                 struct kb_error *err)
+/* Small ones by the driver's own staging; it sees from the addresses which way they go. */
+static bool move(struct kb_cuda_device *d, void *to, const void *from, size_t bytes, struct kb_error *err)
 {
     cudaStream_t stream = d->queue->stream;
-    return kb_cuda_ok(cudaMemcpyAsync(to, from, bytes, kind, stream), "copy", err) &&
+    return kb_cuda_ok(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream), "copy", err) &&
            kb_cuda_ok(cudaStreamSynchronize(stream), "copy", err);
 }
 
 static bool upload(struct kb_device *base, void *to, const void *from, size_t bytes, struct kb_error *err)
 {
     struct kb_cuda_device *d = kb_cuda_device_of(base);
-    if (bytes < LEAST_STAGED_BYTES) return move(d, to, from, bytes, cudaMemcpyHostToDevice, err);
+    if (bytes < LEAST_STAGED_BYTES) return move(d, to, from, bytes, err);
     return settled(d, upload_staged(d, (char *)to, (const char *)from, bytes, err));
 }
 
 static bool download(struct kb_device *base, void *to, const void *from, size_t bytes, struct kb_error *err)
 {
     struct kb_cuda_device *d = kb_cuda_device_of(base);
-    if (bytes < LEAST_STAGED_BYTES) return move(d, to, from, bytes, cudaMemcpyDeviceToHost, err);
+    if (bytes < LEAST_STAGED_BYTES) return move(d, to, from, bytes, err);
     return settled(d, download_staged(d, (char *)to, (const char *)from, bytes, err));
 }
 

@@ -1,7 +1,7 @@
 /* What the two prefill kernels share: which queries a block has, the running softmax on fragments of scores
- * (16 rows x KEYS columns, lane l has rows l / 4 and l / 4 + 8, columns 2 (l % 4) and the next of every 8), and
- * who runs where. Scores are raw products; `scale` brings them to powers of two. Tiles of keys go upward from
- * key 0, which every row sees: after the first tile each row's maximum is finite. */
+ * (16 rows x KEYS columns, lane l has rows l / 4 and l / 4 + 8, columns 2 (l % 4) and the next of every 8),
+ * and who runs where. Scores are raw products; `scale` brings them to powers of two. Tiles of keys go
+ * upward from key 0, which every row sees: after the first tile each row's maximum is finite. */
 #ifndef KVSIM_KERNELS_CUDA_PREFILL_CUH
 #define KVSIM_KERNELS_CUDA_PREFILL_CUH
 
@@ -18,8 +18,8 @@ struct kb_prefill_block {
     const uint32_t *table;
 };
 
-/* Grid: (query heads, sequences, blocks of a chunk). Heads that share keys run side by side; later blocks have
- * more keys and start first. False when the chunk has no such block. */
+/* Grid: (query heads, sequences, blocks of a chunk). Heads that share keys run side by side; later blocks
+ * have more keys and start first. False when the chunk has no such block. */
 template <int ROWS, int KEYS>
 KB_DEVICE bool kb_prefill_place(const struct kb_attn_prefill &a, struct kb_prefill_block &b)
 {
@@ -127,8 +127,8 @@ KB_DEVICE void kb_prefill_normalise(float out[D / 8][4], const float top[2], flo
     kb_prefill_shrink<D>(out, share);
 }
 
-/* Ends a warp's fragment of 16 rows: out and lse. Rows pass through `tile`, queries that nobody reads any more,
- * so that they leave in pieces of 16 bytes. `first` is the fragment's first row in the tile. */
+/* Ends a warp's fragment of 16 rows: out and lse. Rows pass through `tile`, queries that nobody reads any
+ * more, so that they leave in pieces of 16 bytes. `first` is the fragment's first row in the tile. */
 template <int ROWS, int D>
 KB_DEVICE void kb_prefill_store(const struct kb_attn_prefill &a, const struct kb_prefill_block &b,
                                 float out[D / 8][4], const float top[2], float sum[2], unsigned char *tile,
@@ -159,8 +159,8 @@ KB_DEVICE void kb_prefill_store(const struct kb_attn_prefill &a, const struct kb
 /* The kernel of compute capability 9.0 (attn_prefill_wgmma.cu). */
 bool kb_prefill_wgmma(struct kb_queue *queue, const struct kb_attn_prefill *a, struct kb_error *err);
 
-/* Whether it is there and worth it: its blocks of 128 queries must be filled and occupy half of the device, or
- * the other kernel's smaller ones do better. */
+/* Whether it is there and worth it: its blocks of 128 queries must be filled and occupy half of the device,
+ * or the other kernel's smaller ones do better. */
 static inline bool kb_prefill_has_wgmma(const struct kb_device_info *info, const struct kb_attn_prefill *a)
 {
     uint64_t blocks = (uint64_t)a->n_q_heads * a->n_seqs * ((a->max_new + 127) / 128);

@@ -7,11 +7,10 @@
 #define ENTRY(name) kb_cuda_##name
 #endif
 
-#define WEAK __attribute__((weak))
-WEAK kb_launch ENTRY(gemm), ENTRY(attn_prefill), ENTRY(attn_score), ENTRY(attn_decode), ENTRY(attn_unfused), ENTRY(append),
-    ENTRY(gear), ENTRY(lowrank), ENTRY(rebuild), ENTRY(digest), ENTRY(page_score), ENTRY(topk), ENTRY(similarity),
-    ENTRY(h2o), ENTRY(compact), ENTRY(relayout), ENTRY(rmsnorm), ENTRY(rope), ENTRY(swiglu), ENTRY(sample),
-    ENTRY(read), ENTRY(copy), ENTRY(gather);
+kb_launch ENTRY(gemm), ENTRY(attn_prefill), ENTRY(attn_score), ENTRY(attn_decode), ENTRY(attn_unfused),
+    ENTRY(append), ENTRY(gear), ENTRY(lowrank), ENTRY(rebuild), ENTRY(digest), ENTRY(page_score), ENTRY(topk),
+    ENTRY(similarity), ENTRY(h2o), ENTRY(compact), ENTRY(relayout), ENTRY(rmsnorm), ENTRY(rope),
+    ENTRY(swiglu), ENTRY(sample), ENTRY(read), ENTRY(copy), ENTRY(gather);
 
 kb_launch *const ENTRY(kernels)[KB_N_KERNEL] = {
 #ifndef KB_SHIM

@@ -1,6 +1,6 @@
-/* Tiles of bf16 rows in shared memory: filled from anywhere in global memory by cp.async, row by row, and read
- * as fragments of matrix instructions. Swizzled as kernels/swizzle.h says. A row's number in its pool is looked
- * up once, ahead of time, and kept in shared memory; copies do no arithmetic on pages. */
+/* Tiles of bf16 rows in shared memory: filled from anywhere in global memory by cp.async, row by row, and
+ * read as fragments of matrix instructions. Swizzled as kernels/swizzle.h says. A row's number in its pool
+ * is looked up once, ahead of time, and kept in shared memory; copies do no arithmetic on pages. */
 #ifndef KVSIM_KERNELS_CUDA_TILE_CUH
 #define KVSIM_KERNELS_CUDA_TILE_CUH
 
@@ -22,8 +22,8 @@ KB_DEVICE uint32_t kb_value_step(const struct kb_paged &p)
     return p.layout == KB_NHD ? p.page_tokens * p.n_kv_heads : p.page_tokens;
 }
 
-/* Starts the copies of a tile's rows, row_at[i] + step of `from`; rows from n_rows on become zeros. `thread` of
- * THREADS take part; the caller closes the group. */
+/* Starts the copies of a tile's rows, row_at[i] + step of `from`; rows from n_rows on become zeros.
+ * `thread` of THREADS take part; the caller closes the group. */
 template <int ROWS, int D, int THREADS>
 KB_DEVICE void kb_tile_copy(unsigned char *tile, const void *from, const uint32_t *row_at, uint32_t step,
                             uint32_t n_rows, uint32_t thread)

@@ -95,40 +95,45 @@ static uint32_t count_ops(struct kb_cuda_device *d, const struct kb_timing *t)
     return n > 0 ? (uint32_t)n : (uint32_t)OPS_UNKNOWN;
 }
 
-static bool queue_samples(struct kb_cuda_device *d, const struct kb_timing *t, uint32_t first, uint32_t n,
+/* Samples that are queued together. */
+struct gateful {
+    uint32_t first, n;
+    bool gated; /* behind the gate */
+    bool late;  /* the gate gave up: the launches were not all ready */
+};
+
+static bool queue_samples(struct kb_cuda_device *d, const struct kb_timing *t, const struct gateful *g,
                           struct kb_error *err)
 {
     cudaStream_t stream = d->queue->stream;
-    for (uint32_t i = 0; i < n; i++) {
+    if (g->gated && !KB_LAUNCH(gate_kernel, 1, 1, 0, d->queue, err, d->gate, gate_limit_ns)) return false;
+    for (uint32_t i = 0; i < g->n; i++) {
         if (t->cold && !empty_cache(d, err)) return false;
         if (!kb_cuda_ok(cudaEventRecord(d->stamp[2 * i], stream), "cudaEventRecord", err) ||
-            !t->launch(d->queue, t->args[(first + i) % t->n_args], err) ||
+            !t->launch(d->queue, t->args[(g->first + i) % t->n_args], err) ||
             !kb_cuda_ok(cudaEventRecord(d->stamp[2 * i + 1], stream), "cudaEventRecord", err))
             return false;
     }
     return true;
 }
 
-/* One gateful of samples. *late: the gate gave up, and the launches were not all ready. */
-static bool time_gated(struct kb_cuda_device *d, const struct kb_timing *t, uint32_t first, uint32_t n,
-                       double *seconds, bool *late, struct kb_error *err)
+static bool time_together(struct kb_cuda_device *d, const struct kb_timing *t, struct gateful *g,
+                          double *seconds, struct kb_error *err)
 {
+    struct kb_error after;
     *d->gate.open = 0;
     *d->gate.late = 0;
-    bool queued = KB_LAUNCH(gate_kernel, 1, 1, 0, d->queue, err, d->gate, gate_limit_ns) &&
-                  queue_samples(d, t, first, n, err);
+    bool queued = queue_samples(d, t, g, err);
     __sync_synchronize();
     *d->gate.open = 1; /* whatever happened: the stream must run dry */
-    struct kb_error after;
     bool ended = kb_cuda_queue_wait(d->queue, &after);
     if (queued && !ended) *err = after;
     if (!queued || !ended) return false;
-    *late = *d->gate.late != 0;
-    for (uint32_t i = 0; i < n; i++) {
+    g->late = *d->gate.late != 0;
+    for (uint32_t i = 0; i < g->n; i++) {
         float ms;
-        if (!kb_cuda_ok(cudaEventElapsedTime(&ms, d->stamp[2 * i], d->stamp[2 * i + 1]),
-                        "cudaEventElapsedTime", err))
-            return false;
+        cudaError_t e = cudaEventElapsedTime(&ms, d->stamp[2 * i], d->stamp[2 * i + 1]);
+        if (!kb_cuda_ok(e, "cudaEventElapsedTime", err)) return false;
         seconds[i] = 1e-3 * (double)ms;
     }
     return true;
@@ -141,23 +146,23 @@ static bool warm_up(struct kb_cuda_device *d, const struct kb_timing *t, struct 
     return (!t->cold || empty_cache(d, err)) && kb_cuda_queue_wait(d->queue, err);
 }
 
+/* More operations than fit behind the gate go without it, one sample at a time. */
 bool kb_cuda_time(struct kb_device *base, const struct kb_timing *t, double *seconds, struct kb_error *err)
 {
     struct kb_cuda_device *d = kb_cuda_device_of(base);
     if (!warm_up(d, t, err)) return false;
-    uint32_t ops = count_ops(d, t) + 2 + (t->cold ? 2 : 0);
-    uint32_t room = ops < KB_GATED_OPS ? KB_GATED_OPS / ops : 1;
+    uint32_t ops = count_ops(d, t) + 2 + (t->cold ? 2 : 0),
+             room = ops < KB_GATED_OPS ? KB_GATED_OPS / ops : 1;
     for (uint32_t done = 0; done < t->n_samples;) {
-        uint32_t left = t->n_samples - done, n = left < room ? left : room;
-        bool late;
-        if (!time_gated(d, t, done, n, seconds + done, &late, err)) return false;
-        if (late && n == 1)
-            return kb_fail(err,
-                           "the launch waits for the device or takes over 2 s to queue: it cannot be timed");
-        if (late)
-            room = (n + 1) / 2;
+        uint32_t left = t->n_samples - done;
+        struct gateful g = {done, left < room ? left : room, ops < KB_GATED_OPS, false};
+        if (!time_together(d, t, &g, seconds + done, err)) return false;
+        if (g.late && g.n == 1)
+            return kb_fail(err, "the launch waits for the device or takes 2 s to queue: it cannot be timed");
+        if (g.late)
+            room = (g.n + 1) / 2;
         else
-            done += n;
+            done += g.n;
     }
     return true;
 }

@@ -1,7 +1,8 @@
-/* Matrix instructions of a warpgroup (sm_90a): 128 threads multiply 64 rows by N columns, k = 16, bf16 in and
- * fp32 sums; B comes from shared memory, A from shared memory or registers. They run on while the threads go on:
- * registers that they use belong to them from the fence to the wait. Facts from the PTX ISA, "Asynchronous
- * Warpgroup Level Matrix Instructions". Over the shim: kernels/shim/wgmma.h, written from the same text.
+/* Matrix instructions of a warpgroup (sm_90a): 128 threads multiply 64 rows by N columns, k = 16, bf16 in
+ * and fp32 sums; B comes from shared memory, A from shared memory or registers. They run on while the
+ * threads go on: registers that they use belong to them from the fence to the wait. Facts from the PTX ISA,
+ * "Asynchronous Warpgroup Level Matrix Instructions". Over the shim: kernels/shim/wgmma.h, written from the
+ * same text.
  *   sums    d[N / 8][4]: warp w of the group has rows 16 w to 16 w + 15, in each warp as kb_mma_bf16's c
  *   A       in registers as kb_mma_bf16's a, for the warp's own rows */
 #ifndef KVSIM_KERNELS_CUDA_WGMMA_CUH
@@ -12,9 +13,9 @@
 
 /* Where a matrix lies in shared memory, 128-byte swizzle. Whole patterns are 8 rows of 128 bytes and start at
  * multiples of 1024 bytes; `address` may lie inside one, moved along its rows.
- *   rows of k (K-major)       `stride` bytes from 8 rows (of M or N) to the next 8; `lead` is not used
- *   rows of M or N (MN-major) `stride` bytes from 8 values of k to the next 8; `lead` bytes from 64 channels to
- *                             the next 64 */
+ *   rows of k (K-major)        `stride` bytes from 8 rows (of M or N) to the next 8; `lead` is not used
+ *   rows of M or N (MN-major)  `stride` bytes from 8 values of k to the next 8; `lead` bytes from 64
+ *                              channels to the next 64 */
 KB_HD uint64_t kb_wgmma_descriptor(uint32_t address, uint32_t lead, uint32_t stride)
 {
     return (uint64_t)((address & 0x3ffffu) >> 4) | (uint64_t)(lead >> 4) << 16 |
@@ -25,7 +26,7 @@ KB_HD uint64_t kb_wgmma_descriptor(uint32_t address, uint32_t lead, uint32_t str
 #include "kernels/shim/wgmma.h"
 #else
 
-/* Ordinary writes to shared memory of this thread, cp.async's too, before what the matrix unit reads later. */
+/* This thread's writes to shared memory, cp.async's too, before what the matrix unit reads later. */
 KB_DEVICE void kb_wgmma_publish()
 {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
@@ -75,8 +76,8 @@ template <int N> KB_DEVICE void kb_registers_more()
     "%28,%29,%30,%31"
 #define KB_NAMES_64                                                                                          \
     KB_NAMES_32                                                                                              \
-        ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,"      \
-        "%55,%56,%57,%58,%59,%60,%61,%62,%63"
+    ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,"          \
+    "%55,%56,%57,%58,%59,%60,%61,%62,%63"
 
 /* d = a b (accumulate false) or d += a b; a and b both rows of k. */
 KB_DEVICE void kb_wgmma(float (&d)[16][4], uint64_t a, uint64_t b, bool accumulate)

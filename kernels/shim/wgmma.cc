@@ -1,6 +1,6 @@
 /* wgmma after the PTX ISA: "Asynchronous Warpgroup Level Matrix Shared Memory Layout", "Strides", "Matrix
- * Descriptor", "Register Fragments". A warp's rows of the result need its own rows of A and all of B: each warp
- * computes alone. */
+ * Descriptor", "Register Fragments". A warp's rows of the result need its own rows of A and all of B: each
+ * warp computes alone. */
 #include "kernels/shim/wgmma.h"
 
 enum { ROWS = 16, DEPTH = 16, MAX_COLUMNS = 256, PATTERN_BYTES = 1024 };
@@ -32,8 +32,8 @@ uint32_t kb_shim_shared_address(const void *p)
     return (uint32_t)((const unsigned char *)p - kb_shim_shared()) + window_start();
 }
 
-/* Element (mn, k). The swizzle exchanges the 16-byte units of a row (address bits 4-6) by exclusive-or with the
- * row's number in the pattern of 8 (bits 7-9). */
+/* Element (mn, k). The swizzle exchanges the 16-byte units of a row (address bits 4-6) by exclusive-or with
+ * the row's number in the pattern of 8 (bits 7-9). */
 static float element(struct layout l, bool mn_major, uint32_t mn, uint32_t k, struct kb_shim_place place)
 {
     uint32_t offset = mn_major ? mn / 64 * l.lead + k / 8 * l.stride + k % 8 * 128 + mn % 64 * 2
@@ -67,8 +67,8 @@ static struct kb_shim_product product_of(const struct kb_shim_warp *w, uint32_t 
     return *p;
 }
 
-/* Rows 16 w to 16 w + 15 of A for warp w of the group. Registers a[i] of lane l: row l / 4 + 8 (i % 2), columns
- * 2 (l % 4) + 8 (i / 2) and the next. */
+/* Rows 16 w to 16 w + 15 of A for warp w of the group. Registers a[i] of lane l: row l / 4 + 8 (i % 2),
+ * columns 2 (l % 4) + 8 (i / 2) and the next. */
 static void read_a(const struct kb_shim_warp *w, float a[ROWS][DEPTH], struct kb_shim_place place)
 {
     struct kb_shim_product p = product_of(w, 0);

@@ -1,7 +1,7 @@
-/* The words of kernels/cuda/wgmma.cuh on a CPU. Products are only noted when they start; wait computes them then,
- * from shared memory and registers as they are at that moment: one that is overwritten too early, or read
- * before the wait, gives a wrong result. Descriptors are decoded and fragments laid out as the PTX ISA says,
- * not as the kernels happen to use them. */
+/* The words of kernels/cuda/wgmma.cuh on a CPU. Products are only noted when they start; wait computes them
+ * then, from shared memory and registers as they are at that moment: one that is overwritten too early, or
+ * read before the wait, gives a wrong result. Descriptors are decoded and fragments laid out as the PTX ISA
+ * says, not as the kernels happen to use them. */
 #ifndef KVSIM_KERNELS_SHIM_WGMMA_H
 #define KVSIM_KERNELS_SHIM_WGMMA_H
 

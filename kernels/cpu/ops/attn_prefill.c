@@ -74,8 +74,8 @@ static void mask(uint32_t key, struct room *w)
         }
 }
 
-/* Scores of one vector of rows to weights relative to the largest so far; what was summed before shrinks to the
- * new scale. */
+/* Scores of one vector of rows to weights relative to the largest so far; what was summed before shrinks to
+ * the new scale. */
 static void soften(uint32_t head_dim, uint32_t first, struct room *w)
 {
     float *restrict score = w->score + first, *restrict out = w->out + first;

@@ -1,5 +1,5 @@
-/* A task is 64 keys of one KV head: they are transposed once, then every block of query rows is multiplied with
- * them, keys in vector lanes, and the weights are added up lane by lane. */
+/* A task is 64 keys of one KV head: they are transposed once, then every block of query rows is multiplied
+ * with them, keys in vector lanes, and the weights are added up lane by lane. */
 #include "kernels/cpu/cpu.h"
 
 #include <math.h>

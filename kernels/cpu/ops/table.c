@@ -1,7 +1,6 @@
 #include "kernels/cpu/cpu.h"
 
-#define WEAK __attribute__((weak))
-WEAK kb_launch KB_CPU(gemm), KB_CPU(attn_prefill), KB_CPU(attn_score), KB_CPU(attn_decode), KB_CPU(attn_unfused),
+kb_launch KB_CPU(gemm), KB_CPU(attn_prefill), KB_CPU(attn_score), KB_CPU(attn_decode), KB_CPU(attn_unfused),
     KB_CPU(append), KB_CPU(gear), KB_CPU(lowrank), KB_CPU(rebuild), KB_CPU(digest), KB_CPU(page_score),
     KB_CPU(topk), KB_CPU(similarity), KB_CPU(h2o), KB_CPU(compact), KB_CPU(relayout), KB_CPU(rmsnorm),
     KB_CPU(rope), KB_CPU(swiglu), KB_CPU(sample), KB_CPU(read), KB_CPU(copy), KB_CPU(gather);

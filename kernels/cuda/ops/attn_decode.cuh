@@ -25,13 +25,13 @@ namespace decode
  * when the last 32 begin. */
 template <int F, int D, int NQ>
 KB_DEVICE void stream_tiles(struct state<F, D, NQ> &w, const struct kb_attn_decode &a, const struct head &h,
-                            unsigned char *ring)
+                            const struct strides &by, unsigned char *ring)
 {
     using S = shape<F, D>;
     uint32_t warp = threadIdx.x / 32, tiles = h.last - h.first, n = tiles > warp ? (tiles - warp + WARPS - 1) / WARPS : 0;
     uint32_t page[S::M], next[S::M], ids[S::M];
-    look_up<F, D>(h, 0, page);
-    look_up<F, D>(h, 32, next);
+    look_up<F, D>(h, by, 0, page);
+    look_up<F, D>(h, by, 32, next);
     for (uint32_t i = 0; i < n + S::STAGES - 1; i++) {
         if (i >= S::STAGES - 1) {
             kb_copy_wait<S::STAGES - 2>();
@@ -40,11 +40,11 @@ KB_DEVICE void stream_tiles(struct state<F, D, NQ> &w, const struct kb_attn_deco
         if (i > 0 && i % 32 == 0) {
 #pragma unroll
             for (int m = 0; m < S::M; m++) page[m] = next[m];
-            look_up<F, D>(h, i + 32, next);
+            look_up<F, D>(h, by, i + 32, next);
         }
 #pragma unroll
         for (int m = 0; m < S::M; m++) ids[m] = kb_shfl(page[m], (int)(i % 32));
-        if (i < n) fetch<F, D>(h, ring + i % S::STAGES * S::STAGE, kb_span_tile(h.span, place_of(h, i)), ids);
+        if (i < n) fetch<F, D>(h, by, ring + i % S::STAGES * S::STAGE, kb_span_tile(h.span, place_of(h, i)), ids);
         kb_copy_commit();
         if (i < S::STAGES - 1) continue;
         uint32_t j = i - (S::STAGES - 1);
@@ -55,7 +55,7 @@ KB_DEVICE void stream_tiles(struct state<F, D, NQ> &w, const struct kb_attn_deco
 /* The same for KIVI's recent tokens, packed format P. */
 template <int P, int D, int NQ>
 KB_DEVICE void stream_recent(struct state<RING, D, NQ> &w, const struct kb_attn_decode &a, const struct head &h,
-                             unsigned char *ring)
+                             const struct strides &by, unsigned char *ring)
 {
     using S = shape<RING, D>;
     uint32_t warp = threadIdx.x / 32, tiles = h.last - h.first, n = tiles > warp ? (tiles - warp + WARPS - 1) / WARPS : 0;
@@ -64,7 +64,7 @@ KB_DEVICE void stream_recent(struct state<RING, D, NQ> &w, const struct kb_attn_
             kb_copy_wait<S::STAGES - 2>();
             kb_sync_warp();
         }
-        if (i < n) fetch_recent<P, D>(a, h, ring + i % S::STAGES * S::STAGE, kb_span_tile(h.span, place_of(h, i)));
+        if (i < n) fetch_recent<P, D>(a, h, by, ring + i % S::STAGES * S::STAGE, kb_span_tile(h.span, place_of(h, i)));
         kb_copy_commit();
         if (i < S::STAGES - 1) continue;
         uint32_t j = i - (S::STAGES - 1);
@@ -152,47 +152,58 @@ KB_DEVICE void write_result(const struct kb_attn_decode &a, const float *room, u
 
 /* KIVI's last split. */
 template <int F, int D, int NQ>
-KB_DEVICE void attend_recent(const struct kb_attn_decode &a, struct head &h, const uint16_t *q, uint32_t rows,
-                             unsigned char *shared)
+KB_DEVICE void attend_recent(const struct kb_attn_decode &a, const struct strides &by, struct head &h,
+                             const uint16_t *q, uint32_t rows)
 {
+    KB_SHARED_BYTES(shared);
     using S = shape<RING, D>;
     struct state<RING, D, NQ> w;
     h.span = kb_span_of(h.length, S::TOKENS, a.sink, a.window);
     h.first = kb_span_below(h.span, kb_kivi_v_packed(h.length, a.paged.residual_tokens) / S::TOKENS);
     h.last = h.span.n;
     begin<RING, D, NQ>(w, a, q, rows);
-    stream_recent<F, D, NQ>(w, a, h, shared + threadIdx.x / 32 * (S::RING_BYTES / WARPS));
+    stream_recent<F, D, NQ>(w, a, h, by, shared + threadIdx.x / 32 * (S::RING_BYTES / WARPS));
     kb_sync_block();
     lay_down<RING, D, NQ>(w, a, (float *)shared);
 }
 
-/* Grid: KV heads x chunks of queries, splits, sequences. KIVI has one split more, for the recent tokens. */
+/* The other splits; false when this one has nothing to read, and so nothing to leave. */
 template <int F, int D, int NQ>
-KB_KERNEL __launch_bounds__(THREADS, blocks_per_unit<D, NQ>()) attend(struct kb_attn_decode a, struct kb_split split)
+KB_DEVICE bool attend_split(const struct kb_attn_decode &a, const struct kb_split &split, const struct strides &by,
+                            struct head &h, const uint16_t *q, uint32_t rows)
 {
     KB_SHARED_BYTES(shared);
     using S = shape<F, D>;
+    h.span = kb_span_of(h.length, S::TOKENS, a.sink, a.window);
+    struct kb_run run = kb_split_run(split, kb_shared_tiles(&a, h.span, h.length, S::TOKENS), blockIdx.y);
+    if (run.first == run.last && (S::KIVI || blockIdx.y)) return false;
+    struct state<F, D, NQ> w;
+    h.first = run.first;
+    h.last = run.last;
+    begin<F, D, NQ>(w, a, q, rows);
+    stream_tiles<F, D, NQ>(w, a, h, by, shared + threadIdx.x / 32 * (S::RING_BYTES / WARPS));
+    kb_sync_block();
+    lay_down<F, D, NQ>(w, a, (float *)shared);
+    return true;
+}
+
+/* Grid: KV heads x chunks of queries, splits, sequences. KIVI has one split more, for the recent tokens. */
+template <int F, int D, int NQ>
+KB_KERNEL __launch_bounds__(THREADS, blocks_per_unit<D, NQ>())
+    attend(struct kb_attn_decode a, struct kb_split split, struct strides by)
+{
+    KB_SHARED_BYTES(shared);
     struct head h;
     uint32_t heads = a.paged.n_kv_heads, group = a.n_q_heads / heads, chunk = blockIdx.x / heads * 8 * NQ;
     h.seq = blockIdx.z;
     h.index = blockIdx.x % heads;
-    h.length = a.lengths[kb_length_at(&a.paged, h.seq, h.index)];
-    h.span = kb_span_of(h.length, S::TOKENS, a.sink, a.window);
-    find_strides<F, D>(a, h);
+    find_head(a, by, h);
     uint32_t q_head = h.index * group + chunk, rows = group - chunk < 8 * NQ ? group - chunk : 8 * NQ;
     const uint16_t *q = a.q + ((uint64_t)h.seq * a.n_q_heads + q_head) * D;
-    if (S::KIVI && blockIdx.y == split.n) {
-        if constexpr (S::KIVI) attend_recent<F, D, NQ>(a, h, q, rows, shared);
-    } else {
-        struct kb_run run = kb_split_run(split, kb_shared_tiles(&a, h.span, h.length, S::TOKENS), blockIdx.y);
-        if (run.first == run.last && (S::KIVI || blockIdx.y)) return;
-        h.first = run.first;
-        h.last = run.last;
-        struct state<F, D, NQ> w;
-        begin<F, D, NQ>(w, a, q, rows);
-        stream_tiles<F, D, NQ>(w, a, h, shared + threadIdx.x / 32 * (S::RING_BYTES / WARPS));
-        kb_sync_block();
-        lay_down<F, D, NQ>(w, a, (float *)shared);
+    if (shape<F, D>::KIVI && blockIdx.y == split.n) {
+        if constexpr (shape<F, D>::KIVI) attend_recent<F, D, NQ>(a, by, h, q, rows);
+    } else if (!attend_split<F, D, NQ>(a, split, by, h, q, rows)) {
+        return;
     }
     kb_sync_block();
     write_result<D, NQ>(a, (const float *)shared, q_head, rows);
@@ -222,7 +233,8 @@ static bool launch(struct kb_queue *queue, const struct kb_attn_decode *a, struc
     work.combine = 96 << 10;
     *split = kb_split_plan(&work);
     dim3 grid(heads * chunks, split->n + S::KIVI, a->n_seqs);
-    return KB_LAUNCH((attend<F, D, NQ>), grid, dim3(THREADS), shared, queue, err, *a, *split);
+    return KB_LAUNCH((attend<F, D, NQ>), grid, dim3(THREADS), shared, queue, err, *a, *split,
+                     (strides_of<F, D>(&a->paged)));
 }
 
 /* By head_dim, and by how many queries share a KV head. */

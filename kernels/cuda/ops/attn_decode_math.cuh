@@ -259,7 +259,7 @@ KB_DEVICE void shrink(struct state<F, D, NQ> &w, const float best[NQ][2])
     for (int n = 0; n < NQ; n++)
 #pragma unroll
         for (int e = 0; e < 2; e++) {
-            float top = best[n][e] > w.top[n][e] ? best[n][e] : w.top[n][e], by = kb_exp2(w.top[n][e] - top);
+            float top = fmaxf(best[n][e], w.top[n][e]), by = kb_exp2(w.top[n][e] - top);
             w.top[n][e] = top;
             w.weight[n][e] *= by;
             w.low[n][e] *= by;
@@ -283,14 +283,10 @@ template <int F, int D, int NQ> KB_DEVICE void soften(struct state<F, D, NQ> &w,
             float x = s[0][n][e];
 #pragma unroll
             for (int m = 0; m < M; m++) {
-                x = s[m][n][e] > x ? s[m][n][e] : x;
-                x = s[m][n][e + 2] > x ? s[m][n][e + 2] : x;
+                x = fmaxf(x, fmaxf(s[m][n][e], s[m][n][e + 2]));
             }
 #pragma unroll
-            for (int lanes = 4; lanes < 32; lanes *= 2) {
-                float other = kb_shfl_xor(x, lanes);
-                x = other > x ? other : x;
-            }
+            for (int lanes = 4; lanes < 32; lanes *= 2) x = fmaxf(x, kb_shfl_xor(x, lanes));
             best[n][e] = x;
             larger = larger || x > w.top[n][e];
         }

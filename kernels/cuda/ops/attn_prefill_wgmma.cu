@@ -1,9 +1,9 @@
-/* Flash attention with wgmma (after Shah et al., FlashAttention-3, 2024), for compute capability 9.0. A block has
- * one query head and 128 queries: a warpgroup that copies and two that compute, 64 queries each. Keys and values
- * pass alternately, in tiles of 128, through a ring of four slots. A computing warpgroup starts the scores of the
- * next tile before it adds up the values of the last, so that its softmax runs beside a product; the two groups
- * take turns at starting products, so that one's softmax runs beside the other's. Registers go from the copying
- * group to the computing ones. */
+/* Flash attention with wgmma (after Shah et al., FlashAttention-3, 2024), for compute capability 9.0. A
+ * block has one query head and 128 queries: a warpgroup that copies and two that compute, 64 queries each.
+ * Keys and values pass alternately, in tiles of 128, through a ring of four slots. A computing warpgroup
+ * starts the scores of the next tile before it adds up the values of the last, so that its softmax runs
+ * beside a product; the two groups take turns at starting products, so that one's softmax runs beside the
+ * other's. Registers go from the copying group to the computing ones. */
 #include "kernels/cuda/prefill.cuh"
 #include "kernels/cuda/wgmma.cuh"
 
@@ -92,7 +92,7 @@ KB_DEVICE void release(const struct kb_prefill_block &b, uint32_t half)
     if (half + SLOTS < 2 * b.n_tiles) kb_arrive_some(EMPTY + half % SLOTS, GROUP * (GROUPS + 1));
 }
 
-/* Starts s = q k of a tile. Both are rows of channels: 32 bytes a step, then the next block of 64 channels. */
+/* Starts s = q k of a tile. Both are rows of channels: 32 bytes a step, then the next 64 channels. */
 template <int D> KB_DEVICE void start_scores(const state<D> &st, float (&s)[KEYS / 8][4], uint32_t tile)
 {
     uint32_t keys = st.ring + 2 * tile % SLOTS * plan<D>::SLOT_BYTES;
@@ -105,7 +105,8 @@ template <int D> KB_DEVICE void start_scores(const state<D> &st, float (&s)[KEYS
     kb_wgmma_commit();
 }
 
-/* Starts out += weights x values of a tile. Values are rows of N: 16 keys a step, blocks of 64 channels apart. */
+/* Starts out += weights x values of a tile. Values are rows of N: 16 keys a step, blocks of 64 channels
+ * apart. */
 template <int D> KB_DEVICE void start_values(state<D> &st, uint32_t tile)
 {
     uint32_t values = st.ring + (2 * tile + 1) % SLOTS * plan<D>::SLOT_BYTES;
@@ -150,8 +151,8 @@ template <int D> KB_DEVICE void begin(const struct kb_prefill_block &b, state<D>
     keep_weights<D>(st, s);
 }
 
-/* Scores of a tile beside the values of the tile before. Turns: each group waits for its own and then gives the
- * other one its turn; the second group's first gift is before all, so it keeps its last. */
+/* Scores of a tile beside the values of the tile before. Turns: each group waits for its own and then gives
+ * the other one its turn; the second group's first gift is before all, so it keeps its last. */
 template <int D> KB_DEVICE void advance(const struct kb_prefill_block &b, state<D> &st, uint32_t tile)
 {
     float s[KEYS / 8][4], shrink[2];

@@ -1,7 +1,7 @@
-/* A block of four warps has 128 keys of one KV head, 32 a warp, as the left factor in registers; the query rows
- * that see them (query of the window x group + head of the group) pass by in tiles of 64, double buffered. Each
- * row's weight is exp2(score - lse), and a warp adds up its own keys' rows of weights: no sum crosses a warp
- * before the end, and no block shares a key with another. */
+/* A block of four warps has 128 keys of one KV head, 32 a warp, as the left factor in registers; the query
+ * rows that see them (query of the window x group + head of the group) pass by in tiles of 64, double
+ * buffered. Each row's weight is exp2(score - lse), and a warp adds up its own keys' rows of weights: no
+ * sum crosses a warp before the end, and no block shares a key with another. */
 #include "kernels/cuda/tile.cuh"
 
 namespace
@@ -26,7 +26,7 @@ struct place {
     float scale; /* log2 e / sqrt(head_dim) */
 };
 
-/* Rows of a tile as one of ROWS threads sees them. Rows past the last weigh nothing: their lse is infinite. */
+/* Rows of a tile as one of ROWS threads sees them. Rows past the last weigh nothing: lse infinite. */
 KB_DEVICE void look_up(const struct kb_attn_score &a, const struct place &p, struct rows *rows, uint32_t tile)
 {
     uint32_t i = threadIdx.x, row = p.first_row + tile * ROWS + i, group = a.n_q_heads / a.paged.n_kv_heads;
@@ -141,8 +141,8 @@ KB_DEVICE void store(const struct kb_attn_score &a, const struct place &p, float
         }
 }
 
-/* Grid: (blocks of keys, KV heads, sequences). With a whole window the first keys are seen by the most queries
- * and start first. */
+/* Grid: (blocks of keys, KV heads, sequences). With a whole window the first keys are seen by the most
+ * queries and start first. */
 template <int D> KB_KERNEL __launch_bounds__(THREADS, 2) attn_score(struct kb_attn_score a)
 {
     KB_SHARED_BYTES(shared);
