@@ -116,6 +116,7 @@ struct kb_attn_decode {
     uint32_t n_seqs, n_q_heads, n_splits;
     uint32_t max_tokens, mean_tokens; /* of `lengths`: longest; average, by which work is shared out (0: longest) */
     uint32_t sink, window;
+    uint32_t split_tokens; /* length of a split, as far as there is room; 0: the device chooses */
 };
 
 /* The same result as KIVI's published code computes it: the cache is copied (torch.cat), dequantised into a

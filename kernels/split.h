@@ -62,9 +62,11 @@ struct kb_split_work {
     uint32_t heads;                  /* independent lists: sequences x KV heads */
     uint32_t mean_tiles, max_tiles;  /* length of a list */
     uint32_t tile_tokens, tile_bytes;
-    uint32_t room; /* most splits a list may have, > 0 */
-    uint32_t alone;         /* so many blocks on a unit are needed to use all its bandwidth, > 0 */
-    double start, combine;  /* bytes a unit could have read while a block starts; while splits are combined */
+    uint32_t abreast;      /* tiles that a block works on at once, > 0 */
+    uint32_t room;         /* most splits a list may have, > 0 */
+    uint32_t split_tokens; /* wanted length of a split; 0: the cheapest */
+    uint32_t alone;        /* so many blocks on a unit are needed to use all its bandwidth, > 0 */
+    double start, combine; /* bytes a unit could have read while a block starts; while splits are combined */
 };
 
 /* Tokens of a tile, tiles of a split, and splits of the longest list. */
@@ -80,17 +82,17 @@ KB_HD double kb_split_cost(const struct kb_split_work *w, uint32_t tiles)
     uint64_t blocks = (uint64_t)w->heads * n, slots = (uint64_t)w->units * w->blocks_per_unit;
     uint64_t waves = (blocks + slots - 1u) / slots, rest = blocks - (waves - 1u) * slots;
     uint64_t last = (rest + w->units - 1u) / w->units;
-    double block = (double)tiles * w->tile_bytes;
+    double block = (double)((tiles + w->abreast - 1u) / w->abreast * w->abreast) * w->tile_bytes;
     double deep = (double)((waves - 1u) * w->blocks_per_unit + (last < w->alone ? w->alone : last));
     double cost = deep * block + (double)waves * w->start;
     if (w->max_tiles > w->mean_tiles && blocks > slots) cost += block * w->blocks_per_unit;
     return longest > 1 ? cost + w->combine * (1 + 0.01 * longest) : cost;
 }
 
-/* The cheapest plan; every number of tiles that some even cut gives is tried. */
-KB_HD struct kb_split kb_split_plan(const struct kb_split_work *w)
+/* Tiles of a split in the cheapest plan, at least `least`: every number that some even cut gives is tried. */
+KB_HD uint32_t kb_split_cheapest(const struct kb_split_work *w, uint32_t least)
 {
-    uint32_t least = (w->max_tiles + w->room - 1u) / w->room, best = w->max_tiles ? w->max_tiles : 1;
+    uint32_t best = w->max_tiles;
     double best_cost = kb_split_cost(w, best);
     for (uint32_t tiles = w->mean_tiles; tiles && tiles >= least;) {
         double cost = kb_split_cost(w, tiles);
@@ -101,7 +103,17 @@ KB_HD struct kb_split kb_split_plan(const struct kb_split_work *w)
         uint32_t n = (w->mean_tiles + tiles - 1u) / tiles, next = (w->mean_tiles + n) / (n + 1u);
         tiles = next < tiles ? next : tiles - 1u;
     }
-    struct kb_split s = {w->tile_tokens, best, w->max_tiles ? (w->max_tiles + best - 1u) / best : 1u};
+    return best;
+}
+
+KB_HD struct kb_split kb_split_plan(const struct kb_split_work *w)
+{
+    struct kb_split s = {w->tile_tokens, 1, 1};
+    uint32_t least = (w->max_tiles + w->room - 1u) / w->room;
+    if (w->max_tiles == 0) return s;
+    s.tiles = w->split_tokens ? w->split_tokens / w->tile_tokens : kb_split_cheapest(w, least);
+    if (s.tiles < least) s.tiles = least;
+    s.n = (w->max_tiles + s.tiles - 1u) / s.tiles;
     return s;
 }
 
@@ -114,7 +126,8 @@ struct kb_run {
 
 /* How much of the list the splits share: all of it, but for KIVI only the tiles whose keys and values are both
  * packed; the rest, mostly in the ring, is one more split of its own. */
-KB_HD uint32_t kb_shared_tiles(const struct kb_attn_decode *a, struct kb_span s, uint32_t length, uint32_t tile_tokens)
+KB_HD uint32_t kb_shared_tiles(const struct kb_attn_decode *a, struct kb_span s, uint32_t length,
+                               uint32_t tile_tokens)
 {
     if (!kb_format_is_kivi(a->paged.format)) return s.n;
     return kb_span_below(s, kb_kivi_v_packed(length, a->paged.residual_tokens) / tile_tokens);

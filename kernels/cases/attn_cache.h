@@ -22,7 +22,8 @@ static inline uint32_t kb_cache_residual(enum kb_format f, uint32_t tokens)
 
 /* [n_seqs][table_heads] lengths: all `tokens`, or when ragged in pairs of equal sum, uniform in tokens / 4 to
  * 7 tokens / 4. */
-static inline void kb_cache_lengths(struct kb_random *r, uint32_t tokens, bool ragged, uint32_t n, uint32_t *lengths)
+static inline void kb_cache_lengths(struct kb_random *r, uint32_t tokens, bool ragged, uint32_t n,
+                                    uint32_t *lengths)
 {
     for (uint32_t i = 0; i < n; i++) lengths[i] = tokens;
     for (uint32_t i = 0; ragged && i + 1 < n; i += 2) {
@@ -42,7 +43,8 @@ static inline uint32_t kb_cache_longest(const uint32_t *lengths, uint32_t n)
 
 /* Sets max_pages and n_pages: a page for every page of every sequence (sparse: four times that, of which each
  * head has its own choice; aliased: as many as stay in a cache). */
-static inline void kb_cache_size(struct kb_paged *p, uint32_t n_seqs, uint32_t longest, bool sparse, bool aliased)
+static inline void kb_cache_size(struct kb_paged *p, uint32_t n_seqs, uint32_t longest, bool sparse,
+                                 bool aliased)
 {
     p->n_pages = 1;
     uint64_t page_bytes = kb_pool_bytes(p);
@@ -94,7 +96,8 @@ static inline void kb_cache_tame(const struct kb_paged *p, void *const made[4])
 }
 
 /* The cache's buffers, in the order of the attention structs: pool, K scales, V scales, ring. */
-static inline void kb_cache_buffers(struct kb_case *c, const struct kb_paged *p, uint32_t n_seqs, void *made[4])
+static inline void kb_cache_buffers(struct kb_case *c, const struct kb_paged *p, uint32_t n_seqs,
+                                    void *made[4])
 {
     made[0] = kb_case_buffer(c, KB_IN, kb_cache_fill(p->format), KB_TYPE_BYTES, kb_pool_bytes(p));
     made[1] = kb_case_buffer(c, KB_IN, KB_FILL_SCALES, KB_TYPE_FP16, kb_k_scale_bytes(p));
@@ -159,12 +162,13 @@ static inline double kb_cache_bytes(const struct kb_paged *p, uint32_t length, u
 static inline double kb_cache_value(const struct kb_attn_decode *a, const uint32_t at[3], uint32_t kv,
                                     uint32_t position, uint32_t channel)
 {
-    return kb_kv_value(&a->paged, a->kv, kv ? a->v_scales : a->k_scales, a->residual, a->pages, at[2], at[0], kv,
-                       position, at[1], channel);
+    return kb_kv_value(&a->paged, a->kv, kv ? a->v_scales : a->k_scales, a->residual, a->pages, at[2], at[0],
+                       kv, position, at[1], channel);
 }
 
 /* One query head: at = sequence, KV head, length; weight has room for a double per token. */
-static inline void kb_cache_attend_row(const struct kb_attn_decode *a, const uint32_t at[3], uint64_t row, double *weight)
+static inline void kb_cache_attend_row(const struct kb_attn_decode *a, const uint32_t at[3], uint64_t row,
+                                       double *weight)
 {
     uint32_t d = a->paged.head_dim, length = at[2];
     double top = -INFINITY, total = 0;
@@ -194,7 +198,8 @@ static inline void kb_cache_attend(const struct kb_attn_decode *a)
     for (uint32_t s = 0; s < a->n_seqs; s++)
         for (uint32_t h = 0; h < a->n_q_heads; h++) {
             uint32_t length = a->lengths[kb_length_at(&a->paged, s, h / group)];
-            kb_cache_attend_row(a, (uint32_t[]){s, h / group, length}, (uint64_t)s * a->n_q_heads + h, weight);
+            kb_cache_attend_row(a, (uint32_t[]){s, h / group, length}, (uint64_t)s * a->n_q_heads + h,
+                                weight);
         }
     free(weight);
 }

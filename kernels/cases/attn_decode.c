@@ -1,7 +1,8 @@
 #include "kernels/cases/attn_cache.h"
 
-static const char *const keys[] = {"format", "q_heads", "kv_heads", "head_dim", "page_tokens", "layout", "seqs",
-                                   "tokens", "ragged",  "sink",     "window",   "sparse",      "aliased", NULL};
+static const char *const keys[] = {"format", "q_heads", "kv_heads", "head_dim", "page_tokens",
+                                   "layout", "seqs",    "tokens",   "ragged",   "sink",
+                                   "window", "sparse",  "aliased",  NULL};
 enum {
     FORMAT,
     Q_HEADS,
@@ -38,8 +39,9 @@ static uint32_t kv_heads_of(const struct kb_model *m)
 static void add(struct kb_grid *g, const struct point *p)
 {
     const struct kb_model *m = &g->model;
-    uint32_t key[N_KEYS] = {p->format, 0, 0, 0, p->format == KB_BF16 ? 16 : 32, KB_NHD, p->seqs, p->tokens, p->ragged,
-                            p->sink,   p->window, p->sparse, p->aliased};
+    uint32_t key[N_KEYS] = {p->format, 0,         0,         0,         p->format == KB_BF16 ? 16 : 32,
+                            KB_NHD,    p->seqs,   p->tokens, p->ragged, p->sink,
+                            p->window, p->sparse, p->aliased};
     key[Q_HEADS] = m->n_q_heads / (m->tensor_parallel ? m->tensor_parallel : 1);
     key[KV_HEADS] = kv_heads_of(m);
     key[HEAD_DIM] = m->head_dim;
@@ -78,6 +80,7 @@ static void check_grid(struct kb_grid *g)
         {KB_KIVI4, 7, 1, 64, 64, KB_HND, 1, 300},
         {KB_KIVI4, 9, 1, 128, 32, KB_NHD, 1, 97, 0, 5, 70},
         {KB_KIVI4, 2, 2, 64, 32, KB_NHD, 2, 90, 1, 0, 0, 1},
+        {KB_KIVI4, 2, 1, 64, 32, KB_HND, 1, 300, 0, 20, 30},
         {KB_KIVI2, 8, 1, 128, 64, KB_HND, 1, 161},
         {KB_KIVI2, 4, 2, 64, 32, KB_NHD, 2, 130, 1},
         {KB_KIVI2, 10, 1, 128, 32, KB_NHD, 1, 31},
@@ -97,7 +100,8 @@ static void check_grid(struct kb_grid *g)
 /* What steps of a small model on a processor ask for. */
 static void cpu_grid(struct kb_grid *g)
 {
-    static const uint32_t tokens[] = {256, 1024, 64, 2048}, few[][2] = {{1, 1024}, {8, 256}, {8, 1024}, {32, 1024}};
+    static const uint32_t tokens[] = {256, 1024, 64, 2048},
+                          few[][2] = {{1, 1024}, {8, 256}, {8, 1024}, {32, 1024}};
     for (int i = 0; i < 4; i++)
         for (uint32_t seqs = 1; seqs <= 32; seqs *= 2)
             add(g, &(struct point){.format = KB_BF16, .seqs = seqs, .tokens = tokens[i]});
@@ -127,7 +131,8 @@ static void add_format(struct kb_grid *g, enum kb_format f)
     static const uint32_t tokens[] = {1024, 4096, 256, 16384, 65536, 131072}, seqs[] = {16, 64, 1, 256, 4};
     add(g, &(struct point){.format = f, .seqs = seqs_of_a_gigabyte(g, f, 4096), .tokens = 4096});
     for (int i = 0; i < 6; i++)
-        for (int j = 0; j < 5; j++) add_if_fits(g, (struct point){.format = f, .seqs = seqs[j], .tokens = tokens[i]});
+        for (int j = 0; j < 5; j++)
+            add_if_fits(g, (struct point){.format = f, .seqs = seqs[j], .tokens = tokens[i]});
 }
 
 /* What differs from plain batches: a cache's ceiling, retrieval, ragged lengths, a window. */
@@ -150,7 +155,8 @@ static void quick_grid(struct kb_grid *g)
         add_if_fits(g, (struct point){.format = KB_BF16, .seqs = shape[i][0], .tokens = shape[i][1]});
     for (uint32_t f = 0; f < KB_N_FORMAT; f++) {
         enum kb_format format = (enum kb_format)f;
-        add(g, &(struct point){.format = format, .seqs = seqs_of_a_gigabyte(g, format, 4096), .tokens = 4096});
+        add(g,
+            &(struct point){.format = format, .seqs = seqs_of_a_gigabyte(g, format, 4096), .tokens = 4096});
         add_if_fits(g, (struct point){.format = format, .seqs = 16, .tokens = 1024});
     }
 }
@@ -195,21 +201,22 @@ static void count_work(struct kb_case *c, const struct kb_attn_decode *a, const 
 
 static struct kb_attn_decode args_of(const uint32_t *k)
 {
-    return (struct kb_attn_decode){.n_seqs = k[SEQS],
-                                   .n_q_heads = k[Q_HEADS],
-                                   .n_splits = splits_for(k[SEQS]),
-                                   .mean_tokens = k[TOKENS],
-                                   .sink = k[SINK],
-                                   .window = k[WINDOW],
-                                   .paged = {.format = (enum kb_format)k[FORMAT],
-                                             .layout = (enum kb_layout)k[LAYOUT],
-                                             .page_tokens = k[PAGE_TOKENS],
-                                             .n_kv_heads = k[KV_HEADS],
-                                             .head_dim = k[HEAD_DIM],
-                                             .table_heads = k[SPARSE] ? k[KV_HEADS] : 1,
-                                             .residual_tokens = kb_cache_residual((enum kb_format)k[FORMAT], k[TOKENS]),
-                                             .k_scale = 0.75f,
-                                             .v_scale = 1.25f}};
+    return (struct kb_attn_decode){
+        .n_seqs = k[SEQS],
+        .n_q_heads = k[Q_HEADS],
+        .n_splits = splits_for(k[SEQS]),
+        .mean_tokens = k[TOKENS],
+        .sink = k[SINK],
+        .window = k[WINDOW],
+        .paged = {.format = (enum kb_format)k[FORMAT],
+                  .layout = (enum kb_layout)k[LAYOUT],
+                  .page_tokens = k[PAGE_TOKENS],
+                  .n_kv_heads = k[KV_HEADS],
+                  .head_dim = k[HEAD_DIM],
+                  .table_heads = k[SPARSE] ? k[KV_HEADS] : 1,
+                  .residual_tokens = kb_cache_residual((enum kb_format)k[FORMAT], k[TOKENS]),
+                  .k_scale = 0.75f,
+                  .v_scale = 1.25f}};
 }
 
 static void make(struct kb_case *c)
@@ -224,6 +231,8 @@ static void make(struct kb_case *c)
     if (!lengths) abort();
     kb_cache_lengths(&c->random, k[TOKENS], k[RAGGED], n, lengths);
     a.max_tokens = kb_cache_longest(lengths, n);
+    if (c->check)
+        a.split_tokens = k[RAGGED] ? 64 : k[TOKENS] > 4096 ? k[TOKENS] : 0; /* many splits; only one */
     kb_cache_size(p, a.n_seqs, a.max_tokens, k[SPARSE], k[ALIASED]);
     kb_case_buffer(c, KB_IN, KB_FILL_NORMAL, KB_TYPE_BF16, queries * p->head_dim * 2);
     kb_cache_buffers(c, p, a.n_seqs, made);
@@ -233,7 +242,8 @@ static void make(struct kb_case *c)
     kb_case_buffer(c, KB_OUT, KB_FILL_POISON, KB_TYPE_BF16, queries * p->head_dim * 2);
     kb_case_buffer(c, KB_SCRATCH, KB_FILL_POISON, KB_TYPE_FP32, a.n_splits * queries * (p->head_dim + 2) * 4);
     for (uint32_t i = 0; c->check && !k[ALIASED] && !k[SPARSE] && i < a.n_seqs * p->n_kv_heads; i++)
-        kb_cache_poison(p, made, pages, (uint32_t[]){i / p->n_kv_heads, i % p->n_kv_heads, lengths[i / p->n_kv_heads]});
+        kb_cache_poison(p, made, pages,
+                        (uint32_t[]){i / p->n_kv_heads, i % p->n_kv_heads, lengths[i / p->n_kv_heads]});
     count_work(c, &a, lengths);
     kb_case_args(c, &a, sizeof a);
     free(lengths);
@@ -246,12 +256,13 @@ static void reference(const void *args)
     kb_cache_attend(args);
 }
 
-const struct kb_kernel kb_case_attn_decode = {.id = KB_ATTN_DECODE,
-                                              .name = "attention_decode",
-                                              .family = "decode",
-                                              .help = "one new token per sequence over a paged cache, all formats",
-                                              .keys = keys,
-                                              .limit = 1e-2,
-                                              .grid = grid,
-                                              .make = make,
-                                              .reference = reference};
+const struct kb_kernel kb_case_attn_decode = {
+    .id = KB_ATTN_DECODE,
+    .name = "attention_decode",
+    .family = "decode",
+    .help = "one new token per sequence over a paged cache, all formats",
+    .keys = keys,
+    .limit = 1e-2,
+    .grid = grid,
+    .make = make,
+    .reference = reference};

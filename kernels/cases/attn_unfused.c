@@ -11,9 +11,11 @@ static const uint64_t most_dense_bytes = 2ull << 30;
 static void add(struct kb_grid *g, enum kb_format f, uint32_t seqs, uint32_t tokens)
 {
     const struct kb_model *m = &g->model;
-    uint32_t tp = m->tensor_parallel ? m->tensor_parallel : 1, kv_heads = m->n_kv_heads > tp ? m->n_kv_heads / tp : 1;
+    uint32_t tp = m->tensor_parallel ? m->tensor_parallel : 1,
+             kv_heads = m->n_kv_heads > tp ? m->n_kv_heads / tp : 1;
     if (4ull * seqs * tokens * kv_heads * m->head_dim > most_dense_bytes) return;
-    kb_grid_add(g, (uint32_t[]){f, m->n_q_heads / tp, kv_heads, m->head_dim, 32, KB_NHD, seqs, tokens, 0}, N_KEYS);
+    kb_grid_add(g, (uint32_t[]){f, m->n_q_heads / tp, kv_heads, m->head_dim, 32, KB_NHD, seqs, tokens, 0},
+                N_KEYS);
 }
 
 static void check_grid(struct kb_grid *g)
@@ -28,7 +30,8 @@ static void check_grid(struct kb_grid *g)
 
 static void grid(struct kb_grid *g)
 {
-    static const uint32_t quick[][2] = {{1, 4096}, {16, 1024}}, small[][2] = {{1, 256}, {1, 1024}, {8, 256}, {8, 1024}};
+    static const uint32_t quick[][2] = {{1, 4096}, {16, 1024}},
+                          small[][2] = {{1, 256}, {1, 1024}, {8, 256}, {8, 1024}};
     if (g->suite == KB_SUITE_CHECK) {
         check_grid(g);
         return;
@@ -46,21 +49,23 @@ static void grid(struct kb_grid *g)
 
 static uint64_t copy_bytes(const struct kb_paged *p, uint32_t n_seqs)
 {
-    uint64_t part[4] = {kb_pool_bytes(p), kb_k_scale_bytes(p), kb_v_scale_bytes(p), kb_residual_bytes(p, n_seqs)};
+    uint64_t part[4] = {kb_pool_bytes(p), kb_k_scale_bytes(p), kb_v_scale_bytes(p),
+                        kb_residual_bytes(p, n_seqs)};
     return kb_unfused_at(part, 4);
 }
 
 static struct kb_attn_unfused args_of(const uint32_t *k)
 {
-    return (struct kb_attn_unfused){.n_seqs = k[SEQS],
-                                    .n_q_heads = k[Q_HEADS],
-                                    .paged = {.format = (enum kb_format)k[FORMAT],
-                                              .layout = (enum kb_layout)k[LAYOUT],
-                                              .page_tokens = k[PAGE_TOKENS],
-                                              .n_kv_heads = k[KV_HEADS],
-                                              .head_dim = k[HEAD_DIM],
-                                              .table_heads = 1,
-                                              .residual_tokens = kb_cache_residual((enum kb_format)k[FORMAT], k[TOKENS])}};
+    return (struct kb_attn_unfused){
+        .n_seqs = k[SEQS],
+        .n_q_heads = k[Q_HEADS],
+        .paged = {.format = (enum kb_format)k[FORMAT],
+                  .layout = (enum kb_layout)k[LAYOUT],
+                  .page_tokens = k[PAGE_TOKENS],
+                  .n_kv_heads = k[KV_HEADS],
+                  .head_dim = k[HEAD_DIM],
+                  .table_heads = 1,
+                  .residual_tokens = kb_cache_residual((enum kb_format)k[FORMAT], k[TOKENS])}};
 }
 
 /* Counted as the fused kernel's work, so that their times compare. */
@@ -94,10 +99,12 @@ static void make(struct kb_case *c)
     memcpy(kb_case_buffer(c, KB_IN, KB_FILL_GIVEN, KB_TYPE_U32, 4ull * n), lengths, 4ull * n);
     kb_case_buffer(c, KB_OUT, KB_FILL_POISON, KB_TYPE_BF16, queries * p->head_dim * 2);
     kb_case_buffer(c, KB_SCRATCH, KB_FILL_POISON, KB_TYPE_BYTES, copy_bytes(p, n));
-    kb_case_buffer(c, KB_SCRATCH, KB_FILL_POISON, KB_TYPE_BF16, 4ull * n * p->n_kv_heads * a.max_tokens * p->head_dim);
+    kb_case_buffer(c, KB_SCRATCH, KB_FILL_POISON, KB_TYPE_BF16,
+                   4ull * n * p->n_kv_heads * a.max_tokens * p->head_dim);
     kb_case_buffer(c, KB_SCRATCH, KB_FILL_POISON, KB_TYPE_FP32, 4ull * queries * a.max_tokens);
     for (uint32_t i = 0; c->check && i < n * p->n_kv_heads; i++)
-        kb_cache_poison(p, made, pages, (uint32_t[]){i / p->n_kv_heads, i % p->n_kv_heads, lengths[i / p->n_kv_heads]});
+        kb_cache_poison(p, made, pages,
+                        (uint32_t[]){i / p->n_kv_heads, i % p->n_kv_heads, lengths[i / p->n_kv_heads]});
     count_work(c, &a, lengths);
     kb_case_args(c, &a, sizeof a);
     free(lengths);
@@ -120,13 +127,14 @@ static void reference(const void *args)
                                              .max_tokens = a->max_tokens});
 }
 
-const struct kb_kernel kb_case_attn_unfused = {.id = KB_ATTN_UNFUSED,
-                                               .name = "attention_unfused",
-                                               .family = "decode",
-                                               .help = "the same in the steps of KIVI's published code: copy, dequantise, "
-                                                       "multiply, softmax, multiply",
-                                               .keys = keys,
-                                               .limit = 1e-2,
-                                               .grid = grid,
-                                               .make = make,
-                                               .reference = reference};
+const struct kb_kernel kb_case_attn_unfused = {
+    .id = KB_ATTN_UNFUSED,
+    .name = "attention_unfused",
+    .family = "decode",
+    .help = "the same in the steps of KIVI's published code: copy, dequantise, "
+            "multiply, softmax, multiply",
+    .keys = keys,
+    .limit = 1e-2,
+    .grid = grid,
+    .make = make,
+    .reference = reference};

@@ -83,26 +83,28 @@ KB_INLINE void widen_recent(const uint16_t *row, float *to, const int format, co
 }
 
 /* Codes `from` to `to` - 1 of a plane, all with one scale and minimum. */
-KB_INLINE void widen_run(const uint8_t *row, struct affine a, float *to, const int shift, const int bits, const int n)
+KB_INLINE void widen_run(const uint8_t *row, struct affine a, float *to, const int shift, const int bits,
+                         const int n)
 {
     const uint32_t mask = (1u << bits) - 1u;
     for (int i = 0; i < n; i++) to[i] = KB_FMA((float)((uint32_t)row[i] >> shift & mask), a.scale, a.low);
 }
 
 /* A pair for each `per` channels of the row. */
-KB_INLINE void widen_groups(const uint8_t *row, const uint16_t *pair, float *to, const int per, const int format,
-                            const int d)
+KB_INLINE void widen_groups(const uint8_t *row, const uint16_t *pair, float *to, const int per,
+                            const int format, const int d)
 {
     const int planes = planes_of(format), bits = 8 / planes, n = per / planes;
     for (int g = 0; g < d / per; g++) {
         const struct affine a = {widen_scale(pair[2 * g]), widen_scale(pair[2 * g + 1])};
-        for (int j = 0; j < planes; j++) widen_run(row + g * n, a, to + j * (d / planes) + g * n, j * bits, bits, n);
+        for (int j = 0; j < planes; j++)
+            widen_run(row + g * n, a, to + j * (d / planes) + g * n, j * bits, bits, n);
     }
 }
 
 /* A pair for each channel: scales and minima apart, in the order of places. */
-KB_INLINE void widen_channels(const uint8_t *row, const struct affine_channels *a, float *to, const int format,
-                              const int d)
+KB_INLINE void widen_channels(const uint8_t *row, const struct affine_channels *a, float *to,
+                              const int format, const int d)
 {
     const int planes = planes_of(format), bits = 8 / planes, n = d / planes;
     for (int j = 0; j < planes; j++)
@@ -155,16 +157,19 @@ KB_INLINE void widen_tile(const struct head *h, struct room *r, uint32_t token, 
         spread_pairs(scales + 2 * kb_k_scale_at(p, table[page], at, h->index), &spread, format, d);
     for (; i < n && token + i < packed; i++, at++) {
         if (at == p->page_tokens) at = 0, page++;
-        const uint8_t *row = (const uint8_t *)h->a->kv + kb_row(p, table[page], (uint32_t)kv, at, h->index) * bytes;
-        uint64_t pair = !scaled ? 0 : kv ? kb_v_scale_at(p, table[page], at, h->index)
-                                         : kb_k_scale_at(p, table[page], at, h->index);
+        const uint8_t *row =
+            (const uint8_t *)h->a->kv + kb_row(p, table[page], (uint32_t)kv, at, h->index) * bytes;
+        uint64_t pair = !scaled ? 0
+                        : kv    ? kb_v_scale_at(p, table[page], at, h->index)
+                                : kb_k_scale_at(p, table[page], at, h->index);
         if (channels)
             widen_channels(row, &spread, r->tile[i], format, d);
         else
             widen_row(row, scaled ? scales + 2 * pair : NULL, r->tile[i], format, d);
     }
     for (; i < n; i++)
-        widen_recent(h->a->residual + kb_residual_at(p, h->seq, (uint32_t)kv, token + i, h->index), r->tile[i], format, d);
+        widen_recent(h->a->residual + kb_residual_at(p, h->seq, (uint32_t)kv, token + i, h->index),
+                     r->tile[i], format, d);
     for (; i < TILE; i++) memset(r->tile[i], 0, (size_t)d * sizeof(float));
 }
 
@@ -177,7 +182,8 @@ KB_INLINE void score(struct room *r, const float *q, float *s, const int d)
         kb_floats sum[4] = {{0}, {0}, {0}, {0}};
         for (int i = 0; i < d; i += KB_LANES)
             for (int j = 0; j < 4; j++)
-                sum[j] = KB_FLOATS_FMA(*(const kb_floats *)(q + i), *(const kb_floats *)(r->tile[t + j] + i), sum[j]);
+                sum[j] = KB_FLOATS_FMA(*(const kb_floats *)(q + i), *(const kb_floats *)(r->tile[t + j] + i),
+                                       sum[j]);
         for (int j = 0; j < 4; j++) r->sum[t + j] = sum[j];
     }
     kb_lanes_sums(r->sum, TILE, s);
@@ -254,20 +260,24 @@ KB_INLINE void attend_head(const struct piece *p, uint32_t index, struct kb_span
     struct room room;
     const struct kb_attn_decode *a = p->a;
     uint32_t group = a->n_q_heads / a->paged.n_kv_heads;
-    struct head h = {.a = a, .seq = p->seq, .index = index, .length = a->lengths[kb_length_at(&a->paged, p->seq, index)]};
+    struct head h = {
+        .a = a, .seq = p->seq, .index = index, .length = a->lengths[kb_length_at(&a->paged, p->seq, index)]};
     for (uint32_t g = 0; g < group; g += QUERIES) {
         h.q_head = index * group + g;
         h.n_queries = group - g < QUERIES ? group - g : QUERIES;
         prepare_queries(&h, &room, p->split, format, d);
-        for (uint32_t i = run.first; i < run.last; i++) attend_tile(&h, &room, kb_span_tile(span, i), format, d);
+        for (uint32_t i = run.first; i < run.last; i++)
+            attend_tile(&h, &room, kb_span_tile(span, i), format, d);
     }
 }
 
-KB_INLINE void attend_heads(const struct piece *p, struct kb_span span, struct kb_run run, const int format, const int d)
+KB_INLINE void attend_heads(const struct piece *p, struct kb_span span, struct kb_run run, const int format,
+                            const int d)
 {
     for (uint32_t i = run.first; i < run.last; i += HEAD_TILES) {
         struct kb_run some = {i, i + HEAD_TILES < run.last ? i + HEAD_TILES : run.last};
-        for (uint32_t head = p->first_head; head < p->last_head; head++) attend_head(p, head, span, some, format, d);
+        for (uint32_t head = p->first_head; head < p->last_head; head++)
+            attend_head(p, head, span, some, format, d);
     }
 }
 
@@ -275,8 +285,10 @@ KB_INLINE void attend_heads(const struct piece *p, struct kb_span span, struct k
 static void attend(const struct piece *p, struct kb_span span, struct kb_run run)
 {
 #define ATTEND(format, d) attend_heads(p, span, run, format, d)
-#define ATTEND_BOTH(format)                                                                                            \
-    case format: p->a->paged.head_dim == 128 ? ATTEND(format, 128) : ATTEND(format, 64); break
+#define ATTEND_BOTH(format)                                                                                  \
+    case format:                                                                                             \
+        p->a->paged.head_dim == 128 ? ATTEND(format, 128) : ATTEND(format, 64);                              \
+        break
     switch (p->a->paged.format) {
         ATTEND_BOTH(KB_BF16);
         ATTEND_BOTH(KB_FP8);
@@ -284,7 +296,8 @@ static void attend(const struct piece *p, struct kb_span span, struct kb_run run
         ATTEND_BOTH(KB_INT4);
         ATTEND_BOTH(KB_KIVI4);
         ATTEND_BOTH(KB_KIVI2);
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -316,14 +329,16 @@ static void combine(const struct kb_attn_decode *a, struct kb_split split, uint3
     float sum[MOST_CHANNELS] = {0}, top = KB_NO_SCORE, weight = 0;
     for (uint32_t i = 0; i < n; i++) {
         const float *row = a->partial + kb_partial_at(a, i, seq, q_head);
-        float larger = row[d] > top ? row[d] : top, mine = kb_tile_exp2(top - larger), its = kb_tile_exp2(row[d] - larger);
+        float larger = row[d] > top ? row[d] : top, mine = kb_tile_exp2(top - larger),
+              its = kb_tile_exp2(row[d] - larger);
         for (uint32_t j = 0; j < d; j++) sum[j] = sum[j] * mine + row[j] * its;
         weight = weight * mine + row[d + 1] * its;
         top = larger;
     }
     uint16_t *out = a->out + ((uint64_t)seq * a->n_q_heads + q_head) * d;
     float unit = (p->format == KB_FP8 ? p->v_scale : 1.0f) / (weight > 0 ? weight : 1.0f);
-    for (uint32_t j = 0; j < d; j++) out[j] = kb_round_bf16(sum[place_of((int)p->format, (int)d, (int)j)] * unit);
+    for (uint32_t j = 0; j < d; j++)
+        out[j] = kb_round_bf16(sum[place_of((int)p->format, (int)d, (int)j)] * unit);
 }
 
 static struct kb_split plan(const struct kb_attn_decode *a, uint32_t lists)
@@ -337,7 +352,9 @@ static struct kb_split plan(const struct kb_attn_decode *a, uint32_t lists)
                                  .max_tiles = span_of(a, a->max_tokens).n,
                                  .tile_tokens = TILE,
                                  .tile_bytes = 2 * TILE * kb_row_bytes(p->format, p->head_dim) * together,
+                                 .abreast = 1,
                                  .room = a->n_splits,
+                                 .split_tokens = a->split_tokens,
                                  .alone = 1,
                                  .start = 4 << 10,
                                  .combine = 8 << 10};
@@ -349,7 +366,8 @@ KB_CPU_ENTRY(attn_decode)
     (void)queue;
     const struct kb_attn_decode *a = args;
     const struct kb_paged *p = &a->paged;
-    if (p->head_dim != 64 && p->head_dim != 128) return kb_fail(err, "head_dim %u: expected 64 or 128", p->head_dim);
+    if (p->head_dim != 64 && p->head_dim != 128)
+        return kb_fail(err, "head_dim %u: expected 64 or 128", p->head_dim);
     bool together = p->table_heads == 1 && p->layout == KB_NHD;
     uint32_t lists = a->n_seqs * (together ? 1 : p->n_kv_heads), per_seq = lists / a->n_seqs;
     struct kb_split split = plan(a, lists);
@@ -358,7 +376,8 @@ KB_CPU_ENTRY(attn_decode)
 #pragma omp for schedule(dynamic, 1)
         for (uint32_t i = 0; i < lists * split.n; i++) {
             uint32_t list = i / split.n, head = list % per_seq;
-            struct piece piece = {a, list / per_seq, i % split.n, together ? 0 : head, together ? p->n_kv_heads : head + 1};
+            struct piece piece = {a, list / per_seq, i % split.n, together ? 0 : head,
+                                  together ? p->n_kv_heads : head + 1};
             struct kb_span span = span_of(a, a->lengths[kb_length_at(p, piece.seq, head)]);
             struct kb_run run = kb_split_run(split, span.n, piece.split);
             if (run.first == run.last) continue;
@@ -366,7 +385,8 @@ KB_CPU_ENTRY(attn_decode)
             attend(&piece, span, run);
         }
 #pragma omp for
-        for (uint32_t i = 0; i < a->n_seqs * a->n_q_heads; i++) combine(a, split, i / a->n_q_heads, i % a->n_q_heads);
+        for (uint32_t i = 0; i < a->n_seqs * a->n_q_heads; i++)
+            combine(a, split, i / a->n_q_heads, i % a->n_q_heads);
     }
     return true;
 }

@@ -29,14 +29,16 @@ static void copy_cache(struct kb_attn_unfused *a)
     a->residual = (const uint16_t *)to[3];
 }
 
-static uint16_t *dense_at(const struct kb_attn_unfused *a, uint32_t seq, uint32_t kv, uint32_t head, uint32_t token)
+static uint16_t *dense_at(const struct kb_attn_unfused *a, uint32_t seq, uint32_t kv, uint32_t head,
+                          uint32_t token)
 {
-    return a->dense +
-           ((((uint64_t)seq * 2 + kv) * a->paged.n_kv_heads + head) * a->max_tokens + token) * a->paged.head_dim;
+    return a->dense + ((((uint64_t)seq * 2 + kv) * a->paged.n_kv_heads + head) * a->max_tokens + token) *
+                          a->paged.head_dim;
 }
 
 /* pairs: one per 32 channels (V) or one per channel (K). */
-static void unpack(const uint8_t *row, uint32_t bits, const uint16_t *pairs, uint32_t per, uint16_t *to, uint32_t d)
+static void unpack(const uint8_t *row, uint32_t bits, const uint16_t *pairs, uint32_t per, uint16_t *to,
+                   uint32_t d)
 {
     float scale = 0, low = 0;
     for (uint32_t i = 0; i < d; i++) {
@@ -48,18 +50,21 @@ static void unpack(const uint8_t *row, uint32_t bits, const uint16_t *pairs, uin
     }
 }
 
-static void dequantise_row(const struct kb_attn_unfused *a, uint32_t seq, uint32_t kv, uint32_t head, uint32_t token)
+static void dequantise_row(const struct kb_attn_unfused *a, uint32_t seq, uint32_t kv, uint32_t head,
+                           uint32_t token)
 {
     const struct kb_paged *p = &a->paged;
     uint32_t length = a->lengths[kb_length_at(p, seq, head)], bits = kb_format_bits(p->format);
-    uint32_t packed = kv ? kb_kivi_v_packed(length, p->residual_tokens) : kb_kivi_k_packed(length, p->residual_tokens);
+    uint32_t packed =
+        kv ? kb_kivi_v_packed(length, p->residual_tokens) : kb_kivi_k_packed(length, p->residual_tokens);
     uint16_t *to = dense_at(a, seq, kv, head, token);
     if (token >= packed) {
         memcpy(to, a->residual + kb_residual_at(p, seq, kv, token, head), p->head_dim * sizeof *to);
         return;
     }
     uint32_t page = a->pages[kb_table_at(p, seq, head, token / p->page_tokens)], at = token % p->page_tokens;
-    const uint8_t *row = (const uint8_t *)a->kv + kb_row(p, page, kv, at, head) * kb_row_bytes(p->format, p->head_dim);
+    const uint8_t *row =
+        (const uint8_t *)a->kv + kb_row(p, page, kv, at, head) * kb_row_bytes(p->format, p->head_dim);
     const uint16_t *scales = kv ? a->v_scales + 2 * kb_v_scale_at(p, page, at, head)
                                 : a->k_scales + 2 * kb_k_scale_at(p, page, at, head);
     unpack(row, bits, scales, kv ? KB_GROUP : 1, to, p->head_dim);
@@ -101,7 +106,8 @@ static void multiply_values(const float *row, const uint16_t *v, uint32_t n, uin
 {
     float sum[128] = {0};
     for (uint32_t t = 0; t < n; t++)
-        for (uint32_t i = 0; i < d; i++) sum[i] = KB_FMA(row[t], kb_bf16_to_float(v[(uint64_t)t * d + i]), sum[i]);
+        for (uint32_t i = 0; i < d; i++)
+            sum[i] = KB_FMA(row[t], kb_bf16_to_float(v[(uint64_t)t * d + i]), sum[i]);
     for (uint32_t i = 0; i < d; i++) out[i] = kb_bf16_from_float(sum[i]);
 }
 
@@ -127,7 +133,8 @@ KB_CPU_ENTRY(attn_unfused)
     struct kb_attn_unfused a = *(const struct kb_attn_unfused *)args;
     uint32_t d = a.paged.head_dim, n = a.n_seqs * a.n_q_heads;
     if (!kb_format_is_kivi(a.paged.format) || (d != 64 && d != 128))
-        return kb_fail(err, "format %s, head_dim %u: expected kivi4 or kivi2, 64 or 128", kb_format_name(a.paged.format), d);
+        return kb_fail(err, "format %s, head_dim %u: expected kivi4 or kivi2, 64 or 128",
+                       kb_format_name(a.paged.format), d);
     copy_cache(&a);
     dequantise(&a);
 #pragma omp parallel

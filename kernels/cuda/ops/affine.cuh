@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-/* Channels of a lane's 16 bytes; a range that no value has widened; x / y as the compiler would divide. */
+/* Channels of a lane's 16 bytes; a range that no value has widened yet. */
 enum { KB_LANE_CHANNELS = 8 };
 #define KB_RANGE_EMPTY 0xff80ff80u
 
@@ -28,6 +28,7 @@ struct kb_divisor {
     float value, inverse;
 };
 
+/* x / y, rounded as a division rounds. */
 KB_DEVICE float kb_quotient(float x, struct kb_divisor y)
 {
     float q = x * y.inverse;

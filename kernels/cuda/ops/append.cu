@@ -25,24 +25,27 @@ struct rows {
     struct kb_append a;
     struct quick heads, page;
     struct kb_divisor scale[2]; /* fp8 */
-    uint32_t lanes;             /* of a row: a power of two */
+    uint32_t lane_bits;         /* 2^lane_bits lanes have a row */
 };
 
-/* Where a row goes: its codes, its pair. */
-struct target {
-    uint8_t *row;
-    uint32_t *pair;
+/* A token's place in the cache, and a lane's eight channels of its row of one head; valid: there is such a row. */
+struct place {
+    uint32_t page, token, head, lane;
+    bool valid;
 };
 
-KB_DEVICE struct target target_of(const struct rows *r, uint32_t page, uint32_t kv, uint32_t token,
-                                  uint32_t head)
+KB_DEVICE uint8_t *row_at(const struct kb_append *a, const struct place *at, uint32_t kv)
 {
-    const struct kb_paged *p = &r->a.paged;
-    struct target t;
-    t.row = (uint8_t *)r->a.kv + kb_row(p, page, kv, token, head) * kb_row_bytes(p->format, p->head_dim);
-    t.pair = kv ? (uint32_t *)r->a.v_scales + kb_v_scale_at(p, page, token, head)
-                : (uint32_t *)r->a.k_scales + kb_k_scale_at(p, page, token, head);
-    return t;
+    const struct kb_paged *p = &a->paged;
+    return (uint8_t *)a->kv +
+           kb_row(p, at->page, kv, at->token, at->head) * kb_row_bytes(p->format, p->head_dim);
+}
+
+KB_DEVICE uint32_t *pair_at(const struct kb_append *a, const struct place *at, uint32_t kv)
+{
+    const struct kb_paged *p = &a->paged;
+    return kv ? (uint32_t *)a->v_scales + kb_v_scale_at(p, at->page, at->token, at->head)
+              : (uint32_t *)a->k_scales + kb_k_scale_at(p, at->page, at->token, at->head);
 }
 
 KB_DEVICE uint2 fp8_codes(uint4 x, struct kb_divisor s)
@@ -55,18 +58,19 @@ KB_DEVICE uint2 fp8_codes(uint4 x, struct kb_divisor s)
     return make_uint2(word[0] | word[1] << 16, word[2] | word[3] << 16);
 }
 
-/* Eight channels of one row; the lanes of a row come together for its range. */
+/* Eight channels of a key or value; the lanes of a row come together for its range. */
 template <enum kb_format F>
-KB_DEVICE void put_row(struct target to, uint32_t lane, uint4 x, struct kb_divisor scale, uint32_t range,
-                       bool valid)
+KB_DEVICE void put_row(const struct rows *r, const struct place *at, uint32_t kv, uint4 x)
 {
-    if (F == KB_BF16 && valid) ((uint4 *)to.row)[lane] = x;
-    if (F == KB_FP8 && valid) ((uint2 *)to.row)[lane] = fp8_codes(x, scale);
-    if ((F == KB_INT8 || F == KB_INT4) && valid) {
+    if (F == KB_BF16 && at->valid) ((uint4 *)row_at(&r->a, at, kv))[at->lane] = x;
+    if (F == KB_FP8 && at->valid) ((uint2 *)row_at(&r->a, at, kv))[at->lane] = fp8_codes(x, r->scale[kv]);
+    if (F == KB_INT8 || F == KB_INT4) {
         const uint32_t bits = F == KB_INT8 ? 8 : 4;
+        uint32_t range = kb_range_join(at->valid ? kb_range_of(x) : KB_RANGE_EMPTY, 1u << r->lane_bits);
         uint32_t pair = kb_pair_of_range(range, bits);
-        kb_codes_store<bits>(to.row, lane, kb_codes_of<bits>(kb_quantiser_of(pair), x));
-        if (lane == 0) *to.pair = pair;
+        if (!at->valid) return;
+        kb_codes_store<bits>(row_at(&r->a, at, kv), at->lane, kb_codes_of<bits>(kb_quantiser_of(pair), x));
+        if (at->lane == 0) *pair_at(&r->a, at, kv) = pair;
     }
 }
 
@@ -75,40 +79,34 @@ template <enum kb_format F> KB_KERNEL __launch_bounds__(ROW_THREADS) append_rows
 {
     const struct kb_append *a = &r.a;
     const struct kb_paged *p = &a->paged;
-    uint32_t thread = threadIdx.x, lane = thread & (r.lanes - 1);
-    uint32_t row = (blockIdx.x * ROW_THREADS + thread) / r.lanes;
-    bool valid = row < a->n_tokens * p->n_kv_heads && lane * KB_LANE_CHANNELS < p->head_dim;
-    uint32_t ranges[2] = {KB_RANGE_EMPTY, KB_RANGE_EMPTY}, token = 0, head = 0, page = 0, at = 0;
-    uint4 x[2] = {make_uint4(0, 0, 0, 0), make_uint4(0, 0, 0, 0)};
-    if (valid) {
-        uint64_t from = (uint64_t)row * p->head_dim + lane * KB_LANE_CHANNELS;
-        x[0] = kb_load16(a->k + from);
-        x[1] = kb_load16(a->v + from);
-        token = quick_divide(row, r.heads);
-        head = row - token * r.heads.d;
-        uint32_t seq = a->seq[token];
-        uint32_t position = a->past[kb_length_at(p, seq, head)] + token - a->begin[seq];
+    uint32_t thread = blockIdx.x * ROW_THREADS + threadIdx.x, row = thread >> r.lane_bits;
+    struct place at = {0, 0, 0, thread & ((1u << r.lane_bits) - 1), false};
+    uint4 k = make_uint4(0, 0, 0, 0), v = k;
+    at.valid = row < a->n_tokens * p->n_kv_heads && at.lane * KB_LANE_CHANNELS < p->head_dim;
+    if (at.valid) {
+        uint64_t from = (uint64_t)row * p->head_dim + at.lane * KB_LANE_CHANNELS;
+        k = kb_load16(a->k + from);
+        v = kb_load16(a->v + from);
+        uint32_t token = quick_divide(row, r.heads), seq = a->seq[token];
+        at.head = row - token * r.heads.d;
+        uint32_t position = a->past[kb_length_at(p, seq, at.head)] + token - a->begin[seq];
         uint32_t number = quick_divide(position, r.page);
-        at = position - number * r.page.d;
-        page = a->pages[kb_table_at(p, seq, head, number)];
+        at.token = position - number * r.page.d;
+        at.page = a->pages[kb_table_at(p, seq, at.head, number)];
     }
-#pragma unroll
-    for (uint32_t kv = 0; kv < 2 && (F == KB_INT8 || F == KB_INT4); kv++)
-        ranges[kv] = kb_range_join(valid ? kb_range_of(x[kv]) : KB_RANGE_EMPTY, r.lanes);
-#pragma unroll
-    for (uint32_t kv = 0; kv < 2; kv++)
-        put_row<F>(target_of(&r, page, kv, at, head), lane, x[kv], r.scale[kv], ranges[kv], valid);
+    put_row<F>(&r, &at, 0, k);
+    put_row<F>(&r, &at, 1, v);
 }
 
 static bool launch_rows(struct kb_queue *queue, const struct kb_append *a, struct kb_error *err)
 {
     const struct kb_paged *p = &a->paged;
-    struct rows r = {*a, quick_of(p->n_kv_heads), quick_of(p->page_tokens), {}, 1};
+    struct rows r = {*a, quick_of(p->n_kv_heads), quick_of(p->page_tokens), {}, 0};
     r.scale[0] = {p->k_scale, 1.0f / p->k_scale};
     r.scale[1] = {p->v_scale, 1.0f / p->v_scale};
-    while (r.lanes * KB_LANE_CHANNELS < p->head_dim) r.lanes *= 2;
-    uint32_t blocks =
-        (uint32_t)(((uint64_t)a->n_tokens * p->n_kv_heads * r.lanes + ROW_THREADS - 1) / ROW_THREADS);
+    while ((uint32_t)KB_LANE_CHANNELS << r.lane_bits < p->head_dim) r.lane_bits++;
+    uint64_t threads = (uint64_t)a->n_tokens * p->n_kv_heads << r.lane_bits;
+    uint32_t blocks = (uint32_t)((threads + ROW_THREADS - 1) / ROW_THREADS);
     switch (p->format) {
     case KB_BF16:
         return KB_LAUNCH(append_rows<KB_BF16>, blocks, ROW_THREADS, 0, queue, err, r);

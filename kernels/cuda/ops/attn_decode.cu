@@ -26,14 +26,17 @@ template <int D> KB_DEVICE void add_split(struct part<D> &p, const float *from)
 }
 
 /* Grid: query heads, sequences. Each warp adds up every fourth split, then the block its warps. */
-template <int D> KB_KERNEL __launch_bounds__(32 * COMBINE_WARPS) combine(struct kb_attn_decode a, struct kb_split split)
+template <int D>
+KB_KERNEL __launch_bounds__(32 * COMBINE_WARPS) combine(struct kb_attn_decode a, struct kb_split split)
 {
     KB_SHARED(float, room[COMBINE_WARPS][D + 2]);
     uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, seq = blockIdx.y, q_head = blockIdx.x;
     uint32_t kv_head = q_head / (a.n_q_heads / a.paged.n_kv_heads);
     uint32_t n = kb_splits_of(&a, split, a.lengths[kb_length_at(&a.paged, seq, kv_head)]), all = n;
     if (kb_format_is_kivi(a.paged.format)) all++;
-    struct part<D> p = {{}, KB_NO_SCORE, 0};
+    struct part<D> p = {
+        {}, KB_NO_SCORE, 0
+    };
 #pragma unroll 4
     for (uint32_t i = warp; i < all; i += COMBINE_WARPS)
         add_split<D>(p, a.partial + kb_partial_at(&a, i < n ? i : split.n, seq, q_head));
@@ -54,17 +57,20 @@ template <int D> KB_KERNEL __launch_bounds__(32 * COMBINE_WARPS) combine(struct 
         sum += by * room[i][threadIdx.x];
         weight += by * room[i][D + 1];
     }
-    a.out[((uint64_t)seq * a.n_q_heads + q_head) * D + threadIdx.x] = kb_bf16_from_float(weight > 0 ? sum / weight : 0.0f);
+    a.out[((uint64_t)seq * a.n_q_heads + q_head) * D + threadIdx.x] =
+        kb_bf16_from_float(weight > 0 ? sum / weight : 0.0f);
 }
 
 bool fits(const struct kb_attn_decode *a, struct kb_error *err)
 {
     const struct kb_paged *p = &a->paged;
     uint32_t least = kb_format_is_kivi(p->format) ? KB_GROUP : 16;
-    if (p->head_dim != 64 && p->head_dim != 128) return kb_fail(err, "head_dim %u: expected 64 or 128", p->head_dim);
+    if (p->head_dim != 64 && p->head_dim != 128)
+        return kb_fail(err, "head_dim %u: expected 64 or 128", p->head_dim);
     if (p->page_tokens < least || p->page_tokens & (p->page_tokens - 1))
         return kb_fail(err, "page_tokens %u: expected a power of two, at least %u", p->page_tokens, least);
-    if (kb_format_is_kivi(p->format) && (p->residual_tokens == 0 || p->residual_tokens % KB_GROUP || a->n_splits < 2))
+    if (kb_format_is_kivi(p->format) &&
+        (p->residual_tokens == 0 || p->residual_tokens % KB_GROUP || a->n_splits < 2))
         return kb_fail(err, "residual_tokens %u and room for %u splits: expected a multiple of %d, and 2",
                        p->residual_tokens, a->n_splits, KB_GROUP);
     return a->n_splits > 0 || kb_fail(err, "no room for partial results");
@@ -74,9 +80,9 @@ bool fits(const struct kb_attn_decode *a, struct kb_error *err)
 
 KB_ENTRY(attn_decode)
 {
-    static bool (*const kernel[KB_N_FORMAT])(struct kb_queue *, const struct kb_attn_decode *, struct kb_split *,
-                                             struct kb_error *) = {kb_decode_bf16, kb_decode_fp8,   kb_decode_int8,
-                                                                   kb_decode_int4, kb_decode_kivi4, kb_decode_kivi2};
+    static bool (*const kernel[KB_N_FORMAT])(struct kb_queue *, const struct kb_attn_decode *,
+                                             struct kb_split *, struct kb_error *) = {
+        kb_decode_bf16, kb_decode_fp8, kb_decode_int8, kb_decode_int4, kb_decode_kivi4, kb_decode_kivi2};
     const struct kb_attn_decode *a = (const struct kb_attn_decode *)args;
     struct kb_split split;
     if (!fits(a, err) || !kernel[a->paged.format](queue, a, &split, err)) return false;

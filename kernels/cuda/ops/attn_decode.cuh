@@ -9,12 +9,18 @@
 #include "kernels/cuda/ops/attn_decode_math.cuh"
 
 /* Queues the kernel of a format and says into how many splits; attn_decode.cu combines them. */
-bool kb_decode_bf16(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *s, struct kb_error *err);
-bool kb_decode_fp8(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *s, struct kb_error *err);
-bool kb_decode_int8(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *s, struct kb_error *err);
-bool kb_decode_int4(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *s, struct kb_error *err);
-bool kb_decode_kivi4(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *s, struct kb_error *err);
-bool kb_decode_kivi2(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *s, struct kb_error *err);
+bool kb_decode_bf16(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *s,
+                    struct kb_error *err);
+bool kb_decode_fp8(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *s,
+                   struct kb_error *err);
+bool kb_decode_int8(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *s,
+                    struct kb_error *err);
+bool kb_decode_int4(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *s,
+                    struct kb_error *err);
+bool kb_decode_kivi4(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *s,
+                     struct kb_error *err);
+bool kb_decode_kivi2(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *s,
+                     struct kb_error *err);
 
 namespace decode
 {
@@ -28,23 +34,24 @@ KB_DEVICE void stream_tiles(struct state<F, D, NQ> &w, const struct kb_attn_deco
                             const struct strides &by, unsigned char *ring)
 {
     using S = shape<F, D>;
-    uint32_t warp = threadIdx.x / 32, tiles = h.last - h.first, n = tiles > warp ? (tiles - warp + WARPS - 1) / WARPS : 0;
-    uint32_t page[S::M], next[S::M], ids[S::M];
-    look_up<F, D>(h, by, 0, page);
-    look_up<F, D>(h, by, 32, next);
+    uint32_t warp = threadIdx.x / 32, tiles = h.last - h.first,
+             n = tiles > warp ? (tiles - warp + WARPS - 1) / WARPS : 0;
+    uint32_t page[S::M] = {}, next[S::M], ids[S::M];
+    look_up<F, D>(h, by, 0, next);
     for (uint32_t i = 0; i < n + S::STAGES - 1; i++) {
         if (i >= S::STAGES - 1) {
             kb_copy_wait<S::STAGES - 2>();
             kb_sync_warp();
         }
-        if (i > 0 && i % 32 == 0) {
+        if (i % 32 == 0) {
 #pragma unroll
             for (int m = 0; m < S::M; m++) page[m] = next[m];
             look_up<F, D>(h, by, i + 32, next);
         }
 #pragma unroll
         for (int m = 0; m < S::M; m++) ids[m] = kb_shfl(page[m], (int)(i % 32));
-        if (i < n) fetch<F, D>(h, by, ring + i % S::STAGES * S::STAGE, kb_span_tile(h.span, place_of(h, i)), ids);
+        if (i < n)
+            fetch<F, D>(h, by, ring + i % S::STAGES * S::STAGE, kb_span_tile(h.span, place_of(h, i)), ids);
         kb_copy_commit();
         if (i < S::STAGES - 1) continue;
         uint32_t j = i - (S::STAGES - 1);
@@ -54,21 +61,25 @@ KB_DEVICE void stream_tiles(struct state<F, D, NQ> &w, const struct kb_attn_deco
 
 /* The same for KIVI's recent tokens, packed format P. */
 template <int P, int D, int NQ>
-KB_DEVICE void stream_recent(struct state<RING, D, NQ> &w, const struct kb_attn_decode &a, const struct head &h,
-                             const struct strides &by, unsigned char *ring)
+KB_DEVICE void stream_recent(struct state<RING, D, NQ> &w, const struct kb_attn_decode &a,
+                             const struct head &h, const struct strides &by, unsigned char *ring)
 {
     using S = shape<RING, D>;
-    uint32_t warp = threadIdx.x / 32, tiles = h.last - h.first, n = tiles > warp ? (tiles - warp + WARPS - 1) / WARPS : 0;
+    uint32_t warp = threadIdx.x / 32, tiles = h.last - h.first,
+             n = tiles > warp ? (tiles - warp + WARPS - 1) / WARPS : 0;
     for (uint32_t i = 0; i < n + S::STAGES - 1; i++) {
         if (i >= S::STAGES - 1) {
             kb_copy_wait<S::STAGES - 2>();
             kb_sync_warp();
         }
-        if (i < n) fetch_recent<P, D>(a, h, by, ring + i % S::STAGES * S::STAGE, kb_span_tile(h.span, place_of(h, i)));
+        if (i < n)
+            fetch_recent<P, D>(a, h, by, ring + i % S::STAGES * S::STAGE,
+                               kb_span_tile(h.span, place_of(h, i)));
         kb_copy_commit();
         if (i < S::STAGES - 1) continue;
         uint32_t j = i - (S::STAGES - 1);
-        attend_tile<RING, D, NQ>(w, a, h, ring + j % S::STAGES * S::STAGE, kb_span_tile(h.span, place_of(h, j)));
+        attend_tile<RING, D, NQ>(w, a, h, ring + j % S::STAGES * S::STAGE,
+                                 kb_span_tile(h.span, place_of(h, j)));
     }
 }
 
@@ -169,8 +180,8 @@ KB_DEVICE void attend_recent(const struct kb_attn_decode &a, const struct stride
 
 /* The other splits; false when this one has nothing to read, and so nothing to leave. */
 template <int F, int D, int NQ>
-KB_DEVICE bool attend_split(const struct kb_attn_decode &a, const struct kb_split &split, const struct strides &by,
-                            struct head &h, const uint16_t *q, uint32_t rows)
+KB_DEVICE bool attend_split(const struct kb_attn_decode &a, const struct kb_split &split,
+                            const struct strides &by, struct head &h, const uint16_t *q, uint32_t rows)
 {
     KB_SHARED_BYTES(shared);
     using S = shape<F, D>;
@@ -212,7 +223,8 @@ KB_KERNEL __launch_bounds__(THREADS, blocks_per_unit<D, NQ>())
 /* ---- launch ---- */
 
 template <int F, int D, int NQ>
-static bool launch(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *split, struct kb_error *err)
+static bool launch(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *split,
+                   struct kb_error *err)
 {
     using S = shape<F, D>;
     const struct kb_device_info *info = &queue->device->info;
@@ -224,10 +236,13 @@ static bool launch(struct kb_queue *queue, const struct kb_attn_decode *a, struc
     work.blocks_per_unit = fit < 1 ? 1 : fit < most ? (uint32_t)fit : most;
     work.heads = heads * chunks * a->n_seqs;
     work.max_tiles = kb_span_of(a->max_tokens, S::TOKENS, a->sink, a->window).n;
-    work.mean_tiles = kb_span_of(a->mean_tokens ? a->mean_tokens : a->max_tokens, S::TOKENS, a->sink, a->window).n;
+    work.mean_tiles =
+        kb_span_of(a->mean_tokens ? a->mean_tokens : a->max_tokens, S::TOKENS, a->sink, a->window).n;
     work.tile_tokens = S::TOKENS;
     work.tile_bytes = S::STAGE;
+    work.abreast = WARPS;
     work.room = a->n_splits - S::KIVI;
+    work.split_tokens = a->split_tokens;
     work.alone = work.blocks_per_unit < 2 ? 1 : 2;
     work.start = 32 << 10;
     work.combine = 96 << 10;
@@ -239,10 +254,12 @@ static bool launch(struct kb_queue *queue, const struct kb_attn_decode *a, struc
 
 /* By head_dim, and by how many queries share a KV head. */
 template <int F>
-static bool choose(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *split, struct kb_error *err)
+static bool choose(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *split,
+                   struct kb_error *err)
 {
     bool few = a->n_q_heads / a->paged.n_kv_heads <= 8;
-    if (a->paged.head_dim == 128) return few ? launch<F, 128, 1>(queue, a, split, err) : launch<F, 128, 2>(queue, a, split, err);
+    if (a->paged.head_dim == 128)
+        return few ? launch<F, 128, 1>(queue, a, split, err) : launch<F, 128, 2>(queue, a, split, err);
     return few ? launch<F, 64, 1>(queue, a, split, err) : launch<F, 64, 2>(queue, a, split, err);
 }
 

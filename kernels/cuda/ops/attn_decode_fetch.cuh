@@ -68,7 +68,8 @@ KB_DEVICE uint32_t place_of(const struct head &h, uint32_t i)
 
 /* Pages of each 16 tokens of this warp's tile number turn + lane. */
 template <int F, int D>
-KB_DEVICE void look_up(const struct head &h, const struct strides &by, uint32_t turn, uint32_t page[shape<F, D>::M])
+KB_DEVICE void look_up(const struct head &h, const struct strides &by, uint32_t turn,
+                       uint32_t page[shape<F, D>::M])
 {
     uint32_t place = place_of(h, turn + threadIdx.x % 32);
     uint32_t token = kb_span_tile(h.span, place) * shape<F, D>::TOKENS;
@@ -79,16 +80,18 @@ KB_DEVICE void look_up(const struct head &h, const struct strides &by, uint32_t 
 
 /* Pages are whole multiples of 16 tokens, so a page's address serves 16 rows. */
 template <int F, int D>
-KB_DEVICE void fetch_codes(const struct head &h, const struct strides &by, unsigned char *stage, uint32_t token,
-                           const uint32_t page[shape<F, D>::M])
+KB_DEVICE void fetch_codes(const struct head &h, const struct strides &by, unsigned char *stage,
+                           uint32_t token, const uint32_t page[shape<F, D>::M])
 {
     using S = shape<F, D>;
     constexpr int rows = 32 / S::CHUNKS; /* by one instruction of the warp */
-    uint32_t row = threadIdx.x % 32 / S::CHUNKS, chunk = threadIdx.x % S::CHUNKS, mask = (1u << by.page_shift) - 1u;
+    uint32_t row = threadIdx.x % 32 / S::CHUNKS, chunk = threadIdx.x % S::CHUNKS,
+             mask = (1u << by.page_shift) - 1u;
     const unsigned char *from[S::M];
 #pragma unroll
     for (int i = 0; i < S::M; i++)
-        from[i] = h.codes + (uint64_t)page[i] * by.page_bytes + (((token + 16 * i) & mask) + row % 16) * by.token_bytes + 16 * chunk;
+        from[i] = h.codes + (uint64_t)page[i] * by.page_bytes +
+                  (((token + 16 * i) & mask) + row % 16) * by.token_bytes + 16 * chunk;
     if (rows > 16 && row >= 16) from[0] = from[S::M - 1];
 #pragma unroll
     for (int i = 0; i < S::TOKENS / rows; i++) {
@@ -102,21 +105,23 @@ KB_DEVICE void fetch_codes(const struct head &h, const struct strides &by, unsig
 
 /* int8, int4: a word per token, one lane each. */
 template <int F, int D>
-KB_DEVICE void fetch_row_scales(const struct head &h, const struct strides &by, unsigned char *stage, uint32_t token,
-                                const uint32_t page[shape<F, D>::M])
+KB_DEVICE void fetch_row_scales(const struct head &h, const struct strides &by, unsigned char *stage,
+                                uint32_t token, const uint32_t page[shape<F, D>::M])
 {
     using S = shape<F, D>;
     uint32_t lane = threadIdx.x % 32, at = (token + lane) & ((1u << by.page_shift) - 1u);
     uint64_t number = lane < 16 ? page[0] : page[S::M - 1];
     bool valid = token + lane < h.length;
-    kb_copy4(stage + S::K_SCALES_AT + 4 * lane, h.k_scales + number * by.k_scale_page + at * by.k_scale_step, valid);
-    kb_copy4(stage + S::V_SCALES_AT + 4 * lane, h.v_scales + number * by.v_scale_page + at * by.v_scale_step, valid);
+    kb_copy4(stage + S::K_SCALES_AT + 4 * lane, h.k_scales + number * by.k_scale_page + at * by.k_scale_step,
+             valid);
+    kb_copy4(stage + S::V_SCALES_AT + 4 * lane, h.v_scales + number * by.v_scale_page + at * by.v_scale_step,
+             valid);
 }
 
 /* KIVI: for K a word per channel, for V GROUPS words per token, one lane each. Packed tiles are whole. */
 template <int F, int D>
-KB_DEVICE void fetch_group_scales(const struct head &h, const struct strides &by, unsigned char *stage, uint32_t token,
-                                  uint64_t page)
+KB_DEVICE void fetch_group_scales(const struct head &h, const struct strides &by, unsigned char *stage,
+                                  uint32_t token, uint64_t page)
 {
     using S = shape<F, D>;
     uint32_t lane = threadIdx.x % 32, at = token & ((1u << by.page_shift) - 1u);
@@ -155,7 +160,8 @@ template <int F> KB_DEVICE uint4 unpack_keys(const unsigned char *codes, const u
 #pragma unroll
     for (int i = 0; i < 4; i++) {
         float2 low = kb_unpack_fp16(scales[2 * i]), high = kb_unpack_fp16(scales[2 * i + 1]);
-        uint32_t mask = (1u << bits) - 1u, n = word >> (2 * i * bits) & mask, m = word >> ((2 * i + 1) * bits) & mask;
+        uint32_t mask = (1u << bits) - 1u, n = word >> (2 * i * bits) & mask,
+                 m = word >> ((2 * i + 1) * bits) & mask;
         pair[i] = kb_pack_bf16(low.x * (float)n + low.y, high.x * (float)m + high.y);
     }
     return make_uint4(pair[0], pair[1], pair[2], pair[3]);
@@ -179,11 +185,14 @@ KB_DEVICE void fetch_recent(const struct kb_attn_decode &a, const struct head &h
         const uint16_t *v = a.residual + kb_residual_at(&a.paged, h.seq, 1, position, h.index) + 8 * chunk;
         kb_copy16(to + S::V_AT, v, valid);
         if (position >= packed) {
-            const uint16_t *k = a.residual + kb_residual_at(&a.paged, h.seq, 0, position, h.index) + 8 * chunk;
+            const uint16_t *k =
+                a.residual + kb_residual_at(&a.paged, h.seq, 0, position, h.index) + 8 * chunk;
             kb_copy16(to, k, valid);
         } else {
-            const unsigned char *codes = h.codes + page * by.page_bytes + at * by.token_bytes + chunk * shape<F, D>::BITS;
-            const uint32_t *scales = h.k_scales + page * by.k_scale_page + at / KB_GROUP * by.k_scale_step + 8 * chunk;
+            const unsigned char *codes =
+                h.codes + page * by.page_bytes + at * by.token_bytes + chunk * shape<F, D>::BITS;
+            const uint32_t *scales =
+                h.k_scales + page * by.k_scale_page + at / KB_GROUP * by.k_scale_step + 8 * chunk;
             *(uint4 *)to = unpack_keys<F>(codes, scales);
         }
     }

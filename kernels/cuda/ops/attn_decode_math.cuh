@@ -51,7 +51,8 @@ template <int F, int D> KB_DEVICE void sum_query(const uint32_t q[D / 8], float 
 
 /* rows: queries from q on that exist. */
 template <int F, int D, int NQ>
-KB_DEVICE void begin(struct state<F, D, NQ> &w, const struct kb_attn_decode &a, const uint16_t *q, uint32_t rows)
+KB_DEVICE void begin(struct state<F, D, NQ> &w, const struct kb_attn_decode &a, const uint16_t *q,
+                     uint32_t rows)
 {
     constexpr int pairs = shape<F, D>::PAIRS;
     uint32_t g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
@@ -60,8 +61,8 @@ KB_DEVICE void begin(struct state<F, D, NQ> &w, const struct kb_attn_decode &a, 
         uint32_t row = (uint32_t)(8 * n) + g;
 #pragma unroll
         for (int i = 0; i < D / 8; i++)
-            w.q[n][i] = load_pair<F>(q + (row < rows ? row : 0) * D, pair_channel<F>(i / pairs, t, i % pairs), i % pairs,
-                                     row < rows);
+            w.q[n][i] = load_pair<F>(q + (row < rows ? row : 0) * D, pair_channel<F>(i / pairs, t, i % pairs),
+                                     i % pairs, row < rows);
         if constexpr (shape<F, D>::ROW_SCALES) sum_query<F, D>(w.q[n], w.q_sum[n]);
 #pragma unroll
         for (int e = 0; e < 4; e++) w.low[n][e] = 0;
@@ -219,7 +220,8 @@ KB_DEVICE void scale_scores(const struct state<F, D, NQ> &w, const unsigned char
 #pragma unroll
         for (int e = 0; e < 4; e++) {
             if constexpr (S::ROW_SCALES) {
-                float2 k = row_scale(stage + S::K_SCALES_AT, (uint32_t)(16 * m + 8 * (e / 2)) + threadIdx.x % 32 / 4);
+                float2 k = row_scale(stage + S::K_SCALES_AT,
+                                     (uint32_t)(16 * m + 8 * (e / 2)) + threadIdx.x % 32 / 4);
                 float step = k.x * w.factor * score_unit<F>(), least = k.y * w.factor;
 #pragma unroll
                 for (int n = 0; n < NQ; n++) s[m][n][e] = s[m][n][e] * step + least * w.q_sum[n][e % 2];
@@ -232,7 +234,8 @@ KB_DEVICE void scale_scores(const struct state<F, D, NQ> &w, const unsigned char
 
 /* Scores of tokens that are not read become nothing; only the tiles at the edges have such. */
 template <int F, int D, int NQ>
-KB_DEVICE void mask_scores(const struct kb_attn_decode &a, const struct head &h, uint32_t token, float s[][NQ][4])
+KB_DEVICE void mask_scores(const struct kb_attn_decode &a, const struct head &h, uint32_t token,
+                           float s[][NQ][4])
 {
     using S = shape<F, D>;
     uint32_t past = token + S::TOKENS, any = a.sink + a.window;
@@ -252,8 +255,7 @@ KB_DEVICE void mask_scores(const struct kb_attn_decode &a, const struct head &h,
 /* ---- softmax ---- */
 
 /* Everything gathered so far, for a larger largest score. */
-template <int F, int D, int NQ>
-KB_DEVICE void shrink(struct state<F, D, NQ> &w, const float best[NQ][2])
+template <int F, int D, int NQ> KB_DEVICE void shrink(struct state<F, D, NQ> &w, const float best[NQ][2])
 {
 #pragma unroll
     for (int n = 0; n < NQ; n++)
@@ -348,7 +350,8 @@ template <int F> KB_DEVICE void value_factor(uint32_t a[4], uint32_t low, uint32
 }
 
 template <int F, int D, int NQ>
-KB_DEVICE void add_values_plain(struct state<F, D, NQ> &w, const unsigned char *tile, const uint32_t b[][NQ][2])
+KB_DEVICE void add_values_plain(struct state<F, D, NQ> &w, const unsigned char *tile,
+                                const uint32_t b[][NQ][2])
 {
     using S = shape<F, D>;
 #pragma unroll
@@ -380,7 +383,8 @@ KB_DEVICE void add_values(struct state<F, D, NQ> &w, const unsigned char *tile, 
                 for (int i = 0; i < S::PAIRS / 2; i++) {
                     value_factor<F>(x, low, high, i);
 #pragma unroll
-                    for (int n = 0; n < NQ; n++) multiply<F>(w.sum[(c + j) * S::PAIRS / 2 + i][n], x, b[m][n]);
+                    for (int n = 0; n < NQ; n++)
+                        multiply<F>(w.sum[(c + j) * S::PAIRS / 2 + i][n], x, b[m][n]);
                 }
             }
         }
@@ -396,7 +400,8 @@ KB_DEVICE void load_value_scales(const unsigned char *stage, int m, uint32_t sca
     uint32_t g = threadIdx.x % 32 / 4 % S::GROUPS;
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-        const uint32_t *x = words + ((uint32_t)(16 * m + 8 * i) + 2 * (threadIdx.x % 4)) * S::GROUPS, *y = x + S::GROUPS;
+        const uint32_t *x = words + ((uint32_t)(16 * m + 8 * i) + 2 * (threadIdx.x % 4)) * S::GROUPS,
+                       *y = x + S::GROUPS;
         uint32_t low[S::GROUPS], high[S::GROUPS];
         if constexpr (S::GROUPS == 4) {
             uint4 u = *(const uint4 *)x, v = *(const uint4 *)y;
@@ -429,7 +434,8 @@ template <int F> KB_DEVICE void split_groups(const uint32_t r[2], uint32_t group
 }
 
 template <int F, int D, int NQ>
-KB_DEVICE void add_values_kivi(struct state<F, D, NQ> &w, const unsigned char *stage, const uint32_t b[][NQ][2])
+KB_DEVICE void add_values_kivi(struct state<F, D, NQ> &w, const unsigned char *stage,
+                               const uint32_t b[][NQ][2])
 {
     using S = shape<F, D>;
     constexpr int per_chunk = S::GROUPS / S::CHUNKS;

@@ -15,13 +15,15 @@ KB_KERNEL copy_part(const void *from, void *to, uint64_t bytes)
 }
 
 /* bf16 element of the dense cache: [n_seqs][2][n_kv_heads][max_tokens][head_dim]. */
-KB_DEVICE uint64_t dense_at(const struct kb_attn_unfused &a, uint32_t seq, uint32_t kv, uint32_t head, uint32_t token)
+KB_DEVICE uint64_t dense_at(const struct kb_attn_unfused &a, uint32_t seq, uint32_t kv, uint32_t head,
+                            uint32_t token)
 {
     return ((((uint64_t)seq * 2 + kv) * a.paged.n_kv_heads + head) * a.max_tokens + token) * a.paged.head_dim;
 }
 
 /* Eight channels of a packed row as bf16. pairs: one (step 0) or one per channel (step 2). */
-KB_DEVICE uint4 unpack(const uint8_t *row, uint32_t bits, uint32_t channel, const uint16_t *pairs, uint32_t step)
+KB_DEVICE uint4 unpack(const uint8_t *row, uint32_t bits, uint32_t channel, const uint16_t *pairs,
+                       uint32_t step)
 {
     uint32_t pair[4];
     for (uint32_t i = 0; i < 4; i++) {
@@ -41,19 +43,23 @@ KB_KERNEL dequantise(struct kb_attn_unfused a)
 {
     const struct kb_paged *p = &a.paged;
     uint32_t chunks = p->head_dim / 8, seq = blockIdx.z / 2, kv = blockIdx.z % 2, head = blockIdx.y;
-    uint32_t token = blockIdx.x * (THREADS / chunks) + threadIdx.x / chunks, channel = threadIdx.x % chunks * 8;
+    uint32_t token = blockIdx.x * (THREADS / chunks) + threadIdx.x / chunks,
+             channel = threadIdx.x % chunks * 8;
     uint32_t length = a.lengths[kb_length_at(p, seq, head)], bits = kb_format_bits(p->format);
     if (token >= length) return;
-    uint32_t packed = kv ? kb_kivi_v_packed(length, p->residual_tokens) : kb_kivi_k_packed(length, p->residual_tokens);
+    uint32_t packed =
+        kv ? kb_kivi_v_packed(length, p->residual_tokens) : kb_kivi_k_packed(length, p->residual_tokens);
     uint4 *to = (uint4 *)(a.dense + dense_at(a, seq, kv, head, token) + channel);
     if (token >= packed) {
         *to = kb_load16(a.residual + kb_residual_at(p, seq, kv, token, head) + channel);
         return;
     }
     uint32_t page = a.pages[kb_table_at(p, seq, head, token / p->page_tokens)], at = token % p->page_tokens;
-    const uint8_t *row = (const uint8_t *)a.kv + kb_row(p, page, kv, at, head) * kb_row_bytes(p->format, p->head_dim);
+    const uint8_t *row =
+        (const uint8_t *)a.kv + kb_row(p, page, kv, at, head) * kb_row_bytes(p->format, p->head_dim);
     if (kv)
-        *to = unpack(row, bits, channel, a.v_scales + 2 * (kb_v_scale_at(p, page, at, head) + channel / KB_GROUP), 0);
+        *to = unpack(row, bits, channel,
+                     a.v_scales + 2 * (kb_v_scale_at(p, page, at, head) + channel / KB_GROUP), 0);
     else
         *to = unpack(row, bits, channel, a.k_scales + 2 * (kb_k_scale_at(p, page, at, head) + channel), 2);
 }
@@ -68,7 +74,8 @@ KB_DEVICE float sum_warp(float x)
 KB_KERNEL multiply_keys(struct kb_attn_unfused a)
 {
     uint32_t lane = threadIdx.x % 32, head = blockIdx.y, seq = blockIdx.z, d = a.paged.head_dim;
-    uint32_t kv_head = head / (a.n_q_heads / a.paged.n_kv_heads), length = a.lengths[kb_length_at(&a.paged, seq, kv_head)];
+    uint32_t kv_head = head / (a.n_q_heads / a.paged.n_kv_heads),
+             length = a.lengths[kb_length_at(&a.paged, seq, kv_head)];
     uint32_t token = (blockIdx.x * WARPS + threadIdx.x / 32) * WARP_TOKENS, end = token + WARP_TOKENS;
     const uint16_t *q = a.q + ((uint64_t)seq * a.n_q_heads + head) * d;
     float *to = a.row + ((uint64_t)seq * a.n_q_heads + head) * a.max_tokens;
@@ -119,8 +126,10 @@ KB_KERNEL soften(struct kb_attn_unfused a)
 KB_KERNEL multiply_values(struct kb_attn_unfused a)
 {
     KB_SHARED(float, room[WARPS][128]);
-    uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, head = blockIdx.x, seq = blockIdx.y, d = a.paged.head_dim;
-    uint32_t kv_head = head / (a.n_q_heads / a.paged.n_kv_heads), length = a.lengths[kb_length_at(&a.paged, seq, kv_head)];
+    uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, head = blockIdx.x, seq = blockIdx.y,
+             d = a.paged.head_dim;
+    uint32_t kv_head = head / (a.n_q_heads / a.paged.n_kv_heads),
+             length = a.lengths[kb_length_at(&a.paged, seq, kv_head)];
     const float *row = a.row + ((uint64_t)seq * a.n_q_heads + head) * a.max_tokens;
     float sum[4] = {};
     for (uint32_t token = warp; token < length; token += WARPS) {
@@ -152,7 +161,8 @@ bool copy_cache(struct kb_queue *queue, struct kb_attn_unfused *a, struct kb_err
         to[i] = (char *)a->copy + kb_unfused_at(bytes, i);
         uint64_t blocks = (bytes[i] + THREADS * 16 - 1) / (THREADS * 16);
         dim3 grid(blocks < 65535 ? (uint32_t)blocks : 65535u);
-        if (!KB_LAUNCH(copy_part, grid, dim3(THREADS), 0, queue, err, from[i], (void *)to[i], bytes[i])) return false;
+        if (!KB_LAUNCH(copy_part, grid, dim3(THREADS), 0, queue, err, from[i], (void *)to[i], bytes[i]))
+            return false;
     }
     a->kv = to[0];
     a->k_scales = (const uint16_t *)to[1];
@@ -168,7 +178,8 @@ KB_ENTRY(attn_unfused)
     struct kb_attn_unfused a = *(const struct kb_attn_unfused *)args;
     uint32_t d = a.paged.head_dim, rows = THREADS / (d / 8), keys = WARPS * WARP_TOKENS;
     if (!kb_format_is_kivi(a.paged.format) || (d != 64 && d != 128))
-        return kb_fail(err, "format %d, head_dim %u: expected kivi4 or kivi2, 64 or 128", (int)a.paged.format, d);
+        return kb_fail(err, "format %d, head_dim %u: expected kivi4 or kivi2, 64 or 128", (int)a.paged.format,
+                       d);
     if (!copy_cache(queue, &a, err)) return false;
     dim3 block(THREADS), dense((a.max_tokens + rows - 1) / rows, a.paged.n_kv_heads, 2 * a.n_seqs);
     dim3 scores((a.max_tokens + keys - 1) / keys, a.n_q_heads, a.n_seqs), heads(a.n_q_heads, a.n_seqs);

@@ -45,12 +45,20 @@ template <uint32_t PAIRS, bool TRANSPOSED> struct product {
     static const uint32_t shared_bytes = STAGES * stage_size * 2;
 };
 
+/* What a block multiplies: rows of the result from m on, `steps` tiles of TILE_K from `first` on. */
+struct operands {
+    struct kb_matrix x, right;
+    uint32_t m, first, steps;
+};
+
 template <uint32_t PAIRS, bool TRANSPOSED>
-KB_DEVICE void load_stage(uint16_t *stage, struct kb_matrix x, struct kb_matrix right, uint32_t m, uint32_t k)
+KB_DEVICE void load_stage(uint16_t *shared, const struct operands *o, uint32_t step)
 {
     typedef product<PAIRS, TRANSPOSED> P;
-    kb_tile_load<P::x_rows, P::x_columns, THREADS>(stage, x, TRANSPOSED ? k : m, TRANSPOSED ? m : k);
-    kb_tile_load<TILE_K, P::columns, THREADS>(stage + P::x_size, right, k, 0);
+    uint16_t *stage = shared + step % STAGES * P::stage_size;
+    uint32_t k = o->first + step * TILE_K;
+    kb_tile_load<P::x_rows, P::x_columns, THREADS>(stage, o->x, TRANSPOSED ? k : o->m, TRANSPOSED ? o->m : k);
+    kb_tile_load<TILE_K, P::columns, THREADS>(stage + P::x_size, o->right, k, 0);
 }
 
 template <uint32_t PAIRS, bool TRANSPOSED>
@@ -81,31 +89,27 @@ KB_DEVICE void multiply_stage(const uint16_t *stage, float sum[2][2 * PAIRS][4])
     }
 }
 
-/* Sums over k from `first` on, `steps` tiles of TILE_K, for the rows from m on. */
 template <uint32_t PAIRS, bool TRANSPOSED>
-KB_DEVICE void multiply(uint16_t *shared, struct kb_matrix x, struct kb_matrix right, uint32_t m,
-                        uint32_t first, uint32_t steps, float sum[2][2 * PAIRS][4])
+KB_DEVICE void multiply(uint16_t *shared, const struct operands *o, float sum[2][2 * PAIRS][4])
 {
     const uint32_t size = product<PAIRS, TRANSPOSED>::stage_size;
     for (uint32_t i = 0; i < STAGES - 1; i++) {
-        if (i < steps) load_stage<PAIRS, TRANSPOSED>(shared + i * size, x, right, m, first + i * TILE_K);
+        if (i < o->steps) load_stage<PAIRS, TRANSPOSED>(shared, o, i);
         kb_copy_commit();
     }
-    for (uint32_t i = 0; i < steps; i++) {
+    for (uint32_t i = 0; i < o->steps; i++) {
         kb_copy_wait<STAGES - 2>();
         kb_sync_block();
-        uint32_t next = i + STAGES - 1;
-        if (next < steps)
-            load_stage<PAIRS, TRANSPOSED>(shared + next % STAGES * size, x, right, m, first + next * TILE_K);
+        if (i + STAGES - 1 < o->steps) load_stage<PAIRS, TRANSPOSED>(shared, o, i + STAGES - 1);
         kb_copy_commit();
         multiply_stage<PAIRS, TRANSPOSED>(shared + i % STAGES * size, sum);
     }
 }
 
-/* Row and column of value e (0 or 2, with e + 1 beside it) of a thread's fragment (i, j). */
-template <uint32_t PAIRS> KB_DEVICE uint32_t row_of(uint32_t i, uint32_t e)
+/* Row of values 0 and 1 (half 0) or 2 and 3 (half 1) of a thread's fragment (i, j), column of its even values. */
+KB_DEVICE uint32_t row_of(uint32_t i, uint32_t half)
 {
-    return threadIdx.x / 32 / WARPS_N * WARP_M + 16 * i + threadIdx.x % 32 / 4 + 4 * e;
+    return threadIdx.x / 32 / WARPS_N * WARP_M + 16 * i + threadIdx.x % 32 / 4 + 8 * half;
 }
 
 template <uint32_t PAIRS> KB_DEVICE uint32_t column_of(uint32_t j)
@@ -118,21 +122,22 @@ template <uint32_t PAIRS>
 KB_KERNEL __launch_bounds__(THREADS, 2) lowrank_tall(struct kb_lowrank a, struct room r)
 {
     KB_SHARED_BYTES(shared);
-    uint32_t n_sums = (a.width + 2 * a.rank) * a.rank, m = blockIdx.x * TILE_M;
+    uint32_t n_sums = (a.width + 2 * a.rank) * a.rank;
     for (uint32_t i = blockIdx.x * THREADS + threadIdx.x; i < n_sums; i += gridDim.x * THREADS) r.w[i] = 0;
     float sum[2][2 * PAIRS][4] = {};
-    struct kb_matrix x = {a.x, a.tokens, a.width}, z = {r.z, a.width, a.rank};
-    multiply<PAIRS, false>((uint16_t *)shared, x, z, m, 0, (a.width + TILE_K - 1) / TILE_K, sum);
+    struct operands o = {{a.x, a.tokens, a.width}, {r.z, a.width, a.rank}, blockIdx.x * TILE_M, 0, 0};
+    o.steps = (a.width + TILE_K - 1) / TILE_K;
+    multiply<PAIRS, false>((uint16_t *)shared, &o, sum);
 #pragma unroll
     for (uint32_t i = 0; i < 2; i++)
 #pragma unroll
         for (uint32_t j = 0; j < 2 * PAIRS; j++)
 #pragma unroll
-            for (uint32_t e = 0; e < 4; e += 2) {
-                uint32_t row = m + row_of<PAIRS>(i, e), column = column_of<PAIRS>(j);
+            for (uint32_t half = 0; half < 2; half++) {
+                uint32_t row = o.m + row_of(i, half), column = column_of<PAIRS>(j);
+                uint32_t *to = (uint32_t *)(a.a + (uint64_t)row * a.rank + column);
                 if (row < a.tokens && column < a.rank)
-                    *(uint32_t *)(a.a + (uint64_t)row * a.rank + column) =
-                        kb_pack_bf16(sum[i][j][e], sum[i][j][e + 1]);
+                    *to = kb_pack_bf16(sum[i][j][2 * half], sum[i][j][2 * half + 1]);
             }
 }
 
@@ -141,17 +146,17 @@ template <uint32_t PAIRS>
 KB_KERNEL __launch_bounds__(THREADS, 2) lowrank_wide(struct kb_lowrank a, struct room r, uint32_t steps)
 {
     KB_SHARED_BYTES(shared);
-    uint32_t m = blockIdx.x * TILE_M, first = blockIdx.y * steps * TILE_K;
     float sum[2][2 * PAIRS][4] = {};
-    struct kb_matrix x = {a.x, a.tokens, a.width}, y = {a.a, a.tokens, a.rank};
-    multiply<PAIRS, true>((uint16_t *)shared, x, y, m, first, steps, sum);
+    struct operands o = {{a.x, a.tokens, a.width}, {a.a, a.tokens, a.rank}, blockIdx.x * TILE_M, 0, steps};
+    o.first = blockIdx.y * steps * TILE_K;
+    multiply<PAIRS, true>((uint16_t *)shared, &o, sum);
 #pragma unroll
     for (uint32_t i = 0; i < 2; i++)
 #pragma unroll
         for (uint32_t j = 0; j < 2 * PAIRS; j++)
 #pragma unroll
             for (uint32_t e = 0; e < 4; e++) {
-                uint32_t row = m + row_of<PAIRS>(i, e & 2u), column = column_of<PAIRS>(j) + e % 2;
+                uint32_t row = o.m + row_of(i, e / 2), column = column_of<PAIRS>(j) + e % 2;
                 if (row < a.width && column < a.rank)
                     kb_atomic_add(&r.w[row * a.rank + column], sum[i][j][e]);
             }
@@ -211,52 +216,58 @@ KB_DEVICE void load_part(struct factor_part *p, const float *gram, uint32_t rank
         }
 }
 
-/* Column k, shown to all: row k of the factor is stored, and what it takes off the columns from FIRST on (of this
- * thread's) is taken off. */
-template <uint32_t FIRST>
-KB_DEVICE void take_column(struct factor_part *p, const float *column, float whole, uint32_t k, uint32_t rank,
-                           float *row)
+struct factoring {
+    struct factor_part part;
+    float *shown; /* shared [2][MAX_RANK]: a column, and the next */
+    float *whole; /* shared [MAX_RANK]: the diagonal before */
+    float *gram;
+    uint32_t rank;
+};
+
+/* Column k, shown to all: row k of the factor is stored, and what it takes off this thread's columns is taken off,
+ * from number FIRST of them on. */
+template <uint32_t FIRST> KB_DEVICE void take_column(struct factoring *f, const float *column, uint32_t k)
 {
     uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, thread = threadIdx.x;
-    float pivot = column[k], inverse = pivot > 1e-7f * whole ? 1 / sqrtf(pivot) : 0, mine[FACTOR_ROWS];
-    if (thread >= k && thread < rank) row[thread] = thread == k ? inverse : column[thread] * inverse;
+    float pivot = column[k], inverse = pivot > 1e-7f * f->whole[k] ? 1 / sqrtf(pivot) : 0, mine[FACTOR_ROWS];
+    if (thread >= k && thread < f->rank)
+        f->gram[k * f->rank + thread] = thread == k ? inverse : column[thread] * inverse;
 #pragma unroll
     for (uint32_t i = 0; i < FACTOR_ROWS; i++) mine[i] = column[lane + 32 * i] * inverse * inverse;
 #pragma unroll
     for (uint32_t j = FIRST; j < FACTOR_COLUMNS; j++) {
         float other = column[warp + FACTOR_WARPS * j];
 #pragma unroll
-        for (uint32_t i = 0; i < FACTOR_ROWS; i++) p->at[i][j] -= mine[i] * other;
+        for (uint32_t i = 0; i < FACTOR_ROWS; i++) f->part.at[i][j] -= mine[i] * other;
     }
 }
 
-/* Columns FIRST x 20 to FIRST x 20 + 19, each with one warp, then those after them. */
-template <uint32_t FIRST>
-KB_DEVICE void take_columns(struct factor_part *p, float shown[2][MAX_RANK], const float *whole,
-                            uint32_t rank, float *gram)
+/* Columns FIRST x 20 to FIRST x 20 + 19, each shown by the warp that has it, then those after them. */
+template <uint32_t FIRST> KB_DEVICE void take_columns(struct factoring *f)
 {
-    for (uint32_t k = FIRST * FACTOR_WARPS; k < (FIRST + 1) * FACTOR_WARPS && k < rank; k++) {
-        float *column = shown[k % 2];
+    for (uint32_t k = FIRST * FACTOR_WARPS; k < (FIRST + 1) * FACTOR_WARPS && k < f->rank; k++) {
+        float *column = f->shown + k % 2 * MAX_RANK;
         if (threadIdx.x / 32 == k - FIRST * FACTOR_WARPS)
 #pragma unroll
-            for (uint32_t i = 0; i < FACTOR_ROWS; i++) column[threadIdx.x % 32 + 32 * i] = p->at[i][FIRST];
+            for (uint32_t i = 0; i < FACTOR_ROWS; i++)
+                column[threadIdx.x % 32 + 32 * i] = f->part.at[i][FIRST];
         kb_sync_block();
-        take_column<FIRST>(p, column, whole[k], k, rank, gram + k * rank);
+        take_column<FIRST>(f, column, k);
     }
-    if constexpr (FIRST + 1 < FACTOR_COLUMNS) take_columns<FIRST + 1>(p, shown, whole, rank, gram);
+    if constexpr (FIRST + 1 < FACTOR_COLUMNS) take_columns<FIRST + 1>(f);
 }
 
 /* Cholesky factor in place of the Gram matrix: row k of the upper factor, 1 / diagonal at k. A column of which
  * rounding is all that is left gets 0. */
 KB_KERNEL __launch_bounds__(FACTOR_THREADS) lowrank_factor(float *gram, uint32_t rank, float shift)
 {
-    KB_SHARED(float, shown[2][MAX_RANK]);
+    KB_SHARED(float, shown[2 * MAX_RANK]);
     KB_SHARED(float, whole[MAX_RANK]);
-    struct factor_part p;
-    load_part(&p, gram, rank, shift);
+    struct factoring f = {{}, shown, whole, gram, rank};
+    load_part(&f.part, gram, rank, shift);
     if (threadIdx.x < rank) whole[threadIdx.x] = gram[threadIdx.x * rank + threadIdx.x];
     kb_sync_block();
-    take_columns<0>(&p, shown, whole, rank, gram);
+    take_columns<0>(&f);
 }
 
 /* Rows of w times the inverse of the factor. Eight lanes share a row; lane l has its columns l, l + 8, ... */
