@@ -1,4 +1,4 @@
-/* Kernels on a device against their references: what test_kernels_cpu, _shim_ops and _mutants share. */
+/* Kernels on a device against their references: what the test_kernels suites share. */
 #ifndef KVSIM_TESTS_KERNELS_HELP_H
 #define KVSIM_TESTS_KERNELS_HELP_H
 
@@ -7,6 +7,12 @@
 
 #include "kernels/case.h"
 #include "tests/harness.h"
+
+/* ck_assert in loops of millions costs seconds: it says where it is each time. */
+#define REQUIRE(holds, ...)                                                                                  \
+    do {                                                                                                     \
+        if (!(holds)) ck_abort_msg(__VA_ARGS__);                                                             \
+    } while (0)
 
 /* The shapes that `check` runs on a device; the caller frees the grid. */
 static inline struct kb_grid check_shapes(const struct kb_kernel *k, const struct kb_device *d)
@@ -43,8 +49,8 @@ static inline void assert_kernel_is_right(enum kb_kernel_id id, struct kb_device
         bool ran = kb_case_check(k, g.shape[i], seed + i, d, &v, &err);
         if (!ran)
             ck_abort_msg("%s %s, seed %llu: %s", k->name, shape, (unsigned long long)(seed + i), err.text);
-        if (!(v.error <= v.limit))
-            ck_abort_msg("%s %s, seed %llu: %s", k->name, shape, (unsigned long long)(seed + i), v.text);
+        REQUIRE(v.error <= v.limit, "%s %s, seed %llu: %s", k->name, shape, (unsigned long long)(seed + i),
+                v.text);
     }
     kb_grid_free(&g);
 }

@@ -5,14 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/case.h"
-#include "tests/harness.h"
+#include "tests/kernels_help.h"
 
-/* ck_assert in loops of millions costs seconds: it says where it is each time. */
-#define REQUIRE(holds, ...)                                                                                  \
-    do {                                                                                                     \
-        if (!(holds)) ck_abort_msg(__VA_ARGS__);                                                             \
-    } while (0)
 #define REQUIRE_EQ(got, want)                                                                                \
     REQUIRE((got) == (want), "%s is %llu, expected %llu", #got, (unsigned long long)(got),                   \
             (unsigned long long)(want))

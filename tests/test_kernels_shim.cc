@@ -139,6 +139,36 @@ START_TEST(every_thread_of_every_block_runs_once)
 }
 END_TEST
 
+/* Warp 1 hands each of n values over to warp 0, through one place: 1 says that it is full, 2 that it is free. */
+KB_KERNEL hand_over(uint32_t *out, uint32_t n)
+{
+    KB_SHARED(uint32_t, place[32]);
+    uint32_t lane = threadIdx.x % 32;
+    for (uint32_t i = 0; i < n; i++) {
+        if (threadIdx.x >= 32) {
+            if (i > 0) kb_sync_some(2, 64);
+            place[lane] = i * 100 + lane;
+            kb_arrive_some(1, 64);
+        } else {
+            kb_sync_some(1, 64);
+            out[i * 32 + lane] = place[31 - lane];
+            if (i + 1 < n) kb_arrive_some(2, 64);
+        }
+    }
+}
+
+START_TEST(named_barriers_order_a_producer_and_a_consumer)
+{
+    struct bench b = bench_open();
+    uint32_t out[5 * 32];
+    for (int run = 0; run < 2; run++) { /* threads in both orders */
+        ck_assert_msg(KB_LAUNCH(hand_over, 1, 64, 0, b.queue, &b.err, out, 5u), "%s", b.err.text);
+        for (uint32_t i = 0; i < 5 * 32; i++) ck_assert_uint_eq(out[i], i / 32 * 100 + 31 - i % 32);
+    }
+    bench_close(&b);
+}
+END_TEST
+
 /* --- deadlocks --- */
 
 KB_KERNEL early_end(uint32_t n)
@@ -364,6 +394,25 @@ START_TEST(fragments_multiply_as_matrices_do)
 }
 END_TEST
 
+KB_KERNEL transpose(const uint16_t *in, uint16_t *out)
+{
+    uint32_t pair;
+    memcpy(&pair, in + 2 * threadIdx.x, 4); /* row lane / 4, columns 2 (lane % 4) and the next */
+    pair = kb_transpose8(pair);
+    memcpy(out + 2 * threadIdx.x, &pair, 4);
+}
+
+START_TEST(a_matrix_in_registers_is_transposed)
+{
+    struct bench b = bench_open();
+    uint16_t in[64], out[64];
+    for (uint32_t i = 0; i < 64; i++) in[i] = (uint16_t)(1000 + i);
+    ck_assert_msg(KB_LAUNCH(transpose, 1, 32, 0, b.queue, &b.err, in, out), "%s", b.err.text);
+    for (uint32_t i = 0; i < 64; i++) ck_assert_uint_eq(out[i], 1000 + i % 8 * 8 + i / 8);
+    bench_close(&b);
+}
+END_TEST
+
 /* --- arithmetic --- */
 
 /* Nearest-even rounding by looking at both neighbours, in long double. */
@@ -413,6 +462,7 @@ Suite *test_suite(void)
     tcase_add_test(t, a_missing_sync_gives_a_wrong_result);
     tcase_add_test(t, shuffles_and_votes_stay_within_their_warp);
     tcase_add_test(t, every_thread_of_every_block_runs_once);
+    tcase_add_test(t, named_barriers_order_a_producer_and_a_consumer);
     tcase_add_test(t, threads_that_end_while_others_wait_are_reported);
     tcase_add_test(t, lanes_at_different_words_are_reported);
     tcase_add_test(t, warps_at_different_barriers_are_reported);
@@ -423,6 +473,7 @@ Suite *test_suite(void)
     tcase_add_test(t, copies_land_when_they_are_waited_for);
     tcase_add_test(t, copies_off_their_alignment_or_out_of_shared_memory_are_reported);
     tcase_add_test(t, fragments_multiply_as_matrices_do);
+    tcase_add_test(t, a_matrix_in_registers_is_transposed);
     tcase_add_test(t, short_fused_multiply_adds_round_once);
     tcase_add_test(t, bytes_are_permuted_as_the_instruction_does);
     suite_add_tcase(s, t);

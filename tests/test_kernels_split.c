@@ -5,15 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/case.h"
 #include "kernels/swizzle.h"
-#include "tests/harness.h"
-
-/* ck_assert in loops of millions costs seconds: it says where it is each time. */
-#define REQUIRE(holds, ...)                                                                                  \
-    do {                                                                                                     \
-        if (!(holds)) ck_abort_msg(__VA_ARGS__);                                                             \
-    } while (0)
+#include "tests/kernels_help.h"
 
 /* --- spans --- */
 
@@ -85,6 +78,7 @@ static struct kb_split_work some_work(struct kb_random *r)
                               .tile_tokens = 64,
                               .tile_bytes = 1024u << kb_random_below(r, 6),
                               .room = 1 + kb_random_below(r, KB_MAX_SPLITS),
+                              .abreast = 1u << kb_random_below(r, 3),
                               .alone = 1 + kb_random_below(r, 3),
                               .start = kb_random_below(r, 100000),
                               .combine = kb_random_below(r, 200000)};
@@ -97,6 +91,7 @@ START_TEST(a_plan_covers_the_longest_list_within_its_room)
     struct kb_random r = {5};
     for (int i = 0; i < 20000; i++) {
         struct kb_split_work w = some_work(&r);
+        if (kb_random_below(&r, 2)) w.split_tokens = kb_random_below(&r, 5000);
         struct kb_split s = kb_split_plan(&w);
         REQUIRE(s.n >= 1 && s.n <= w.room && s.tiles >= 1 && s.tile_tokens == w.tile_tokens,
                 "%u splits of %u, room %u", s.n, s.tiles, w.room);

@@ -15,7 +15,8 @@ trap 'rm -rf "$work"' EXIT
 #   wide    16-byte loads from global memory or asynchronous copies      copy    asynchronous copies
 hot() {
     sed 's/  *| */|/g; s/  *$//' <<'END'
-attn_decode*        | wide | mma.sync
+attn_decode_*       | wide | mma.sync
+attn_decode         |      |
 attn_prefill_wgmma* | copy | wgmma.mma_async
 attn_prefill*       | copy | mma.sync
 append*             | wide |
@@ -23,8 +24,7 @@ digest*             | wide |
 relayout*           | wide |
 compact*            | wide |
 gather*             | wide |
-read*               | wide |
-copy*               | wide |
+stream*             | wide |
 END
 }
 

@@ -8,12 +8,13 @@ COMPILE=${COMPILE:-cc -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -I.}
 COMPILE_CXX=${COMPILE_CXX:-c++ -std=c++17 -DKB_SHIM -Wall -Wextra -I.}
 export COMPILE COMPILE_CXX
 
-# C, but for what only the shim and CUDA kernels include.
+# As C; as C++ what the shim and the CUDA kernels share; the host side of CUDA is left to nvcc.
 headers_compile_alone() {
     # shellcheck disable=SC2016 # expanded by the inner shell
     tools/files.sh '*.h' '*.cuh' | xargs -P "${JOBS:-1}" -n 4 sh -c '
         for h; do
             case $h in
+                kernels/cuda/*.h) ! grep -qE "include.*(<cuda|simt\.cuh)" "$h" || continue; how="$COMPILE -x c" ;;
                 kernels/shim/shim.h) how="$COMPILE -x c" ;;
                 kernels/shim/* | *.cuh) how="$COMPILE_CXX -Wno-unused-function -x c++" ;;
                 *) how="$COMPILE -x c" ;;

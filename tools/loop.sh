@@ -13,7 +13,7 @@ mkdir -p "$out"
 say() { echo "== $* ($(($(date +%s) - began)) s)" >&2; }
 
 say "measuring the cpu device"
-"$build/kvbench" run --device cpu --suite quick --budget "${LOOP_SECONDS:-45}" --out "$out/raw"
+"$build/kvbench" run --device cpu --suite quick --only ceiling,gemm,prefill,decode,small --budget "${LOOP_SECONDS:-50}" --out "$out/raw"
 say "fitting"
 "$build/kvsim" calib fit raw --from kvbench --raw "$out" --gpu cpu --out "$out/profile"
 say "planning"

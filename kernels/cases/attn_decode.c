@@ -52,7 +52,8 @@ static void add(struct kb_grid *g, const struct point *p)
 static uint64_t cache_bytes(const struct kb_grid *g, const struct point *p)
 {
     uint64_t elements = 2ull * p->seqs * p->tokens * kv_heads_of(&g->model) * g->model.head_dim;
-    return elements * kb_format_bits(p->format) / 8 * (p->sparse ? KB_SPARSE_POOL : 1);
+    uint64_t scales = kb_format_is_kivi(p->format) ? elements * 4 / KB_GROUP : 0;
+    return (elements * kb_format_bits(p->format) / 8 + scales) * (p->sparse ? KB_SPARSE_POOL : 1);
 }
 
 static void check_grid(struct kb_grid *g)
@@ -125,27 +126,41 @@ static void add_if_fits(struct kb_grid *g, struct point p)
     if (bytes <= most_bytes && (p.format == KB_BF16 || bytes >= least_bytes)) add(g, &p);
 }
 
-/* One format of the GPU's grid: batches by lengths, short and many first. */
-static void add_format(struct kb_grid *g, enum kb_format f)
+/* A format's ceilings: at least 1 GB, and pages that a cache holds. */
+static void add_ceilings(struct kb_grid *g, enum kb_format f)
+{
+    add(g, &(struct point){.format = f, .seqs = seqs_of_a_gigabyte(g, f, 4096), .tokens = 4096});
+    for (uint32_t seqs = 4; seqs <= 64; seqs *= 4)
+        add(g, &(struct point){.format = f, .seqs = seqs, .tokens = 8192, .aliased = 1});
+}
+
+/* Batches by lengths, those of chat first. */
+static void add_batches(struct kb_grid *g, enum kb_format f)
 {
     static const uint32_t tokens[] = {1024, 4096, 256, 16384, 65536, 131072}, seqs[] = {16, 64, 1, 256, 4};
-    add(g, &(struct point){.format = f, .seqs = seqs_of_a_gigabyte(g, f, 4096), .tokens = 4096});
     for (int i = 0; i < 6; i++)
         for (int j = 0; j < 5; j++)
             add_if_fits(g, (struct point){.format = f, .seqs = seqs[j], .tokens = tokens[i]});
 }
 
-/* What differs from plain batches: a cache's ceiling, retrieval, ragged lengths, a window. */
+/* Retrieval, ragged lengths, a window. */
 static void add_others(struct kb_grid *g, enum kb_format f)
 {
-    for (uint32_t seqs = 16; seqs <= 64; seqs *= 2)
-        add_if_fits(g, (struct point){.format = f, .seqs = seqs, .tokens = 8192, .aliased = 1});
     for (uint32_t seqs = 1; seqs <= 16; seqs *= 4)
         add_if_fits(g, (struct point){.format = f, .seqs = seqs, .tokens = 2048, .sparse = 1});
     for (uint32_t seqs = 16; seqs <= 64; seqs *= 4)
         add_if_fits(g, (struct point){.format = f, .seqs = seqs, .tokens = 4096, .ragged = 1});
     for (uint32_t seqs = 16; seqs <= 64; seqs *= 4)
         add_if_fits(g, (struct point){.format = f, .seqs = seqs, .tokens = 4096, .sink = 64, .window = 448});
+}
+
+static void full_grid(struct kb_grid *g)
+{
+    for (uint32_t f = 0; f < KB_N_FORMAT; f++) add_ceilings(g, (enum kb_format)f);
+    add_batches(g, KB_BF16);
+    add_others(g, KB_BF16);
+    for (uint32_t f = KB_BF16 + 1; f < KB_N_FORMAT; f++) add_batches(g, (enum kb_format)f);
+    for (uint32_t f = KB_BF16 + 1; f < KB_N_FORMAT; f++) add_others(g, (enum kb_format)f);
 }
 
 static void quick_grid(struct kb_grid *g)
@@ -170,8 +185,7 @@ static void grid(struct kb_grid *g)
     } else if (g->suite == KB_SUITE_QUICK) {
         quick_grid(g);
     } else {
-        for (uint32_t f = 0; f < KB_N_FORMAT; f++) add_format(g, (enum kb_format)f);
-        for (uint32_t f = 0; f < KB_N_FORMAT; f++) add_others(g, (enum kb_format)f);
+        full_grid(g);
     }
 }
 

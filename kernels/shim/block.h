@@ -1,7 +1,7 @@
 /* The block of threads that runs: who may run, who waits where, shared memory and copies under way. Threads run
  * until a meeting point; then the next thread of the warp that can run does, then of the next warp. Blocks run
  * in turn up and down the thread numbers, so that a missing meeting shows in one of them. When nobody can run,
- * or a rule is broken, the launch fails with kernel, block and place; nothing hangs. Used by simt.h only. */
+ * or a rule is broken, the launch fails with kernel, block and place; nothing hangs. For the shim's own files. */
 #ifndef KVSIM_KERNELS_SHIM_BLOCK_H
 #define KVSIM_KERNELS_SHIM_BLOCK_H
 
@@ -18,7 +18,9 @@ struct dim3 {
     }
 };
 
-enum { KB_SHIM_WARP = 32, KB_SHIM_SLOT = 6, KB_SHIM_BARRIERS = 16, KB_SHIM_GUARD = 64 };
+enum { KB_SHIM_WARP = 32, KB_SHIM_SLOT = 6, KB_SHIM_BARRIERS = 16 };
+enum { KB_SHIM_MAX_THREADS = 1024, KB_SHIM_MAX_WARPS = KB_SHIM_MAX_THREADS / KB_SHIM_WARP };
+enum { KB_SHIM_GUARD = 64, KB_SHIM_GUARD_BYTE = 0xa5, KB_SHIM_POISON = 0xff };
 
 struct kb_shim_block;
 
@@ -89,6 +91,24 @@ struct kb_shim_launch {
     const void *arguments;
 };
 
+struct kb_shim_block {
+    struct kb_fibre host;
+    const struct kb_shim_launch *launch;
+    dim3 index;
+    uint32_t n_threads, n_warps, n_running;
+    bool backwards, failed;
+    struct kb_error error;
+    uint64_t serial; /* of this block, since the program began */
+    uint64_t limit_bytes, static_bytes;
+    unsigned char *shared;
+    std::vector<struct kb_shim_static> variables;
+    struct kb_shim_barrier barrier[KB_SHIM_BARRIERS];
+    struct kb_shim_warp warp[KB_SHIM_MAX_WARPS];
+    struct kb_shim_thread thread[KB_SHIM_MAX_THREADS];
+    uint32_t n_fibres; /* threads that have one */
+    unsigned char *stacks;
+};
+
 struct kb_shim_block *kb_shim_block_new(void);
 void kb_shim_block_free(struct kb_shim_block *b);
 /* Runs a whole grid; false and kernel, block and reason when a block failed. */
@@ -124,6 +144,11 @@ uint32_t kb_shim_vote(bool x, struct kb_shim_place place);
 void kb_shim_load_matrices(uint32_t r[4], const void *row, bool transposed, struct kb_shim_place place);
 uint32_t kb_shim_transpose(uint32_t x, struct kb_shim_place place);
 void kb_shim_mma(float c[4], const uint32_t a[4], const uint32_t b[2], bool fp16, struct kb_shim_place place);
+
+/* Others run while this thread cannot; returns when it may go on. */
+void kb_shim_run_others(struct kb_shim_thread *t);
+/* Fails the block when somebody wrote behind what the guard follows. */
+void kb_shim_guard_intact(struct kb_shim_block *b, const unsigned char *guard, const char *what);
 
 /* Ends the launch with this line. */
 [[noreturn]] void kb_shim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,7 +1,9 @@
 /* A device that is no device: runs the CUDA kernels of kernels/cuda/ops on this CPU, thread by thread, for tests.
  * A kernel runs when it is launched; blocks one after the other, threads of a block as fibres that change at
  * meeting points (kernels/shim/simt.h). Shared memory starts poisoned, copies land when they are waited for,
- * threads that wait for one another for ever are an error. It has no clock and no link; it is for one thread. */
+ * threads that wait for one another for ever are an error. Built for the address sanitizer it finds steps out of
+ * buffers, for the thread sanitizer (`make tsan`) unordered accesses of a block's threads. It has no clock and no
+ * link, and serves one thread of the program at a time. */
 #ifndef KVSIM_KERNELS_SHIM_SHIM_H
 #define KVSIM_KERNELS_SHIM_SHIM_H
 

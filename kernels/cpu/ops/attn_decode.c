@@ -9,7 +9,7 @@
  * TILE tokens is widened to fp32 once and serves up to QUERIES queries; the sums live in `partial`, a row per query,
  * with channels in the order in which a format's codes are cheapest to unpack. HEAD_TILES tiles of one head are
  * done before the next head's, so that queries are prepared seldom and neighbouring rows are still in the cache. */
-enum { TILE = 32, QUERIES = 16, HEAD_TILES = 8, MOST_CHANNELS = 128 };
+enum { TILE = 32, QUERIES = 16, HEAD_TILES = 8, MOST_CHANNELS = 128, LINE = 64 };
 
 typedef float loose_floats __attribute__((vector_size(4 * KB_LANES), aligned(4), may_alias));
 
@@ -173,6 +173,22 @@ KB_INLINE void widen_tile(const struct head *h, struct room *r, uint32_t token, 
     for (; i < TILE; i++) memset(r->tile[i], 0, (size_t)d * sizeof(float));
 }
 
+/* Asks memory for the rows of a tile that is widened after the next step: rows of one head lie too far apart for
+ * a processor to guess. */
+KB_INLINE void ask_for(const struct head *h, uint32_t token, const int kv, const int format, const int d)
+{
+    const struct kb_paged *p = &h->a->paged;
+    const uint32_t bytes = kb_row_bytes((enum kb_format)format, (uint32_t)d);
+    const uint32_t *table = h->a->pages + kb_table_at(p, h->seq, h->index, 0);
+    uint32_t at = token % p->page_tokens, page = token / p->page_tokens;
+    uint32_t end = token + TILE < h->length ? token + TILE : h->length;
+    for (; token < end; token++, at++) {
+        if (at == p->page_tokens) at = 0, page++;
+        const char *row = (const char *)h->a->kv + kb_row(p, table[page], (uint32_t)kv, at, h->index) * bytes;
+        for (uint32_t i = 0; i < bytes; i += LINE) __builtin_prefetch(row + i);
+    }
+}
+
 /* --- a tile --- */
 
 /* Scores of one query, in powers of two. */
@@ -232,11 +248,13 @@ KB_INLINE void attend_tile(const struct head *h, struct room *r, uint32_t tile, 
     float weight[QUERIES][TILE], shrink[QUERIES];
     uint32_t token = tile * TILE, n = h->length - token < TILE ? h->length - token : TILE;
     widen_tile(h, r, token, n, 0, format, d);
+    ask_for(h, token, 1, format, d);
     for (uint32_t g = 0; g < h->n_queries; g++) {
         score(r, r->q[g], weight[g], d);
         shrink[g] = soften(h, weight[g], token, h->partial[g] + d);
     }
     widen_tile(h, r, token, n, 1, format, d);
+    ask_for(h, token + TILE, 0, format, d);
     for (uint32_t g = 0; g < h->n_queries; g++) add_values(r, weight[g], shrink[g], h->partial[g], d);
 }
 
@@ -282,24 +300,24 @@ KB_INLINE void attend_heads(const struct piece *p, struct kb_span span, struct k
 }
 
 /* A copy of the code for each format and head_dim. */
-static void attend(const struct piece *p, struct kb_span span, struct kb_run run)
-{
-#define ATTEND(format, d) attend_heads(p, span, run, format, d)
-#define ATTEND_BOTH(format)                                                                                  \
-    case format:                                                                                             \
-        p->a->paged.head_dim == 128 ? ATTEND(format, 128) : ATTEND(format, 64);                              \
-        break
-    switch (p->a->paged.format) {
-        ATTEND_BOTH(KB_BF16);
-        ATTEND_BOTH(KB_FP8);
-        ATTEND_BOTH(KB_INT8);
-        ATTEND_BOTH(KB_INT4);
-        ATTEND_BOTH(KB_KIVI4);
-        ATTEND_BOTH(KB_KIVI2);
-    default:
-        break;
+typedef void attend_piece(const struct piece *p, struct kb_span span, struct kb_run run);
+
+#define ATTEND(name, format, d)                                                                              \
+    static void name##_##d(const struct piece *p, struct kb_span span, struct kb_run run)                    \
+    {                                                                                                        \
+        attend_heads(p, span, run, format, d);                                                               \
     }
-}
+#define ATTEND_BOTH(name, format) ATTEND(name, format, 64) ATTEND(name, format, 128)
+ATTEND_BOTH(bf16, KB_BF16)
+ATTEND_BOTH(fp8, KB_FP8)
+ATTEND_BOTH(int8, KB_INT8)
+ATTEND_BOTH(int4, KB_INT4)
+ATTEND_BOTH(kivi4, KB_KIVI4)
+ATTEND_BOTH(kivi2, KB_KIVI2)
+
+static attend_piece *const attend[KB_N_FORMAT][2] = {{bf16_64, bf16_128},   {fp8_64, fp8_128},
+                                                     {int8_64, int8_128},   {int4_64, int4_128},
+                                                     {kivi4_64, kivi4_128}, {kivi2_64, kivi2_128}};
 
 static void begin(const struct piece *p)
 {
@@ -382,7 +400,7 @@ KB_CPU_ENTRY(attn_decode)
             struct kb_run run = kb_split_run(split, span.n, piece.split);
             if (run.first == run.last) continue;
             begin(&piece);
-            attend(&piece, span, run);
+            attend[p->format][p->head_dim == 128](&piece, span, run);
         }
 #pragma omp for
         for (uint32_t i = 0; i < a->n_seqs * a->n_q_heads; i++)

@@ -6,7 +6,7 @@
 #ifndef KVSIM_KERNELS_CUDA_OPS_ATTN_DECODE_CUH
 #define KVSIM_KERNELS_CUDA_OPS_ATTN_DECODE_CUH
 
-#include "kernels/cuda/ops/attn_decode_math.cuh"
+#include "kernels/cuda/ops/attn_decode_value.cuh"
 
 /* Queues the kernel of a format and says into how many splits; attn_decode.cu combines them. */
 bool kb_decode_bf16(struct kb_queue *queue, const struct kb_attn_decode *a, struct kb_split *s,
