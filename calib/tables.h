@@ -20,7 +20,7 @@ struct cal_table {
 
 struct cal_tables {
     struct cal_table family[MDL_N_FAMILY];
-    struct cal_table past;   /* prefill launches on top of a past; never part of a fit */
+    struct cal_table past;     /* prefill launches on top of a past; never part of a fit */
     struct mdl_peaks ceilings; /* measured in the same run; 0 = take the datasheet's */
     char *kind;                /* cpu or cuda, of kvbench; else NULL */
     char *device, *engine, *kernels;

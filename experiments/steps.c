@@ -170,8 +170,8 @@ struct clock {
 };
 
 struct life {
-    double first_s, last_s;     /* of its tokens */
-    double arrival_s;           /* on the replica's clock */
+    double first_s, last_s; /* of its tokens */
+    double arrival_s;       /* on the replica's clock */
     uint32_t tokens;
     bool begun;
 };

@@ -56,7 +56,8 @@ struct kb_case {
     } args;
     struct kb_buffer buffer[KB_MAX_BUFFERS];
     uint32_t n_buffers;
-    double bytes; /* least bytes through the device's memory: each input read once, each output written once */
+    double
+        bytes; /* least bytes through the device's memory: each input read once, each output written once */
     double flops; /* of the matrix part; 0 = not the limit */
     bool check;   /* buffers are wanted in host memory */
     struct kb_random random;
@@ -98,21 +99,21 @@ void kb_grid_add(struct kb_grid *g, const uint32_t *key, uint32_t n_keys);
 void kb_grid_free(struct kb_grid *g);
 
 struct kb_verdict {
-    double error;  /* norm(out - ref) / norm(ref), or the comparison's own measure */
-    double limit;  /* passes when error <= limit */
+    double error;   /* norm(out - ref) / norm(ref), or the comparison's own measure */
+    double limit;   /* passes when error <= limit */
     char text[160]; /* what is wrong, "" when nothing */
 };
 
 struct kb_kernel {
     enum kb_kernel_id id;
-    const char *name;         /* attention_decode: also its CSV file */
-    const char *family;       /* gemm | prefill | decode | compress | choose | move | small | ceiling */
-    const char *help;         /* one line */
-    const char *const *keys;  /* names of the shape's numbers, NULL-terminated: the CSV's first columns */
-    double limit;             /* of the relative error of each output */
+    const char *name;        /* attention_decode: also its CSV file */
+    const char *family;      /* gemm | prefill | decode | compress | choose | move | small | ceiling */
+    const char *help;        /* one line */
+    const char *const *keys; /* names of the shape's numbers, NULL-terminated: the CSV's first columns */
+    double limit;            /* of the relative error of each output */
     void (*grid)(struct kb_grid *g);
-    void (*make)(struct kb_case *c);       /* from c->shape */
-    void (*reference)(const void *args);   /* naive loops, double sums, on host buffers */
+    void (*make)(struct kb_case *c);     /* from c->shape */
+    void (*reference)(const void *args); /* naive loops, double sums, on host buffers */
     /* got and want are the same case after device and reference; NULL: each output by kb_compare_outputs. */
     void (*compare)(const struct kb_case *got, const struct kb_case *want, struct kb_verdict *v);
 };

@@ -174,9 +174,8 @@ KB_HD float kb_affine_value(struct kb_affine a, uint32_t code)
 /* Row number in the pool; kv is 0 for keys, 1 for values. */
 KB_HD uint64_t kb_row(const struct kb_paged *p, uint32_t page, uint32_t kv, uint32_t token, uint32_t head)
 {
-    return p->layout == KB_NHD
-               ? (((uint64_t)page * 2u + kv) * p->page_tokens + token) * p->n_kv_heads + head
-               : (((uint64_t)page * p->n_kv_heads + head) * 2u + kv) * p->page_tokens + token;
+    return p->layout == KB_NHD ? (((uint64_t)page * 2u + kv) * p->page_tokens + token) * p->n_kv_heads + head
+                               : (((uint64_t)page * p->n_kv_heads + head) * 2u + kv) * p->page_tokens + token;
 }
 
 /* Place of a sequence's page number i for a head in the page table, and of its length. */
@@ -250,7 +249,8 @@ KB_HD uint32_t kb_residual_ring(uint32_t residual_tokens)
 }
 
 /* bf16 element of the ring where a token's row starts. */
-KB_HD uint64_t kb_residual_at(const struct kb_paged *p, uint32_t seq, uint32_t kv, uint32_t position, uint32_t head)
+KB_HD uint64_t kb_residual_at(const struct kb_paged *p, uint32_t seq, uint32_t kv, uint32_t position,
+                              uint32_t head)
 {
     uint32_t ring = kb_residual_ring(p->residual_tokens);
     return ((((uint64_t)seq * 2u + kv) * ring + position % ring) * p->n_kv_heads + head) * p->head_dim;
@@ -269,8 +269,8 @@ KB_HD float kb_kv_value(const struct kb_paged *p, const void *pool, const uint16
                         uint32_t kv, uint32_t position, uint32_t head, uint32_t channel)
 {
     if (kb_format_is_kivi(p->format)) {
-        uint32_t packed = kv ? kb_kivi_v_packed(length, p->residual_tokens)
-                             : kb_kivi_k_packed(length, p->residual_tokens);
+        uint32_t packed =
+            kv ? kb_kivi_v_packed(length, p->residual_tokens) : kb_kivi_k_packed(length, p->residual_tokens);
         if (position >= packed)
             return kb_bf16_to_float(residual[kb_residual_at(p, seq, kv, position, head) + channel]);
     }

@@ -51,8 +51,9 @@ struct kb_paged {
     uint32_t page_tokens, n_pages; /* n_pages: in the pool */
     uint32_t n_kv_heads, head_dim;
     uint32_t table_heads, max_pages;
-    uint32_t residual_tokens; /* KIVI: R, the window kept in bf16; its ring holds kb_residual_ring(R) tokens */
-    float k_scale, v_scale;   /* fp8: value = scale x code */
+    uint32_t
+        residual_tokens;    /* KIVI: R, the window kept in bf16; its ring holds kb_residual_ring(R) tokens */
+    float k_scale, v_scale; /* fp8: value = scale x code */
 };
 
 /* ---- matrix products ---- */
@@ -114,7 +115,8 @@ struct kb_attn_decode {
     float *partial;
     struct kb_paged paged;
     uint32_t n_seqs, n_q_heads, n_splits;
-    uint32_t max_tokens, mean_tokens; /* of `lengths`: longest; average, by which work is shared out (0: longest) */
+    uint32_t max_tokens,
+        mean_tokens; /* of `lengths`: longest; average, by which work is shared out (0: longest) */
     uint32_t sink, window;
     uint32_t split_tokens; /* length of a split, as far as there is room; 0: the device chooses */
 };
@@ -385,7 +387,8 @@ struct kb_device_info {
 /* n timed launches of one kernel. */
 struct kb_timing {
     kb_launch *launch;
-    const void *const *args; /* sample i uses args[i % n_args]: rotate through more data than the cache holds */
+    const void *const
+        *args; /* sample i uses args[i % n_args]: rotate through more data than the cache holds */
     uint32_t n_args, n_samples;
     bool cold; /* empty the cache before each launch */
 };

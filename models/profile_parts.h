@@ -44,7 +44,7 @@ struct mdl_profile {
     bool analytic, transferred;
     struct mdl_past_law past;
     double elementwise_frac; /* share of the bandwidth that elementwise kernels reach; 0 = not measured */
-    double scale; /* a cell is scale x (t0 + roofline) / time */
+    double scale;            /* a cell is scale x (t0 + roofline) / time */
     struct mdl_sheet sheet[MDL_N_FAMILY];
     bool present[MDL_N_FAMILY];
     struct mdl_errors error[MDL_N_FAMILY][MDL_N_CHECK];

@@ -83,7 +83,8 @@ static void write_decode(const char *folder)
             fprintf(out, "bf16,9,3,64,16,nhd,%d,%d,1,0,0,0,0,cold,%.9g,0,0,20,1,0,ok\n", seqs, tokens,
                     50 * s);
         }
-    fputs("kivi4,9,3,64,32,nhd,1,80,0,0,0,0,0,cold,1e-5,0,0,20,1000,0,ok\n", out); /* bf16 has no such shape */
+    fputs("kivi4,9,3,64,32,nhd,1,80,0,0,0,0,0,cold,1e-5,0,0,20,1000,0,ok\n",
+          out); /* bf16 has no such shape */
     fclose(out);
 }
 

@@ -8,20 +8,20 @@
 #include "kernels/format.h"
 
 #define KB_JOIN_(a, b) kb_##a##_##b
-#define KB_JOIN(a, b) KB_JOIN_(a, b)
+#define KB_JOIN(a, b)  KB_JOIN_(a, b)
 /* Name of a function of this instruction set: KB_CPU(gemm) is kb_avx2_gemm. */
 #define KB_CPU(name) KB_JOIN(KB_ISA, name)
 /* Waits until the queue's copies and event waits are over, so that a kernel keeps its place among them; NULL is
  * no queue. */
 bool kb_cpu_settle(struct kb_queue *queue, struct kb_error *err);
 /* Head of an entry: KB_CPU_ENTRY(gemm) { const struct kb_gemm *a = args; ... } */
-#define KB_CPU_ENTRY(name)                                                                                    \
-    kb_launch KB_CPU(name);                                                                                   \
-    static kb_launch kb_settled_##name;                                                                       \
-    bool KB_CPU(name)(struct kb_queue * queue, const void *args, struct kb_error *err)                        \
-    {                                                                                                         \
-        return kb_cpu_settle(queue, err) && kb_settled_##name(queue, args, err);                              \
-    }                                                                                                         \
+#define KB_CPU_ENTRY(name)                                                                                   \
+    kb_launch KB_CPU(name);                                                                                  \
+    static kb_launch kb_settled_##name;                                                                      \
+    bool KB_CPU(name)(struct kb_queue * queue, const void *args, struct kb_error *err)                       \
+    {                                                                                                        \
+        return kb_cpu_settle(queue, err) && kb_settled_##name(queue, args, err);                             \
+    }                                                                                                        \
     static bool kb_settled_##name(struct kb_queue *queue, const void *args, struct kb_error *err)
 
 extern kb_launch *const kb_base_kernels[KB_N_KERNEL];

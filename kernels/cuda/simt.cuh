@@ -9,9 +9,11 @@
 
 /* The C entry of a kernel: KB_ENTRY(gemm) { const struct kb_gemm *a = (const struct kb_gemm *)args; ... } */
 #ifdef KB_SHIM
-#define KB_ENTRY(name) extern "C" bool kb_shim_##name(struct kb_queue *queue, const void *args, struct kb_error *err)
+#define KB_ENTRY(name)                                                                                       \
+    extern "C" bool kb_shim_##name(struct kb_queue *queue, const void *args, struct kb_error *err)
 #else
-#define KB_ENTRY(name) extern "C" bool kb_cuda_##name(struct kb_queue *queue, const void *args, struct kb_error *err)
+#define KB_ENTRY(name)                                                                                       \
+    extern "C" bool kb_cuda_##name(struct kb_queue *queue, const void *args, struct kb_error *err)
 #endif
 
 #ifdef KB_SHIM
@@ -29,18 +31,19 @@ struct kb_queue {
     const char *kernel;
 };
 
-#define KB_KERNEL static __global__ void
-#define KB_DEVICE static __device__ __forceinline__
+#define KB_KERNEL                    static __global__ void
+#define KB_DEVICE                    static __device__ __forceinline__
 /* Dynamic shared memory of the block, 128-byte aligned, as `unsigned char name[]`. */
-#define KB_SHARED_BYTES(name) extern __shared__ __align__(128) unsigned char name[]
+#define KB_SHARED_BYTES(name)        extern __shared__ __align__(128) unsigned char name[]
 /* A static shared variable or array: KB_SHARED(float, sum[32]); */
 #define KB_SHARED(type, declaration) __shared__ type declaration
 
 /* kernel<<<grid, block, shared bytes, queue>>>(args...), then the launch's error; raises the kernel's limit of
  * shared memory where it needs more than 48 KB. An expression of type bool. */
-#define KB_LAUNCH(kernel, grid, block, shared, queue, err, ...)                                             \
-    (kb_allow_shared((const void *)kernel, (shared), err) &&                                                \
-     ((kernel)<<<(grid), (block), (shared), (queue)->stream>>>(__VA_ARGS__), kb_launched(#kernel, queue, err)))
+#define KB_LAUNCH(kernel, grid, block, shared, queue, err, ...)                                              \
+    (kb_allow_shared((const void *)kernel, (shared), err) &&                                                 \
+     ((kernel) < < < (grid), (block), (shared), (queue)->stream >>> (__VA_ARGS__),                           \
+      kb_launched(#kernel, queue, err)))
 
 static inline bool kb_launched(const char *kernel, struct kb_queue *queue, struct kb_error *err)
 {
@@ -58,8 +61,14 @@ static inline bool kb_allow_shared(const void *kernel, size_t bytes, struct kb_e
 
 /* ---- threads ---- */
 
-KB_DEVICE void kb_sync_block() { __syncthreads(); }
-KB_DEVICE void kb_sync_warp() { __syncwarp(); }
+KB_DEVICE void kb_sync_block()
+{
+    __syncthreads();
+}
+KB_DEVICE void kb_sync_warp()
+{
+    __syncwarp();
+}
 /* Threads of one named barrier (1-15), n a multiple of 32. */
 KB_DEVICE void kb_sync_some(uint32_t barrier, uint32_t n)
 {
@@ -70,13 +79,34 @@ KB_DEVICE void kb_arrive_some(uint32_t barrier, uint32_t n)
 {
     asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(n) : "memory");
 }
-template <typename T> KB_DEVICE T kb_shfl_xor(T x, int mask) { return __shfl_xor_sync(0xffffffffu, x, mask); }
-template <typename T> KB_DEVICE T kb_shfl(T x, int lane) { return __shfl_sync(0xffffffffu, x, lane); }
-template <typename T> KB_DEVICE T kb_shfl_up(T x, int n) { return __shfl_up_sync(0xffffffffu, x, n); }
-KB_DEVICE uint32_t kb_ballot(bool x) { return __ballot_sync(0xffffffffu, x); }
-KB_DEVICE float kb_atomic_add(float *p, float x) { return atomicAdd(p, x); }
-KB_DEVICE uint32_t kb_atomic_add(uint32_t *p, uint32_t x) { return atomicAdd(p, x); }
-KB_DEVICE uint32_t kb_atomic_max(uint32_t *p, uint32_t x) { return atomicMax(p, x); }
+template <typename T> KB_DEVICE T kb_shfl_xor(T x, int mask)
+{
+    return __shfl_xor_sync(0xffffffffu, x, mask);
+}
+template <typename T> KB_DEVICE T kb_shfl(T x, int lane)
+{
+    return __shfl_sync(0xffffffffu, x, lane);
+}
+template <typename T> KB_DEVICE T kb_shfl_up(T x, int n)
+{
+    return __shfl_up_sync(0xffffffffu, x, n);
+}
+KB_DEVICE uint32_t kb_ballot(bool x)
+{
+    return __ballot_sync(0xffffffffu, x);
+}
+KB_DEVICE float kb_atomic_add(float *p, float x)
+{
+    return atomicAdd(p, x);
+}
+KB_DEVICE uint32_t kb_atomic_add(uint32_t *p, uint32_t x)
+{
+    return atomicAdd(p, x);
+}
+KB_DEVICE uint32_t kb_atomic_max(uint32_t *p, uint32_t x)
+{
+    return atomicMax(p, x);
+}
 
 /* ---- arithmetic ---- */
 
@@ -86,8 +116,14 @@ KB_DEVICE float kb_exp2(float x)
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
-KB_DEVICE float kb_log(float x) { return __logf(x); }
-KB_DEVICE float kb_rsqrt(float x) { return rsqrtf(x); }
+KB_DEVICE float kb_log(float x)
+{
+    return __logf(x);
+}
+KB_DEVICE float kb_rsqrt(float x)
+{
+    return rsqrtf(x);
+}
 /* 1 / x to 1 ulp; of a subnormal infinity, of an infinity 0. */
 KB_DEVICE float kb_reciprocal(float x)
 {
@@ -96,9 +132,18 @@ KB_DEVICE float kb_reciprocal(float x)
     return y;
 }
 /* Sine and cosine of an angle in turns, |turns| <= 1/2. */
-KB_DEVICE void kb_sincos(float turns, float *sine, float *cosine) { sincospif(2.0f * turns, sine, cosine); }
-KB_DEVICE uint32_t kb_float_bits(float x) { return __float_as_uint(x); }
-KB_DEVICE float kb_bits_float(uint32_t x) { return __uint_as_float(x); }
+KB_DEVICE void kb_sincos(float turns, float *sine, float *cosine)
+{
+    sincospif(2.0f * turns, sine, cosine);
+}
+KB_DEVICE uint32_t kb_float_bits(float x)
+{
+    return __float_as_uint(x);
+}
+KB_DEVICE float kb_bits_float(uint32_t x)
+{
+    return __uint_as_float(x);
+}
 /* Two floats to a pair of bf16, nearest even; low half first. */
 KB_DEVICE uint32_t kb_pack_bf16(float low, float high)
 {
@@ -134,7 +179,10 @@ KB_DEVICE uint32_t kb_and_or(uint32_t a, uint32_t b, uint32_t c)
     return r;
 }
 /* Bytes of {b, a} (a low: bytes 0-3, b: 4-7) chosen by the four nibbles of selector. */
-KB_DEVICE uint32_t kb_permute_bytes(uint32_t a, uint32_t b, uint32_t selector) { return __byte_perm(a, b, selector); }
+KB_DEVICE uint32_t kb_permute_bytes(uint32_t a, uint32_t b, uint32_t selector)
+{
+    return __byte_perm(a, b, selector);
+}
 /* Two floats to a pair of e4m3 codes in the low 16 bits, nearest even, saturating; low byte first. Hardware from
  * sm_89 on, software below. */
 KB_DEVICE uint32_t kb_pack_fp8(float low, float high)
@@ -174,12 +222,15 @@ KB_DEVICE uint4 kb_load16(const void *p)
                  : "l"(p));
     return v;
 }
-KB_DEVICE uint32_t kb_shared_address(const void *p) { return (uint32_t)__cvta_generic_to_shared(p); }
+KB_DEVICE uint32_t kb_shared_address(const void *p)
+{
+    return (uint32_t)__cvta_generic_to_shared(p);
+}
 /* 16 bytes from global to shared memory without registers; zeros when not valid. Both 16-byte aligned. */
 KB_DEVICE void kb_copy16(void *shared, const void *global, bool valid)
 {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(kb_shared_address(shared)), "l"(global),
-                 "r"(valid ? 16 : 0)
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(kb_shared_address(shared)),
+                 "l"(global), "r"(valid ? 16 : 0)
                  : "memory");
 }
 /* The same of 4 bytes: scales that lie apart. */
@@ -190,8 +241,14 @@ KB_DEVICE void kb_copy4(void *shared, const void *global, bool valid)
                  : "memory");
 }
 /* Closes a group of copies; waits until at most N groups of this thread are under way. */
-KB_DEVICE void kb_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-template <int N> KB_DEVICE void kb_copy_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
+KB_DEVICE void kb_copy_commit()
+{
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+template <int N> KB_DEVICE void kb_copy_wait()
+{
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
 
 /* ---- matrix instructions ---- */
 
