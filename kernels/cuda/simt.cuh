@@ -40,10 +40,11 @@ struct kb_queue {
 
 /* kernel<<<grid, block, shared bytes, queue>>>(args...), then the launch's error; raises the kernel's limit of
  * shared memory where it needs more than 48 KB. An expression of type bool. */
+/* clang-format off */
 #define KB_LAUNCH(kernel, grid, block, shared, queue, err, ...)                                              \
     (kb_allow_shared((const void *)kernel, (shared), err) &&                                                 \
-     ((kernel) < < < (grid), (block), (shared), (queue)->stream >>> (__VA_ARGS__),                           \
-      kb_launched(#kernel, queue, err)))
+     ((kernel)<<<(grid), (block), (shared), (queue)->stream>>>(__VA_ARGS__), kb_launched(#kernel, queue, err)))
+/* clang-format on */
 
 static inline bool kb_launched(const char *kernel, struct kb_queue *queue, struct kb_error *err)
 {
