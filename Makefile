@@ -92,11 +92,11 @@ check: deps ## install what is missing, build, run every test; the last line cou
 	@$(RUN_TESTS) $(TESTS) $(REPLAYS)
 
 asan: deps ## the tests under address and undefined-behaviour sanitizers (build/asan)
-	@$(MAKE) -O BUILD=$(BUILD)/asan SANITIZE="$(ASAN)" programs
+	@$(MAKE) -O BUILD=$(BUILD)/asan SANITIZE="$(ASAN)" NVCC= programs
 	@$(MAKE) BUILD=$(BUILD)/asan run-slow
 
 tsan: deps ## the tests under the thread sanitizer (build/tsan)
-	@$(MAKE) -O BUILD=$(BUILD)/tsan SANITIZE="$(TSAN)" programs
+	@$(MAKE) -O BUILD=$(BUILD)/tsan SANITIZE="$(TSAN)" NVCC= programs
 	@OMP_NUM_THREADS=1 $(MAKE) BUILD=$(BUILD)/tsan run-slow # it knows nothing of how OpenMP's threads wait
 
 fuzz: deps ## every fuzzer for FUZZ_SECONDS (60) with clang's libFuzzer; findings in build/fuzz
@@ -110,7 +110,7 @@ lint: deps ## headers alone, include rule, formatting, file lengths, folder READ
 	@COMPILE="$(COMPILE)" COMPILE_CXX="$(CXX) $(SHIM_FLAGS)" JOBS=$(JOBS) tools/lint.sh
 
 cover: deps ## line coverage of the tests by gcov; pages in build/cover/html where lcov is found
-	@$(MAKE) -O BUILD=$(BUILD)/cover CFLAGS="-O0 -g" SANITIZE=--coverage programs
+	@$(MAKE) -O BUILD=$(BUILD)/cover CFLAGS="-O0 -g" SANITIZE=--coverage NVCC= programs
 	@find $(BUILD)/cover -name '*.gcda' -exec rm -f {} +
 	@$(MAKE) BUILD=$(BUILD)/cover run-slow
 	@tools/cover.sh $(BUILD)/cover $(FOLDERS)
@@ -166,7 +166,7 @@ $(BUILD)/kvsim: $(BUILD)/experiments/main.o $(LIB)
 # Libraries static, so that one file runs on any server with a driver; glibc and the driver are the machine's own.
 $(BUILD)/kvbench: $(KB_MAIN:%.c=$(BUILD)/%.o) $(KBENCH) $(CU_OBJ) $(if $(NVCC),,$(BUILD)/kernels/cuda/absent.o)
 	$(call say,link)$(CC) $(CFLAGS) $(SANITIZE) -pthread -static-libgcc $(LDFLAGS) -o $@ $(filter %.o,$^) \
-	    -Wl,--whole-archive $(KBENCH) -Wl,--no-whole-archive \
+	    $(KBENCH) \
 	    $(if $(NVCC),-L$(dir $(NVCC))../lib64 -lcudart_static -l:libstdc++.a) $(KB_LIBS) \
 	    -Wl,-Bstatic -lgomp -Wl,-Bdynamic
 
@@ -215,7 +215,7 @@ $(BUILD)/tests/%.o: tests/%.cc $(BUILD)/flags
 
 $(BUILD)/tests/test_kernels%: $(BUILD)/tests/test_kernels%.o $(TEST_LIB) $(KBENCH) $(KB_SHIM) $(BUILD)/kernels/cuda/absent.o $(LIB)
 	$(call say,link)$(CXX) $(CFLAGS) $(SANITIZE) -pthread -fopenmp $(LDFLAGS) -o $@ $(filter-out %.a,$^) \
-	    -Wl,--whole-archive $(KBENCH) $(KB_SHIM) -Wl,--no-whole-archive $(TEST_LIB) $(LIB) $(CHECK_LIBS) $(LIBS) -ldl
+	    $(KB_SHIM) $(KBENCH) $(TEST_LIB) $(LIB) $(CHECK_LIBS) $(LIBS) -ldl
 
 $(LIB): $(LIB_SRC:%.c=$(BUILD)/%.o) $(BUILD)/sources
 	@rm -f $@

@@ -7,7 +7,7 @@ namespace
 enum { THREADS = 256, WARPS = THREADS / 32, WARP_TOKENS = 8 };
 
 /* 1: torch.cat. Grid: as many blocks as the bytes want; 16 bytes a thread and turn. */
-KB_KERNEL copy_part(const void *from, void *to, uint64_t bytes)
+KB_KERNEL __launch_bounds__(THREADS) copy_part(const void *from, void *to, uint64_t bytes)
 {
     uint64_t step = (uint64_t)gridDim.x * THREADS * 16;
     for (uint64_t i = ((uint64_t)blockIdx.x * THREADS + threadIdx.x) * 16; i < bytes; i += step)
@@ -39,7 +39,7 @@ KB_DEVICE uint4 unpack(const uint8_t *row, uint32_t bits, uint32_t channel, cons
 }
 
 /* 2: the whole cache in bf16. Grid: tokens, KV heads, sequences x 2; a thread makes 8 channels of a row. */
-KB_KERNEL dequantise(struct kb_attn_unfused a)
+KB_KERNEL __launch_bounds__(THREADS) dequantise(struct kb_attn_unfused a)
 {
     const struct kb_paged *p = &a.paged;
     uint32_t chunks = p->head_dim / 8, seq = blockIdx.z / 2, kv = blockIdx.z % 2, head = blockIdx.y;
@@ -71,7 +71,7 @@ KB_DEVICE float sum_warp(float x)
 }
 
 /* 3: q k^T. Grid: tokens, query heads, sequences; a warp takes WARP_TOKENS rows, two channels a lane and turn. */
-KB_KERNEL multiply_keys(struct kb_attn_unfused a)
+KB_KERNEL __launch_bounds__(THREADS) multiply_keys(struct kb_attn_unfused a)
 {
     uint32_t lane = threadIdx.x % 32, head = blockIdx.y, seq = blockIdx.z, d = a.paged.head_dim;
     uint32_t kv_head = head / (a.n_q_heads / a.paged.n_kv_heads),
@@ -108,7 +108,7 @@ KB_DEVICE float reduce_block(float x, bool largest, float *room)
 }
 
 /* 4: softmax over whole rows. Grid: query heads, sequences. */
-KB_KERNEL soften(struct kb_attn_unfused a)
+KB_KERNEL __launch_bounds__(THREADS) soften(struct kb_attn_unfused a)
 {
     KB_SHARED(float, room[WARPS]);
     constexpr float log2_e = 1.44269504f;
@@ -123,7 +123,7 @@ KB_KERNEL soften(struct kb_attn_unfused a)
 }
 
 /* 5: weights v. Grid: query heads, sequences; each warp takes every eighth token, two channels a lane and turn. */
-KB_KERNEL multiply_values(struct kb_attn_unfused a)
+KB_KERNEL __launch_bounds__(THREADS) multiply_values(struct kb_attn_unfused a)
 {
     KB_SHARED(float, room[WARPS][128]);
     uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, head = blockIdx.x, seq = blockIdx.y,
