@@ -273,16 +273,14 @@ static bool faulty_launch(struct kb_queue *queue, enum kb_kernel_id id, const vo
     return q->device->real->kernel[id](q->real, copy, err);
 }
 
-#define KERNELS(X)                                                                                           \
-    X(KB_GEMM)                                                                                               \
-    X(KB_ATTN_PREFILL)                                                                                       \
-    X(KB_ATTN_SCORE)                                                                                         \
-    X(KB_ATTN_DECODE)                                                                                        \
-    X(KB_ATTN_UNFUSED)                                                                                       \
-    X(KB_APPEND)                                                                                             \
-    X(KB_GEAR) X(KB_LOWRANK) X(KB_REBUILD) X(KB_DIGEST) X(KB_PAGE_SCORE) X(KB_TOPK) X(KB_SIMILARITY)         \
-        X(KB_H2O) X(KB_COMPACT) X(KB_RELAYOUT) X(KB_RMSNORM) X(KB_ROPE) X(KB_SWIGLU) X(KB_SAMPLE) X(KB_READ) \
-            X(KB_COPY) X(KB_GATHER)
+/* clang-format off */
+#define KERNELS(X) \
+    X(KB_GEMM) X(KB_ATTN_PREFILL) X(KB_ATTN_SCORE) X(KB_ATTN_DECODE) X(KB_ATTN_UNFUSED)          \
+    X(KB_APPEND) X(KB_GEAR) X(KB_LOWRANK) X(KB_REBUILD) X(KB_DIGEST)                             \
+    X(KB_PAGE_SCORE) X(KB_TOPK) X(KB_SIMILARITY) X(KB_H2O) X(KB_COMPACT)                         \
+    X(KB_RELAYOUT) X(KB_RMSNORM) X(KB_ROPE) X(KB_SWIGLU) X(KB_SAMPLE)                            \
+    X(KB_READ) X(KB_COPY) X(KB_GATHER)
+/* clang-format on */
 #define ENTRY_OF(id)                                                                                         \
     static bool faulty_##id(struct kb_queue *q, const void *args, struct kb_error *err)                      \
     {                                                                                                        \
