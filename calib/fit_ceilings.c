@@ -50,7 +50,7 @@ static void starts(const struct fit *f, struct cal_number *number)
     number[T0] = (struct cal_number){0.5 * shortest, 1e-9, shortest};
     number[CLOCKS] = (struct cal_number){0.5 * clocks, 1e-4 * clocks, 10 * clocks};
     number[POWER] = (struct cal_number){4, 1, 20};
-    number[MEMORY] = (struct cal_number){0.8, 0.01, 1.2};
+    number[MEMORY] = (struct cal_number){0.8, 0.01, 1};
 }
 
 struct cal_fit_quality cal_fit_kernel(const struct cal_kernel_point *point, size_t n,

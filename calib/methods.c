@@ -225,6 +225,30 @@ static void write_contention(const struct job *j, const struct cal_columns *c, F
     }
 }
 
+enum { R_LAYOUT, R_BUFFERS, R_HEADS, R_SEQS, R_TIME, R_COPY, R_CONVERT };
+static const char *const recall_names[] = {"$layout", "buffers", "kv_heads",  "seqs",
+                                           "time_s",  "copy_s",  "convert_s", NULL};
+
+/* How far a copy and the conversion of the piece before it run at once, by the layout of the host's pool. */
+static void write_overlap(const struct job *j, const struct cal_columns *c, FILE *out)
+{
+    static const int key[] = {R_LAYOUT};
+    struct cal_overlap_point *point = sim_alloc(c->n, sizeof *point);
+    (void)j;
+    for (size_t i = 0; i < c->n; i++) {
+        size_t n = 0;
+        if (!first_of(c, i, key, 1)) continue;
+        for (size_t k = i; k < c->n; k++) {
+            const double *v = c->row[k].number, pieces = v[R_HEADS] * v[R_SEQS];
+            if (!alike(&c->row[i], &c->row[k], key, 1) || v[R_BUFFERS] < 2 || pieces < 2) continue;
+            point[n++] =
+                (struct cal_overlap_point){pieces, v[R_COPY] / pieces, v[R_CONVERT] / pieces, v[R_TIME]};
+        }
+        if (n) fprintf(out, "%s,%.4f,%zu\n", c->row[i].word[R_LAYOUT], cal_fit_overlap(point, n), n);
+    }
+    free(point);
+}
+
 /* ---- profile.yaml ---- */
 
 static bool number(const struct mdl_yaml_node *map, const char *key, double *out, struct sim_status *st)
@@ -263,6 +287,7 @@ bool cal_write_methods(const char *raw_dir, const char *out_dir, struct sim_stat
          "format,q_heads,kv_heads,head_dim,seqs,tokens,ratio", write_ratios},
         {"contention.csv", contention_names, "contention.csv",
          "kernel,method,blocks,kernel_slowdown,copy_slowdown", write_contention},
+        {"recall.csv", recall_names, "overlap.csv", "layout,overlap,n", write_overlap},
     };
     struct job j = {.raw_dir = raw_dir, .out_dir = out_dir};
     gsl_set_error_handler_off();

@@ -45,7 +45,7 @@ template <int N> KB_DEVICE void kb_wgmma_wait()
 {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
 }
-/* Keeps the compiler from moving uses of registers across a wait. */
+/* Keeps the compiler from moving uses of registers across a fence or a wait. */
 template <int N> KB_DEVICE void kb_wgmma_hold(float (&d)[N][4])
 {
 #pragma unroll

@@ -158,6 +158,8 @@ template <int D> KB_DEVICE void advance(const struct kb_prefill_block &b, state<
     float s[KEYS / 8][4], shrink[2];
     wait_full<D>(st, 2 * tile);
     kb_sync_some(TURN + st.group, 2 * GROUP);
+    kb_wgmma_hold(st.out); /* written before the fence, and nothing of it after */
+    kb_wgmma_hold(st.weight);
     kb_wgmma_fence();
     start_scores<D>(st, s, tile);
     wait_full<D>(st, 2 * tile - 1);
@@ -187,6 +189,8 @@ KB_DEVICE void consume(const struct kb_attn_prefill &a, const struct kb_prefill_
     if (st.group == 1 && b.n_tiles > 1) kb_arrive_some(TURN, 2 * GROUP);
     for (uint32_t tile = 1; tile < b.n_tiles; tile++) advance<D>(b, st, tile);
     wait_full<D>(st, 2 * b.n_tiles - 1);
+    kb_wgmma_hold(st.out);
+    kb_wgmma_hold(st.weight);
     kb_wgmma_fence();
     start_values<D>(st, b.n_tiles - 1);
     kb_wgmma_wait<0>();
