@@ -216,7 +216,8 @@ static bool run_fit(int argc, char **argv, struct sim_status *st)
     struct arguments a = {.source.from = formats[0]};
     argp_parse(&fit_argp, argc, argv, 0, NULL, &a);
     struct sim_status no_profile = {0};
-    char *dir = profile_dir(a.what, &no_profile); /* a PROFILE is told from a FOLDER by its profile.yaml */
+    /* A PROFILE is told from a FOLDER by its profile.yaml; kvbench's folders have one, too, and need --gpu. */
+    char *dir = a.gpu ? NULL : profile_dir(a.what, &no_profile);
     bool ok = dir ? refit(&a, dir, st) : make_profile(&a, cal_fit, st);
     free(dir);
     if (ok) exp_next("kvsim calib check %s", a.out);

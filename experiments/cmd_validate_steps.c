@@ -64,6 +64,11 @@ bool exp_validate_steps(const struct exp_validate_steps *a, struct sim_status *s
         print_steps(&x);
     if (ok && x.n < x.plan.n_steps)
         fprintf(stderr, "note: TTFT and TPOT need every step of the plan to be executed\n");
+    if (ok && !x.ends)
+        fprintf(stderr,
+                "note: no request of the plan ends where the scenario says; is the plan whole, and made from "
+                "%s?\n",
+                a->scenario);
     exp_steps_fini(&x);
     exp_cache_free(cache);
     free(s);

@@ -2,6 +2,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <gsl/gsl_errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,7 @@ int main(int argc, char **argv)
 {
     struct sim_status st = {0};
     gsl_set_error_handler_off();
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error to report */
     argp_err_exit_status = SIM_EXIT_USAGE;
     argp_program_version = "kvsim " EXP_VERSION;
     bool ok = run(argc, argv, &st);

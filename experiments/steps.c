@@ -13,6 +13,8 @@
 
 /* --- what was measured --- */
 
+static const double MAX_S = 1e9; /* of a step: beyond, sums and ratios mean nothing */
+
 struct sample {
     uint64_t step;
     uint32_t replica;
@@ -52,9 +54,10 @@ static bool on_row(void *user, uint64_t index, const struct sim_csv_row *row, st
         !sim_csv_u64(row, s->replica, "replica", &replica, st) ||
         !sim_csv_double(row, s->measured, "measured_s", &x.seconds, st))
         return false;
-    if (!(x.seconds > 0) || replica > UINT32_MAX)
-        return sim_fail(st, "%s:%" PRIu64 ": measured_s %g of replica %" PRIu64 ", expected a time above 0",
-                        row->path, row->line, x.seconds, replica);
+    if (!(x.seconds > 0 && x.seconds <= MAX_S) || replica > UINT32_MAX)
+        return sim_fail(
+            st, "%s:%" PRIu64 ": measured_s %g of replica %" PRIu64 ", expected seconds above 0, at most %g",
+            row->path, row->line, x.seconds, replica, MAX_S);
     x.replica = (uint32_t)replica;
     if (s->n == s->room) {
         s->room = s->room ? 2 * s->room : 1024;
@@ -89,6 +92,37 @@ static size_t find(const struct samples *s, const struct exp_plan_step *step, co
            s->sample[lo + n].replica == step->replica)
         n++;
     return n;
+}
+
+/* --- is it this scenario's plan? --- */
+
+/* Other loads often have the same ids, 0 to n; their arrivals and lengths differ. */
+static bool check_plan(const struct exp_plan *p, const struct exp_setup *u, bool *ends, const char *path,
+                       struct sim_status *st)
+{
+    uint64_t n_replicas = 0;
+    for (uint32_t f = 0; f < u->n_fleets; f++) n_replicas += u->sim_fleets[f].n_replicas;
+    bool open_loop = u->config.load.concurrency == 0;
+    for (size_t i = 0; i < p->n_steps; i++) {
+        const struct exp_plan_step *s = &p->steps[i];
+        const char *wrong = s->replica >= n_replicas ? "the scenario has fewer replicas" : NULL;
+        for (size_t r = s->first; !wrong && r < s->first + s->n_rows; r++) {
+            const struct exp_plan_row *row = &p->rows[r];
+            const struct sim_request *q = &u->config.load.requests[row->request];
+            if (open_loop && s->start_s < q->arrival_s)
+                wrong = "a request starts before the scenario's arrives";
+            uint64_t tokens = (uint64_t)row->past_tokens + row->new_tokens,
+                     most = (uint64_t)q->input_tokens + q->output_tokens;
+            *ends |= row->new_tokens && tokens + 1 == most; /* the last token is not computed on */
+            if (tokens > most) wrong = "a request has more tokens than the scenario's";
+        }
+        if (wrong)
+            return sim_fail(st,
+                            "%s: step %" PRIu64 " of replica %" PRIu32
+                            ": %s; name the scenario that made the plan, with the same --set",
+                            path, s->step, s->replica, wrong);
+    }
+    return true;
 }
 
 /* --- what it should have cost --- */
@@ -301,7 +335,8 @@ bool exp_steps_new(const char *plan_path, const char *measured_path, const struc
     struct samples samples = {0};
     struct exp_setup *u = exp_setup_new(s, cache, &factors, st);
     bool ok = u && exp_plan_read(plan_path, u->workload.trace, &x.plan, st) &&
-              read_samples(measured_path, &samples, st) && pair(&x, &samples, u, measured_path, st);
+              check_plan(&x.plan, u, &x.ends, plan_path, st) && read_samples(measured_path, &samples, st) &&
+              pair(&x, &samples, u, measured_path, st);
     if (ok) {
         for (uint32_t f = 0; f < u->n_fleets; f++)
             x.parallel |= u->fleets[f].tensor_parallel > 1 || u->fleets[f].pipeline_parallel > 1;

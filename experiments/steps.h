@@ -22,6 +22,7 @@ struct exp_steps {
     struct exp_step_trial *trial; /* steps of the plan that were measured, in plan order */
     size_t n, n_repeats;
     bool parallel; /* tensor or pipeline parallel: something was left out */
+    bool ends;     /* a request of the plan has as many tokens as the scenario says */
     struct exp_errors all, decode_only, mixed, ttft, tpot;
     double noise_median; /* over steps */
     double total_error;  /* sum of predicted / sum of measured - 1 */

@@ -626,6 +626,28 @@ START_TEST(multiplying_a_public_trace_prints_its_burstiness_before_and_after)
 }
 END_TEST
 
+/* raw/ has a profile.yaml of its own and is named from the folder above it, as kernels/README.md does. */
+START_TEST(kvbench_tables_are_fitted_from_where_they_lie)
+{
+    char folder[4200], *rows = sim_printf("format,n,k,m,heat,time_s,status\n");
+    snprintf(folder, sizeof folder, "%s/raw", test_dir());
+    mkdir(folder, 0700);
+    for (int m = 1; m <= 64; m *= 2) {
+        char *more = sim_printf("%sbf16,960,576,%d,cold,%g,ok\nbf16,576,576,%d,cold,%g,ok\n", rows, m,
+                                1e-4 * m, m, 6e-5 * m);
+        free(rows);
+        rows = more;
+    }
+    test_file("raw/gemm.csv", rows);
+    test_file("raw/profile.yaml", "device: cpu\nname: here\nkvbench: 1\nunits: 2\nclock_hz: 0\n"
+                                  "ceilings: {read_byte_per_s: 1e10, bf16_flops: 1e11}\n");
+    works("calib fit raw --from kvbench --raw . --gpu cpu --out fitted");
+    ck_assert(there("fitted/gemm.csv"));
+    fails("calib fit raw --from kvbench --raw . --gpu h200-sxm --out other", 1, "not of h200-sxm");
+    free(rows);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("commands");
@@ -649,6 +671,7 @@ Suite *test_suite(void)
     tcase_add_test(c, a_trace_made_converted_and_looked_at_keeps_its_requests);
     tcase_add_test(c, calib_without_its_tables_or_folder_says_what_to_give);
     tcase_add_test(c, multiplying_a_public_trace_prints_its_burstiness_before_and_after);
+    tcase_add_test(c, kvbench_tables_are_fitted_from_where_they_lie);
     suite_add_tcase(suite, c);
     return suite;
 }

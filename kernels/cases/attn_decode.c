@@ -52,7 +52,10 @@ static void add(struct kb_grid *g, const struct point *p)
 static uint64_t cache_bytes(const struct kb_grid *g, const struct point *p)
 {
     uint64_t elements = 2ull * p->seqs * p->tokens * kv_heads_of(&g->model) * g->model.head_dim;
-    uint64_t scales = kb_format_is_kivi(p->format) ? elements * 4 / KB_GROUP : 0;
+    bool by_row = p->format == KB_INT8 || p->format == KB_INT4;
+    uint64_t scales = kb_format_is_kivi(p->format) ? elements * 4 / KB_GROUP
+                      : by_row                     ? elements * 4 / g->model.head_dim
+                                                   : 0;
     return (elements * kb_format_bits(p->format) / 8 + scales) * (p->sparse ? KB_SPARSE_POOL : 1);
 }
 

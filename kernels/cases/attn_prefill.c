@@ -22,8 +22,20 @@ static void add(struct kb_grid *g, uint32_t seqs, uint32_t new_tokens, uint32_t 
         9);
 }
 
+/* Work enough that a GPU of 66 to 132 multiprocessors takes its kernels of large blocks, which depend on how many
+ * blocks there are: two with chunks of more than 64 queries, two with many short ones. First and last are the
+ * former, so that the short proof before a measurement has them. */
+static const uint32_t large_shape[][9] = {
+    {66, 6, 64, 16, KB_HND, 1, 70, 700, 0},
+    {66, 6, 64, 16, KB_HND, 4, 20, 30, 0},
+    {66, 6, 128, 16, KB_NHD, 4, 33, 40, 1},
+    {34, 2, 128, 32, KB_NHD, 1, 130, 260, 0},
+};
+
 static void check_grid(struct kb_grid *g)
 {
+    enum { N_LARGE = sizeof large_shape / sizeof *large_shape };
+    bool large = !g->cpu && g->device.units >= 66;
     static const uint32_t shape[][9] = {
         {4, 4, 64, 16, KB_NHD, 1, 1, 0, 0},      {4, 1, 64, 16, KB_NHD, 1, 15, 0, 0},
         {7, 1, 64, 16, KB_HND, 1, 16, 0, 0},     {8, 1, 128, 16, KB_NHD, 1, 17, 16, 0},
@@ -34,7 +46,9 @@ static void check_grid(struct kb_grid *g)
         {1, 1, 256, 16, KB_NHD, 1, 20, 60, 0},   {2, 1, 64, 16, KB_HND, 1, 70, 700, 0},
         {1, 1, 128, 16, KB_NHD, 2, 100, 800, 1},
     };
+    if (large) kb_grid_add(g, large_shape[0], 9);
     for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) kb_grid_add(g, shape[i], 9);
+    for (size_t i = 1; large && i < N_LARGE; i++) kb_grid_add(g, large_shape[i], 9);
 }
 
 /* What chunked prefill asks for: chunks of a prompt at every depth, one or several prompts in a step. */

@@ -228,7 +228,6 @@ static bool describe(struct kb_cuda_device *d, struct kb_error *err)
 static bool choose(struct kb_cuda_device *d, int ordinal, struct kb_error *err)
 {
     int n = 0;
-    setenv("CUDA_MODULE_LOADING", "EAGER", 1); /* read at the first call: no kernel is loaded behind a gate */
     cudaError_t e = cudaGetDeviceCount(&n);
     if (e != cudaSuccess || n == 0)
         return kb_fail(err, "cuda: the driver is there, a GPU is not: %s",
@@ -286,6 +285,7 @@ extern "C" struct kb_device *kb_cuda_open(int ordinal, struct kb_error *err)
     d->base.ops = &ops;
     d->base.link = &kb_cuda_link;
     d->base.kernel = kb_cuda_kernels;
+    setenv("CUDA_MODULE_LOADING", "EAGER", 0); /* read at the first call: no kernel is loaded behind a gate */
     if (!kb_cuda_driver_find(&d->driver, err) || !choose(d, ordinal, err)) {
         free(d); /* nothing of CUDA has been made yet */
         return NULL;

@@ -69,7 +69,8 @@ static bool resolve(struct kb_cuda_blas *b)
 /* The newest that is whole and works with this driver. */
 static bool open_library(struct kb_cuda_blas *b, struct kb_error *err)
 {
-    static const char *const names[] = {"libcublasLt.so.13", "libcublasLt.so.12"};
+    static const char *const names[] = {"libcublasLt.so.13", "/usr/local/cuda/lib64/libcublasLt.so.13",
+                                        "libcublasLt.so.12", "/usr/local/cuda/lib64/libcublasLt.so.12"};
     kb_fail(err, "cuBLASLt not found: libcublasLt.so.13, .12; the gemm family is skipped");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         b->library = dlopen(names[i], RTLD_LAZY | RTLD_LOCAL);

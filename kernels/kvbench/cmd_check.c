@@ -167,6 +167,7 @@ bool kvb_cmd_check(int argc, char **argv, struct kb_error *err)
     kvb_interrupt_catch();
     json_t *list = json_array();
     uint32_t failed = check_all(d, &a, list);
+    bool none = json_array_size(list) == 0;
     if (a.json) {
         char *text = json_dumps(list, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
         puts(text);
@@ -175,5 +176,6 @@ bool kvb_cmd_check(int argc, char **argv, struct kb_error *err)
     json_decref(list);
     kb_device_close(d);
     if (kvb_interrupted()) return kb_fail(err, "kvbench check: interrupted");
+    if (none) return kb_fail(err, "kvbench check: --only names probes alone, which have no reference");
     return failed == 0 || kb_fail(err, "kvbench check: %u kernels are wrong", failed);
 }

@@ -232,6 +232,9 @@ static void print_summary(const json_t *all)
     json_t *f;
     const char *name;
     json_t *value;
+    json_int_t left = 0;
+    json_array_foreach(json_object_get(all, "families"), i, f) left +=
+        json_integer_value(json_object_get(f, "left"));
     printf("%-10s %8s %8s %14s %8s %9s\n", "family", "ok", "noisy", "not measured", "left", "seconds");
     json_array_foreach(json_object_get(all, "families"), i, f)
         printf("%-10s %8lld %8lld %14lld %8lld %9.1f\n", json_string_value(json_object_get(f, "family")),
@@ -242,10 +245,12 @@ static void print_summary(const json_t *all)
                json_real_value(json_object_get(f, "seconds")));
     json_object_foreach(json_object_get(all, "ceilings"), name, value)
         printf("%-22s %.4g\n", name, json_real_value(value));
-    printf("%s: %s in %.1f s\n", json_string_value(json_object_get(all, "out")),
-           json_is_true(json_object_get(all, "complete")) ? "complete"
-                                                          : "not complete, the same command goes on",
-           json_real_value(json_object_get(all, "seconds")));
+    bool complete = json_is_true(json_object_get(all, "complete"));
+    printf("%s: %s in %.1f s%s\n", json_string_value(json_object_get(all, "out")),
+           complete ? "complete"
+           : left   ? "not complete"
+                    : "all that was asked for",
+           json_real_value(json_object_get(all, "seconds")), left ? "; the same command goes on" : "");
 }
 
 static void show(const struct run *r, const struct arguments *a)

@@ -47,26 +47,38 @@ static bool write_new(const char *folder, const char *path, json_t *id, struct k
     return kvb_file_commit(&file, err);
 }
 
-/* The run there must be this one, key by key. */
-static bool compare(const char *path, json_t *id, struct kb_error *err)
+/* Key by key; `in` says of what. */
+static bool same(const char *path, const char *in, json_t *there, json_t *id, struct kb_error *err)
 {
-    json_error_t why;
     const char *key;
     json_t *value;
-    json_t *there = json_load_file(path, 0, &why);
-    if (!there) return kb_fail(err, "%s:%d: %.120s; name another folder", path, why.line, why.text);
     bool ok = true;
     json_object_foreach(id, key, value)
     {
         json_t *old = json_object_get(there, key);
         if (!ok || json_equal(old, value)) continue;
+        if (json_is_object(value) && json_is_object(old)) {
+            ok = same(path, "model is another: ", old, value, err);
+            continue;
+        }
         char *was = json_dumps(old, JSON_ENCODE_ANY | JSON_COMPACT),
              *now = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-        ok = kb_fail(err, "%s: holds another run (its %s is %.120s, this one's %.120s); name another folder",
-                     path, key, was ? was : "missing", now);
+        ok =
+            kb_fail(err, "%s: holds another run (its %s%s is %.120s, this one's %.120s); name another folder",
+                    path, in, key, was ? was : "missing", now);
         free(was);
         free(now);
     }
+    return ok;
+}
+
+/* The run there must be this one. */
+static bool compare(const char *path, json_t *id, struct kb_error *err)
+{
+    json_error_t why;
+    json_t *there = json_load_file(path, 0, &why);
+    if (!there) return kb_fail(err, "%s:%d: %.120s; name another folder", path, why.line, why.text);
+    bool ok = same(path, "", there, id, err);
     json_decref(there);
     return ok;
 }

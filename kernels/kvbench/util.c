@@ -93,6 +93,11 @@ static bool cannot_write(struct kvb_file *file, struct kb_error *err)
 
 bool kvb_file_begin(struct kvb_file *file, const char *path, struct kb_error *err)
 {
+    struct stat s;
+    if (stat(path, &s) == 0 && S_ISDIR(s.st_mode)) { /* known now, not after the measurement */
+        *file = (struct kvb_file){0};
+        return kb_fail(err, "%s: is a folder, expected a file to write; name a file in it", path);
+    }
     *file = (struct kvb_file){.path = kvb_printf("%s", path),
                               .temporary = kvb_printf("%s.part-%ld", path, (long)getpid())};
     file->f = fopen(file->temporary, "w");
