@@ -1,7 +1,7 @@
 # What gpu-run-a and gpu-run-b share: sourced from the root of the repository, not run.
 #   begin ARGS    finds or builds kvbench, makes the folders; --dry-run prints what would be run and checks what can be
-#   step FILE SECONDS COMMAND...   runs it with a time limit, its output into $OUT/FILE, a line into the summary
-#   pack NAME     $WORK/NAME as $OUT/NAME.tar.gz        keep FILE...   files of $WORK into $OUT, packed when large
+#   step FILE SECONDS COMMAND...   runs it with a time limit, its output into $RESULTS/FILE, a line into the summary
+#   pack NAME     $WORK/NAME as $RESULTS/NAME.tar.gz        keep FILE...   files of $WORK into $RESULTS, packed when large
 #   finish        the table, and the exit status: 1 when any step failed
 # LIMIT_S is what all steps together may take: a step gets what is left of it.
 # shellcheck shell=sh
@@ -16,7 +16,7 @@ dry='' failed=0 WORK='' started=$(date +%s)
 
 note() {
     printf '%s\n' "$*"
-    [ -n "$dry" ] || printf '%s\n' "$*" >>"$OUT/summary.txt"
+    [ -n "$dry" ] || printf '%s\n' "$*" >>"$RESULTS/summary.txt"
 }
 
 find_kvbench() { # the program that was brought along, else one that is built here
@@ -39,10 +39,10 @@ begin() {
             ;;
     esac
     if [ -z "$dry" ]; then
-        mkdir -p "$OUT" || exit 1
+        mkdir -p "$RESULTS" || exit 1
         WORK=$(mktemp -d) || exit 1
         trap 'rm -rf "$WORK"' EXIT
-        rm -f "$OUT"/*.txt "$OUT"/*.tar.gz "$OUT"/replay.csv*
+        rm -f "$RESULTS"/*.txt "$RESULTS"/*.tar.gz "$RESULTS"/replay.csv*
     else
         WORK=work
         dry_checks
@@ -78,14 +78,14 @@ step() { # FILE SECONDS COMMAND...
         failed=1
         return
     fi
-    timeout -k 5 "$seconds" "$@" >>"$OUT/$file" 2>&1 || rc=$?
+    timeout -k 5 "$seconds" "$@" >>"$RESULTS/$file" 2>&1 || rc=$?
     note "$(printf '%-4s %4d s  %s' "$([ "$rc" = 0 ] && echo ok || echo "rc $rc")" "$(($(date +%s) - began))" "$*")"
     [ "$rc" = 0 ] || failed=1
 }
 
 pack() { # NAME
     [ -d "$WORK/$1" ] || return 0
-    tar -czf "$OUT/$1.tar.gz" -C "$WORK" "$1" || failed=1
+    tar -czf "$RESULTS/$1.tar.gz" -C "$WORK" "$1" || failed=1
 }
 
 keep() { # FILE...
@@ -93,9 +93,9 @@ keep() { # FILE...
     for f; do
         [ -f "$WORK/$f" ] || continue
         if [ "$(wc -c <"$WORK/$f")" -gt "$MOST_BYTES" ]; then
-            gzip -c "$WORK/$f" >"$OUT/$f.gz"
+            gzip -c "$WORK/$f" >"$RESULTS/$f.gz"
         else
-            cp "$WORK/$f" "$OUT/$f"
+            cp "$WORK/$f" "$RESULTS/$f"
         fi
     done
 }
@@ -104,16 +104,16 @@ finish() {
     if [ -n "$dry" ]; then
         exit "$failed"
     fi
-    for f in "$OUT"/*.txt; do # a log that ran away is cut
+    for f in "$RESULTS"/*.txt; do # a log that ran away is cut
         [ "$(wc -c <"$f")" -le "$MOST_BYTES" ] || {
             tail -c 1000000 "$f" >"$WORK/cut" && cp "$WORK/cut" "$f"
         }
     done
     echo "---"
-    [ ! -f "$OUT/run.txt" ] || grep -v '^noisy:\|^run: ' "$OUT/run.txt" | tail -n 25
-    cat "$OUT/summary.txt"
-    [ ! -f "$OUT/check.txt" ] || awk '{ n[$1]++ } END {
-        printf "kernels: %d ok, %d wrong, %d not on this device\n", n["ok"], n["FAIL"], n["none"] }' "$OUT/check.txt"
-    ls -l "$OUT"
+    [ ! -f "$RESULTS/run.txt" ] || grep -v '^noisy:\|^run: ' "$RESULTS/run.txt" | tail -n 25
+    cat "$RESULTS/summary.txt"
+    [ ! -f "$RESULTS/check.txt" ] || awk '{ n[$1]++ } END {
+        printf "kernels: %d ok, %d wrong, %d not on this device\n", n["ok"], n["FAIL"], n["none"] }' "$RESULTS/check.txt"
+    ls -l "$RESULTS"
     exit "$failed"
 }
