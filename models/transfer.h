@@ -4,8 +4,7 @@
  * The host submits, the copy engine works through descriptors, the wire carries bytes; the slowest of the three
  * sets the pace. And what a decode kernel costs between two ceilings, memory and arithmetic:
  *   T = t0 + ((bytes / (u x bandwidth))^p + (elements x c / (units x clock))^p)^(1/p)
- * Both are fitted to measurements (calib/fit_transfer.c, calib/fit_ceilings.c); source: design notes of the
- * measuring method, kernels/README.md. */
+ * Both are fitted to measurements: calib/fit_transfer.c, calib/fit_ceilings.c. */
 #ifndef KVSIM_MODELS_TRANSFER_H
 #define KVSIM_MODELS_TRANSFER_H
 
