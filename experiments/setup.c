@@ -90,6 +90,17 @@ static bool make_linear_cost(struct exp_fleet_setup *f, const struct exp_scenari
     return true;
 }
 
+/* Our own kernels are not a serving engine's: their times are those of a replay and of nothing else. */
+static bool check_engine_of_profile(const struct exp_fleet_setup *f, struct sim_status *st)
+{
+    if (strcmp(mdl_profile_origin(f->profile), "kvbench") != 0 || strcmp(f->engine.engine, "kvbench") == 0)
+        return true;
+    return sim_fail(st,
+                    "fleet %s: profile %s has the times of kvbench's kernels, which engine %s does not run; "
+                    "set engine.name to kvbench-1, or take a profile of that engine",
+                    f->name, mdl_profile_name(f->profile), f->engine.name);
+}
+
 static bool make_profile_cost(const struct exp_setup *u, struct exp_fleet_setup *f,
                               const struct exp_scenario *s, const struct exp_engine_choice *e,
                               const struct exp_factors *factors, struct sim_status *st)
@@ -105,6 +116,7 @@ static bool make_profile_cost(const struct exp_setup *u, struct exp_fleet_setup 
                                  .max_num_seqs = e->max_num_seqs,
                                  .max_num_batched_tokens = e->max_num_batched_tokens,
                                  .kv_capacity_tokens = f->memory.kv_capacity_tokens};
+    if (!check_engine_of_profile(f, st)) return false;
     size_t n = (size_t)(f - u->fleets);
     if (factors) {
         memcpy(spec.family_factor, factors->family[n], sizeof spec.family_factor);

@@ -126,7 +126,6 @@ bool kb_key_parse(const char *key, const char *text, uint32_t *value);
 /* ---- for those who run cases ---- */
 
 extern const struct kb_kernel *const kb_kernels[KB_N_KERNEL];
-const struct kb_kernel *kb_kernel_find(const char *name); /* or NULL */
 uint32_t kb_n_keys(const char *const *keys);
 
 /* A case of a shape; never fails. Free with kb_case_free. */

@@ -113,13 +113,6 @@ bool kb_key_parse(const char *key, const char *text, uint32_t *value)
     return true;
 }
 
-const struct kb_kernel *kb_kernel_find(const char *name)
-{
-    for (int i = 0; i < KB_N_KERNEL; i++)
-        if (strcmp(kb_kernels[i]->name, name) == 0) return kb_kernels[i];
-    return NULL;
-}
-
 uint32_t kb_n_keys(const char *const *keys)
 {
     uint32_t n = 0;

@@ -24,6 +24,11 @@ const char *mdl_profile_name(const struct mdl_profile *p)
     return p->name;
 }
 
+const char *mdl_profile_origin(const struct mdl_profile *p)
+{
+    return p->origin ? p->origin : "";
+}
+
 void mdl_profile_free(struct mdl_profile *p)
 {
     if (!p) return;

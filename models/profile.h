@@ -32,6 +32,8 @@ struct mdl_profile *mdl_profile_load(const char *dir, const struct mdl_gpu *gpu,
 struct mdl_profile *mdl_profile_analytic(const struct mdl_gpu *gpu);
 void mdl_profile_free(struct mdl_profile *p);
 const char *mdl_profile_name(const struct mdl_profile *p);
+/* Whose tables: aiconfigurator, vidur, kvbench; "" for an analytic one. */
+const char *mdl_profile_origin(const struct mdl_profile *p);
 
 /* False when the profile cannot price this (no fp8 GEMM, head_dim that was not measured, ...): one clear line
  * that names profile and shape. A profile without a family falls back to analytic for it and says so in the

@@ -644,6 +644,11 @@ START_TEST(kvbench_tables_are_fitted_from_where_they_lie)
     works("calib fit raw --from kvbench --raw . --gpu cpu --out fitted");
     ck_assert(there("fitted/gemm.csv"));
     fails("calib fit raw --from kvbench --raw . --gpu h200-sxm --out other", 1, "not of h200-sxm");
+    test_file("own.yaml",
+              "model: smollm2-135m\nfleet: [{gpu: cpu, profile: ./fitted}]\nengine: {name: kvbench-1}\n"
+              "workload: {closed_loop: {concurrency: 1, num_requests: 1}}\n");
+    works("run own.yaml");
+    fails("run own.yaml --set engine.name=vllm-0.14", 1, "which engine vllm-0.14 does not run");
     free(rows);
 }
 END_TEST

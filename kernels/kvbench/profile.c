@@ -16,7 +16,7 @@ void kvb_result_reason(struct kvb_result *r, struct kvb_point p, const char *tex
     r->reason[r->n_reasons++] = (struct kvb_reason){p.source, p.at, kvb_printf("%s", text)};
 }
 
-const char *kvb_result_why(const struct kvb_result *r, const struct kvb_source *s, size_t at)
+static const char *why_not(const struct kvb_result *r, const struct kvb_source *s, size_t at)
 {
     for (size_t i = 0; i < r->n_reasons; i++)
         if (r->reason[i].source == s && r->reason[i].at == at) return r->reason[i].text;
@@ -197,7 +197,7 @@ static void write_unmeasured(const struct kvb_result *r, FILE *f)
         for (size_t j = 0; j < s->grid.n; j++) {
             const struct kvb_row *row = kvb_sheet_find(s->sheet, s->grid.shape[j], KVB_COLD);
             if (row && row->status <= KVB_NOISY) continue;
-            const char *why = kvb_result_why(r, s, j);
+            const char *why = why_not(r, s, j);
             if (!why)
                 why = row          ? kvb_status_name(row->status)
                       : s->closed  ? s->closed

@@ -26,7 +26,6 @@ struct kvb_result {
 };
 
 void kvb_result_reason(struct kvb_result *r, struct kvb_point p, const char *text);
-const char *kvb_result_why(const struct kvb_result *r, const struct kvb_source *s, size_t at); /* or NULL */
 
 /* The best rates in the tables; value 0 = not measured. */
 struct kvb_ceiling {

@@ -25,11 +25,6 @@ struct kb_traffic {
     uint32_t round;
 };
 
-double kb_traffic_bytes(const struct kb_traffic *t)
-{
-    return (double)t->plan.n * t->plan.fragment_bytes;
-}
-
 void kb_traffic_next_round(struct kb_traffic *t)
 {
     t->round++;

@@ -32,6 +32,4 @@ void kb_traffic_next_round(struct kb_traffic *t);
 bool kb_traffic_spoil(struct kb_traffic *t, struct kb_error *err);
 bool kb_traffic_prove(struct kb_traffic *t, struct kb_error *err);
 
-double kb_traffic_bytes(const struct kb_traffic *t); /* of a round */
-
 #endif
