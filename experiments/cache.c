@@ -1,5 +1,6 @@
 #include "experiments/cache.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,7 +8,7 @@
 #include "models/datadir.h"
 #include "sim/memory.h"
 
-enum kind { ARCH, ENGINE, PROFILE, TRACE };
+enum kind { ARCH, ENGINE, PROFILE, METHODS, LENGTHS, TRACE };
 
 /* One thing that was loaded; the key says everything that it depends on. */
 struct entry {
@@ -20,12 +21,14 @@ struct entry {
 struct exp_cache {
     char *data_dir;
     struct mdl_gpu_catalogue *gpus;
+    pthread_mutex_t lock; /* of the list */
     struct entry *first;
 };
 
 struct exp_cache *exp_cache_new(struct sim_status *st)
 {
     struct exp_cache *c = sim_alloc(1, sizeof *c);
+    pthread_mutex_init(&c->lock, NULL);
     c->data_dir = mdl_data_dir(st);
     if (c->data_dir) {
         char *csv = sim_printf("%s/models/gpus.csv", c->data_dir);
@@ -41,6 +44,8 @@ static void free_value(const struct entry *e)
 {
     if (e->kind == PROFILE)
         mdl_profile_free(e->value);
+    else if (e->kind == METHODS)
+        mdl_methods_free(e->value);
     else if (e->kind == TRACE)
         trc_free(e->value);
     else
@@ -58,6 +63,7 @@ void exp_cache_free(struct exp_cache *c)
         free(e);
     }
     mdl_gpu_catalogue_free(c->gpus);
+    pthread_mutex_destroy(&c->lock);
     free(c->data_dir);
     free(c);
 }
@@ -72,18 +78,27 @@ const struct mdl_gpu_catalogue *exp_cache_gpus(const struct exp_cache *c)
     return c->gpus;
 }
 
-static void *lookup(const struct exp_cache *c, enum kind kind, const char *key)
+/* NULL when it is not there yet: then the cache waits for keep(), so that two threads never load the same. */
+static void *lookup(struct exp_cache *c, enum kind kind, const char *key)
 {
-    for (const struct entry *e = c->first; e; e = e->next)
-        if (e->kind == kind && strcmp(e->key, key) == 0) return e->value;
+    pthread_mutex_lock(&c->lock);
+    for (const struct entry *e = c->first; e; e = e->next) {
+        if (e->kind != kind || strcmp(e->key, key) != 0) continue;
+        pthread_mutex_unlock(&c->lock);
+        return e->value;
+    }
     return NULL;
 }
 
+/* What was loaded, or NULL when that failed. */
 static void *keep(struct exp_cache *c, enum kind kind, const char *key, void *value)
 {
-    struct entry *e = sim_alloc(1, sizeof *e);
-    *e = (struct entry){c->first, kind, sim_strdup(key), value};
-    c->first = e;
+    if (value) {
+        struct entry *e = sim_alloc(1, sizeof *e);
+        *e = (struct entry){c->first, kind, sim_strdup(key), value};
+        c->first = e;
+    }
+    pthread_mutex_unlock(&c->lock);
     return value;
 }
 
@@ -92,9 +107,11 @@ const struct mdl_arch *exp_cache_arch(struct exp_cache *c, const char *name_or_p
     struct mdl_arch *a = lookup(c, ARCH, name_or_path);
     if (a) return a;
     a = sim_alloc(1, sizeof *a);
-    if (mdl_arch_load(c->data_dir, name_or_path, a, st)) return keep(c, ARCH, name_or_path, a);
-    free(a);
-    return NULL;
+    if (!mdl_arch_load(c->data_dir, name_or_path, a, st)) {
+        free(a);
+        a = NULL;
+    }
+    return keep(c, ARCH, name_or_path, a);
 }
 
 const struct mdl_engine *exp_cache_engine(struct exp_cache *c, const char *name_or_path,
@@ -103,9 +120,11 @@ const struct mdl_engine *exp_cache_engine(struct exp_cache *c, const char *name_
     struct mdl_engine *e = lookup(c, ENGINE, name_or_path);
     if (e) return e;
     e = sim_alloc(1, sizeof *e);
-    if (mdl_engine_load(c->data_dir, name_or_path, e, st)) return keep(c, ENGINE, name_or_path, e);
-    free(e);
-    return NULL;
+    if (!mdl_engine_load(c->data_dir, name_or_path, e, st)) {
+        free(e);
+        e = NULL;
+    }
+    return keep(c, ENGINE, name_or_path, e);
 }
 
 char *exp_profile_dir(const char *data_dir, const char *name, struct sim_status *st)
@@ -139,12 +158,60 @@ const struct mdl_profile *exp_cache_profile(struct exp_cache *c, const char *nam
     if (!name[0]) name = gpu->profile;
     char *key = sim_printf("%s\n%s", name, gpu->name);
     struct mdl_profile *p = lookup(c, PROFILE, key);
-    if (!p) {
-        p = load_profile(c, name, gpu, st);
-        if (p) keep(c, PROFILE, key, p);
-    }
+    if (!p) p = keep(c, PROFILE, key, load_profile(c, name, gpu, st));
     free(key);
     return p;
+}
+
+/* NULL when the card has none that ships. */
+static char *shipped_kernels(const struct exp_cache *c, const struct mdl_gpu *gpu)
+{
+    struct sim_status absent = {0};
+    char *name = sim_printf("%s-kvbench", gpu->name), *dir = exp_profile_dir(c->data_dir, name, &absent);
+    free(name);
+    return dir;
+}
+
+bool exp_cache_methods(struct exp_cache *c, const char *name, const struct mdl_gpu *gpu,
+                       const struct mdl_methods **out, struct sim_status *st)
+{
+    char *dir = name[0] ? exp_profile_dir(c->data_dir, name, st) : shipped_kernels(c, gpu);
+    if (!dir) {
+        if (!name[0]) *out = NULL;
+        return !name[0];
+    }
+    struct mdl_methods *m = lookup(c, METHODS, dir);
+    if (!m) m = keep(c, METHODS, dir, mdl_methods_load(dir, st));
+    free(dir);
+    if (m) *out = m;
+    return m != NULL;
+}
+
+static bool read_lengths(const struct exp_cache *c, const char *strategy, const char *pairs_path,
+                         struct mdl_lengths *out, struct sim_status *st)
+{
+    if (pairs_path[0]) return mdl_lengths_read_pairs(pairs_path, out, st);
+    char *csv = sim_printf("%s/models/lengths.csv", c->data_dir);
+    bool ok = mdl_lengths_load(csv, strategy, out, st);
+    free(csv);
+    return ok;
+}
+
+const struct mdl_lengths *exp_cache_lengths(struct exp_cache *c, const char *strategy, const char *pairs_path,
+                                            struct sim_status *st)
+{
+    char *key = sim_printf("%s\n%s", strategy, pairs_path);
+    struct mdl_lengths *l = lookup(c, LENGTHS, key);
+    if (!l) {
+        l = sim_alloc(1, sizeof *l);
+        if (!read_lengths(c, strategy, pairs_path, l, st)) {
+            free(l);
+            l = NULL;
+        }
+        keep(c, LENGTHS, key, l);
+    }
+    free(key);
+    return l;
 }
 
 const struct trc_trace *exp_cache_trace(struct exp_cache *c, const struct exp_workload_keys *w,
@@ -160,10 +227,7 @@ const struct trc_trace *exp_cache_trace(struct exp_cache *c, const struct exp_wo
     char *key = sim_printf("%s\n%s\n%d %d %d %d %u %a", w->trace, w->columns, w->time_unit, w->zero_output,
                            w->rebase, w->spread_ticks, o.hash_block_size, o.time_scale);
     struct trc_trace *t = lookup(c, TRACE, key);
-    if (!t) {
-        t = trc_read(w->trace, &o, st);
-        if (t) keep(c, TRACE, key, t);
-    }
+    if (!t) t = keep(c, TRACE, key, trc_read(w->trace, &o, st));
     free(key);
     return t;
 }

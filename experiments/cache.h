@@ -1,12 +1,15 @@
-/* What scenarios load from disk, each thing once: the GPU catalogue, architectures, engine files, profiles
- * and traces. A run makes one; a study shares one over all its points, which then cost no reading. What it
- * hands out lives until exp_cache_free. Not for use from several threads at once: load first, then share. */
+/* What scenarios load from disk, each thing once: the GPU catalogue, architectures, engine files, profiles, kernels
+ * and output lengths of KV strategies, and traces. A run makes one; a study shares one over all its points, which
+ * then cost no reading. What it hands out lives until exp_cache_free. Threads may share one: what one of them loads
+ * the others wait for. */
 #ifndef KVSIM_EXPERIMENTS_CACHE_H
 #define KVSIM_EXPERIMENTS_CACHE_H
 
 #include "experiments/scenario.h"
 #include "models/arch.h"
 #include "models/engine.h"
+#include "models/kvcost.h"
+#include "models/lengths.h"
 #include "models/profile.h"
 #include "traces/trace.h"
 
@@ -28,6 +31,13 @@ const struct mdl_engine *exp_cache_engine(struct exp_cache *c, const char *name_
 char *exp_profile_dir(const char *data_dir, const char *name, struct sim_status *st);
 /* name "" is the GPU's own profile, or analytic when it has none; "analytic"; a shipped name; or a folder. */
 const struct mdl_profile *exp_cache_profile(struct exp_cache *c, const char *name, const struct mdl_gpu *gpu,
+                                            struct sim_status *st);
+/* Strategy kernels and copies that kvbench measured on the card. name "" is `<gpu>-kvbench` when that ships, else
+ * *out is NULL; else a shipped name or a folder. */
+bool exp_cache_methods(struct exp_cache *c, const char *name, const struct mdl_gpu *gpu,
+                       const struct mdl_methods **out, struct sim_status *st);
+/* Output lengths under a strategy; pairs_path "" = as published. */
+const struct mdl_lengths *exp_cache_lengths(struct exp_cache *c, const char *strategy, const char *pairs_path,
                                             struct sim_status *st);
 const struct trc_trace *exp_cache_trace(struct exp_cache *c, const struct exp_workload_keys *w,
                                         struct sim_status *st);

@@ -7,6 +7,7 @@
 #include "experiments/cli.h"
 #include "experiments/command.h"
 #include "experiments/keys.h"
+#include "experiments/list_strategies.h"
 #include "experiments/listing.h"
 #include "experiments/values.h"
 #include "models/yaml.h"
@@ -145,10 +146,7 @@ static json_t *list_strategies(struct exp_cache *cache, struct sim_status *st)
 {
     (void)cache;
     (void)st;
-    json_t *rows = json_array();
-    json_array_append_new(
-        rows, json_pack("{s:s, s:s}", "name", "full", "help", "every token's KV in bf16 on the GPU"));
-    return rows;
+    return exp_strategy_rows();
 }
 
 static json_t *list_routers(struct exp_cache *cache, struct sim_status *st)
@@ -191,7 +189,7 @@ static const struct {
 } lists[] = {
     {"models", list_models, "kvsim run SCENARIO --set model=NAME"},
     {"gpus", list_gpus, "kvsim run SCENARIO --set fleet.0.gpu=NAME"},
-    {"strategies", list_strategies, "kvsim run SCENARIO --set fleet.0.kv.strategy=NAME"},
+    {"strategies", list_strategies, "kvsim list strategies NAME, or kvsim run SCENARIO --strategy NAME"},
     {"profiles", list_profiles, "kvsim calib show NAME"},
     {"routers", list_routers, "kvsim run SCENARIO --set router=NAME"},
     {"engines", list_engines, "kvsim run SCENARIO --set engine.name=NAME"},
@@ -202,7 +200,7 @@ enum { N_LISTS = sizeof lists / sizeof lists[0] };
 /* ---- command ---- */
 
 struct arguments {
-    const char *what;
+    const char *what, *name;
     bool json;
 };
 enum { KEY_JSON = 0x100 };
@@ -224,15 +222,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             state, SIM_EXIT_USAGE, 0,
             "nothing named to list, expected models, gpus, strategies, profiles, routers, engines or keys");
     if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
-    if (a->what) argp_failure(state, SIM_EXIT_USAGE, 0, "too many arguments: `%s`", arg);
-    a->what = arg;
+    if (a->name || (a->what && strcmp(a->what, "strategies") != 0))
+        argp_failure(state, SIM_EXIT_USAGE, 0, "too many arguments: `%s`", arg);
+    if (a->what)
+        a->name = arg;
+    else
+        a->what = arg;
     return 0;
 }
 
 static const struct argp argp = {options,
                                  parse,
-                                 "models|gpus|strategies|profiles|routers|engines|keys",
-                                 "Lists what scenarios can name.",
+                                 "models|gpus|strategies [NAME]|profiles|routers|engines|keys",
+                                 "Lists what scenarios can name; of one strategy, its parameters.",
                                  NULL,
                                  NULL,
                                  NULL};
@@ -271,6 +273,12 @@ bool exp_cmd_list(int argc, char **argv, struct sim_status *st)
 {
     struct arguments a = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
+    if (a.name) {
+        if (!exp_strategy_show(a.name, a.json, st)) return false;
+        if (fflush(stdout) == 0)
+            exp_next("kvsim run SCENARIO --strategy %s --set fleet.0.kv.PARAMETER=VALUE", a.name);
+        return true;
+    }
     int n = find_list(a.what, st);
     struct exp_cache *cache = n < 0 ? NULL : exp_cache_new(st);
     bool ok = cache && print_list(n, a.json, cache, st);

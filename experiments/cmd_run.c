@@ -13,18 +13,35 @@
 enum { MAX_SETS = 256, TIMELINE_POINTS = 240, MAX_REPLICATIONS = 100000 };
 
 struct arguments {
-    const char *scenario, *trace, *out, *seed, *plan;
+    const char *scenario, *trace, *strategy, *out, *seed, *plan;
     const char *set[MAX_SETS];
     uint32_t n_sets, replications;
-    bool json, no_fast_forward;
+    bool json, no_fast_forward, no_length_shift;
 };
 
-enum { KEY_REPLICATIONS = 0x100, KEY_JSON, KEY_NO_FAST_FORWARD, KEY_SET, KEY_TRACE, KEY_SEED, KEY_PLAN };
+enum {
+    KEY_REPLICATIONS = 0x100,
+    KEY_JSON,
+    KEY_NO_FAST_FORWARD,
+    KEY_NO_LENGTH_SHIFT,
+    KEY_SET,
+    KEY_STRATEGY,
+    KEY_TRACE,
+    KEY_SEED,
+    KEY_PLAN
+};
 
 static const struct argp_option options[] = {
     {"trace", KEY_TRACE, "FILE", 0, "the request trace, in place of the scenario's load", 0},
     {"set", KEY_SET, "KEY=VALUE", 0,
      "set one key, e.g. fleet.0.replicas=8 (kvsim list keys); may be repeated", 0},
+    {"strategy", KEY_STRATEGY, "NAME", 0,
+     "this KV-cache strategy on every fleet (kvsim list strategies); what the scenario says of parameters "
+     "that it "
+     "does not have is left out",
+     0},
+    {"no-length-shift", KEY_NO_LENGTH_SHIFT, NULL, 0,
+     "outputs as long as with full KV: --set length_shift=false", 0},
     {"replications", KEY_REPLICATIONS, "N", 0,
      "error bands: N runs with operator errors and seeds drawn anew", 0},
     {"out", 'o', "DIR", 0, "write summary.json, requests.csv, timeline.csv and report.html there", 0},
@@ -47,6 +64,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (a->n_sets == MAX_SETS)
             argp_failure(state, SIM_EXIT_USAGE, 0, "more than %d times --set", MAX_SETS);
         a->set[a->n_sets++] = arg;
+        return 0;
+    case KEY_STRATEGY:
+        a->strategy = arg;
+        return 0;
+    case KEY_NO_LENGTH_SHIFT:
+        a->no_length_shift = true;
         return 0;
     case KEY_REPLICATIONS:
         a->replications = (uint32_t)exp_cli_count(state, "--replications", arg, 2, MAX_REPLICATIONS);
@@ -88,6 +111,13 @@ static const struct argp argp = {
     NULL,       NULL,
     NULL};
 
+static bool take_strategy(struct exp_scenario *s, const char *name, struct sim_status *st)
+{
+    struct sim_status why = {0};
+    return exp_scenario_take_strategy(s, name, &why) ||
+           sim_fail_as(st, SIM_EXIT_USAGE, "--strategy: %s", why.message);
+}
+
 static struct exp_scenario *load(const struct arguments *a, struct sim_status *st)
 {
     struct exp_scenario *s = exp_scenario_load(a->scenario, st);
@@ -98,8 +128,10 @@ static struct exp_scenario *load(const struct arguments *a, struct sim_status *s
                  (int)sizeof s->workload.trace ||
              sim_fail_as(st, SIM_EXIT_USAGE, "--trace: the path is longer than %d bytes", EXP_TEXT_BYTES - 1);
     }
+    if (ok && a->strategy) ok = take_strategy(s, a->strategy, st);
     for (uint32_t i = 0; ok && i < a->n_sets; i++) ok = exp_scenario_set_option(s, a->set[i], st);
     if (ok && a->seed) ok = exp_scenario_set(s, "seed", a->seed, st);
+    if (ok && a->no_length_shift) s->length_shift = false;
     if (ok) return s;
     free(s);
     return NULL;
@@ -122,12 +154,19 @@ static void note_prefixes(struct exp_setup *u)
                  100 * (double)info.hit_tokens / (double)input_tokens);
 }
 
+static bool any_profile(const struct exp_setup *u)
+{
+    for (uint32_t f = 0; f < u->n_fleets; f++)
+        if (u->fleets[f].profile) return true;
+    return false;
+}
+
 static void note_evidence(struct exp_run *r)
 {
     double weak = exp_figure(r->figures, "time_extrapolated_frac").mean +
                   exp_figure(r->figures, "time_transferred_frac").mean +
                   exp_figure(r->figures, "time_analytic_frac").mean;
-    if (weak > 0.3 && r->setup->fleets[0].profile)
+    if (weak > 0.3 && any_profile(r->setup))
         exp_note(
             &r->setup->notes,
             "%.0f %% of the GPU time was never measured on this GPU (extrapolated, transferred or analytic): "

@@ -8,6 +8,7 @@
 #include "experiments/command.h"
 #include "experiments/crossval.h"
 #include "experiments/fit_engine.h"
+#include "experiments/parallel.h"
 #include "sim/memory.h"
 #include "sim/outfile.h"
 
@@ -292,8 +293,7 @@ static bool validate_steps(const struct arguments *a, struct sim_status *st)
 
 bool exp_cmd_validate(int argc, char **argv, struct sim_status *st)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    struct arguments a = {.threads = cores > 0 ? (uint32_t)cores : 1};
+    struct arguments a = {.threads = exp_processors()};
     struct exp_measured measured = {0};
     struct exp_trials trials = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &a);

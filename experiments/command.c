@@ -10,10 +10,12 @@
 
 static const struct exp_command commands[] = {
     {"run", "simulate a scenario: latency, throughput, service levels, memory", exp_cmd_run},
+    {"compare", "KV-cache strategies side by side on one load, and why they differ", exp_cmd_compare},
     {"trace", "look at, convert and make request traces", exp_cmd_trace},
     {"calib", "turn measured operator tables into GPU profiles, and check them", exp_cmd_calib},
     {"validate", "compare predictions with measured serving points", exp_cmd_validate},
     {"list", "models, GPUs, strategies, profiles, routers, engines, scenario keys", exp_cmd_list},
+    {"published", "set predictions beside published measurements", exp_cmd_published},
     {"init", "write a commented scenario that runs as it is", exp_cmd_init},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0], MAX_COMMANDS = 16 };

@@ -29,10 +29,12 @@ bool exp_dispatch(const struct exp_command *subcommands, size_t n, int argc, cha
                   struct sim_status *st);
 
 bool exp_cmd_run(int argc, char **argv, struct sim_status *st);
+bool exp_cmd_compare(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_trace(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_calib(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_validate(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_list(int argc, char **argv, struct sim_status *st);
+bool exp_cmd_published(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_init(int argc, char **argv, struct sim_status *st);
 
 #endif

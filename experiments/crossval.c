@@ -1,6 +1,7 @@
 #include "experiments/crossval.h"
 
 #include "experiments/cli.h"
+#include "experiments/parallel.h"
 #include "experiments/replicate.h"
 #include "sim/memory.h"
 
@@ -128,7 +129,7 @@ struct draws {
     struct exp_trials *t;
     struct exp_cache *cache; /* filled already: only looked up */
     struct spread *spread;
-    uint32_t n_draws, next;
+    uint32_t n_draws;
     bool failed;    /* out of the ordinary: every set-up passed once */
     pthread_t main; /* the thread that shows progress */
     struct exp_progress progress;
@@ -153,25 +154,22 @@ static bool draw(const struct draws *d, const struct exp_trial *x, uint32_t k, d
     return true;
 }
 
-static void *draw_trials(void *user)
+static void draw_trial(void *user, uint32_t i)
 {
     struct draws *d = user;
-    for (uint32_t i; (i = __atomic_fetch_add(&d->next, 1, __ATOMIC_RELAXED)) < d->t->n;) {
-        struct spread sum = {0, 0};
-        if (pthread_equal(pthread_self(), d->main)) exp_progress_show(&d->progress, (double)i / d->t->n);
-        for (uint32_t k = 0; k < d->n_draws; k++) {
-            double ttft, tpot;
-            struct sim_status st = {0};
-            if (!draw(d, &d->t->trial[i], k, &ttft, &tpot, &st)) {
-                __atomic_store_n(&d->failed, true, __ATOMIC_RELAXED);
-                return NULL;
-            }
-            sum.ttft += ttft * ttft;
-            sum.tpot += tpot * tpot;
+    struct spread sum = {0, 0};
+    if (pthread_equal(pthread_self(), d->main)) exp_progress_show(&d->progress, (double)i / d->t->n);
+    for (uint32_t k = 0; k < d->n_draws && !__atomic_load_n(&d->failed, __ATOMIC_RELAXED); k++) {
+        double ttft, tpot;
+        struct sim_status st = {0};
+        if (!draw(d, &d->t->trial[i], k, &ttft, &tpot, &st)) {
+            __atomic_store_n(&d->failed, true, __ATOMIC_RELAXED);
+            return;
         }
-        d->spread[i] = (struct spread){sum.ttft / d->n_draws, sum.tpot / d->n_draws};
+        sum.ttft += ttft * ttft;
+        sum.tpot += tpot * tpot;
     }
-    return NULL;
+    d->spread[i] = (struct spread){sum.ttft / d->n_draws, sum.tpot / d->n_draws};
 }
 
 static double squared_log_error(const struct exp_trial *x, enum exp_quantity q)
@@ -217,19 +215,14 @@ bool exp_intervals(struct exp_trials *t, struct exp_cache *cache, uint32_t n_dra
                       .n_draws = n_draws,
                       .main = pthread_self(),
                       .progress = exp_progress_begin("drawing operator errors")};
-    pthread_t *threads = sim_alloc(t->n_threads, sizeof *threads);
-    uint32_t started = 0, ttft = 0, tpot = 0;
-    while (started + 1 < t->n_threads && pthread_create(&threads[started], NULL, draw_trials, &d) == 0)
-        started++;
-    draw_trials(&d);
+    uint32_t ttft = 0, tpot = 0;
+    exp_parallel(t->n, t->n_threads, draw_trial, &d);
     exp_progress_end(&d.progress);
-    for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
     for (uint32_t i = 0; i < t->n && !d.failed; i++) {
         ttft += set_interval(&d, i, EXP_TTFT);
         tpot += set_interval(&d, i, EXP_TPOT);
     }
     if (!d.failed) *out = (struct exp_coverage){t->n, (double)tpot / t->n, (double)ttft / t->n};
-    free(threads);
     free(d.spread);
     return !d.failed ||
            sim_fail(st, "a point that could be simulated could not be repeated under operator errors");

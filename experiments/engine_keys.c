@@ -1,5 +1,6 @@
 #include "experiments/engine_keys.h"
 
+#include <math.h>
 #include <stddef.h>
 
 static const char default_engine[] = "vllm-0.24";
@@ -61,6 +62,13 @@ static const char *flag_word(bool on)
     return on ? "true" : "false";
 }
 
+/* The pool in the engine's own blocks, whatever the strategy's pages are. */
+static double blocks_of(const struct mdl_memory *m)
+{
+    return m->unit_bytes == m->block_bytes ? (double)m->blocks
+                                           : floor((double)m->blocks * m->unit_bytes / m->block_bytes);
+}
+
 void exp_engine_describe(struct exp_fleet_setup *f, const struct exp_engine_choice *e)
 {
     const struct mdl_engine *engine = &f->engine;
@@ -70,7 +78,7 @@ void exp_engine_describe(struct exp_fleet_setup *f, const struct exp_engine_choi
          !PICK(e, max_num_batched_tokens).given},
         {"max_model_len", "tokens", e->max_model_len, NULL, !e->max_model_len_given},
         {"block_size", "tokens", engine->block_size, NULL, !PICK(e, block_size).given},
-        {"num_gpu_blocks", "", (double)f->memory.blocks, NULL, !PICK(e, num_gpu_blocks_override).given},
+        {"num_gpu_blocks", "", blocks_of(&f->memory), NULL, !PICK(e, num_gpu_blocks_override).given},
         {"gpu_memory_utilization", "", engine->gpu_memory_utilization, NULL,
          !PICK(e, gpu_memory_utilization).given},
         {"long_prefill_token_threshold", "tokens", engine->long_prefill_token_threshold, NULL,

@@ -10,8 +10,15 @@
 #include "sim/check.h"
 #include "sim/memory.h"
 
-enum source { OF_SUMMARY, OF_REPORT, OF_TIMING };
-enum form { COUNT, REAL, FLAG };
+enum source { OF_SUMMARY, OF_REPORT, OF_KV, OF_TIMING };
+enum form { COUNT, REAL, FLAG, SHIFT /* a factor, less 1 */ };
+
+/* What follows from a run and its set-up together. */
+struct kv {
+    double gpu_bytes_per_token,
+        host_bytes_per_token; /* of a whole replica, a request of the mean length; fleets weighted by GPUs */
+    double up_gb_per_s, down_gb_per_s; /* mean over the run, of one GPU's host link */
+};
 
 struct figure {
     const char *name;
@@ -28,6 +35,10 @@ struct figure {
 #define REPORT(name, form, field)                                                                            \
     {                                                                                                        \
         name, OF_REPORT, form, offsetof(struct sim_report, field), 1                                         \
+    }
+#define KV(name, field)                                                                                      \
+    {                                                                                                        \
+        name, OF_KV, REAL, offsetof(struct kv, field), 1                                                     \
     }
 #define TIMING(name)                                                                                         \
     {                                                                                                        \
@@ -52,6 +63,10 @@ static const struct figure figures[] = {
     SUMMARY("total_token_throughput", REAL, total_token_throughput, 1),
     SUMMARY("request_goodput", REAL, request_goodput, 1),
     REPORT("output_throughput_per_gpu", REAL, output_throughput_per_gpu),
+    SUMMARY("mean_length_shift", SHIFT, length_factor,
+            1), /* 0.12: outputs are 12 % longer than with full KV */
+    SUMMARY("equivalent_output_throughput", REAL, equivalent_output_throughput,
+            1), /* in tokens with full KV */
     STAT(ttft),
     STAT(tpot),
     STAT(itl),
@@ -70,8 +85,19 @@ static const struct figure figures[] = {
     REPORT("kv_capacity_tokens", COUNT, kv_capacity_tokens),
     REPORT("kv_peak_utilization", REAL, kv_peak_utilization),
     REPORT("kv_mean_utilization", REAL, kv_mean_utilization),
+    REPORT("kv_host_peak_utilization", REAL, kv_host_peak_utilization),
+    KV("kv_bytes_per_token", gpu_bytes_per_token),
+    KV("kv_host_bytes_per_token", host_bytes_per_token),
     REPORT("gpu_busy", REAL, gpu_busy),
     REPORT("link_busy", REAL, link_busy),
+    REPORT("exposed_frac", REAL,
+           exposed_frac), /* of the time with a step in flight, the GPU waits for transfers */
+    REPORT("link_up_bytes", REAL, link_up_bytes),
+    REPORT("link_down_bytes", REAL, link_down_bytes),
+    KV("link_up_gb_per_s", up_gb_per_s),
+    KV("link_down_gb_per_s", down_gb_per_s),
+    REPORT("recalled_pages", REAL, recalled_pages),
+    REPORT("corrected_heads", REAL, corrected_heads),
     REPORT("mean_running", REAL, mean_running),
     REPORT("max_running", COUNT, max_running),
     REPORT("max_waiting", COUNT, max_waiting),
@@ -107,6 +133,7 @@ static double read_field(const struct figure *f, const void *base)
     const char *field = (const char *)base + f->offset;
     if (f->form == COUNT) return (double)*(const uint64_t *)field;
     if (f->form == FLAG) return *(const bool *)field;
+    if (f->form == SHIFT) return *(const double *)field - 1;
     return *(const double *)field * f->scale;
 }
 
@@ -124,11 +151,33 @@ static struct exp_figures *empty(uint32_t n_classes)
     return f;
 }
 
+static struct kv kv_of(const struct exp_setup *u, const struct sim_report *r)
+{
+    struct kv kv = {0};
+    double gpus = 0, replicas = 0;
+    for (uint32_t i = 0; i < u->n_fleets; i++) {
+        const struct exp_kv_setup *k = &u->fleets[i].kv;
+        double n = (double)u->sim_fleets[i].n_replicas * u->sim_fleets[i].gpus_per_replica;
+        kv.gpu_bytes_per_token += n * k->gpu_bytes_per_token;
+        kv.host_bytes_per_token += n * k->host_bytes_per_token;
+        gpus += n;
+        replicas += u->sim_fleets[i].n_replicas;
+    }
+    kv.gpu_bytes_per_token /= gpus;
+    kv.host_bytes_per_token /= gpus;
+    if (r->all.duration_s <= 0) return kv;
+    kv.up_gb_per_s = 1e-9 * r->link_up_bytes / replicas / r->all.duration_s;
+    kv.down_gb_per_s = 1e-9 * r->link_down_bytes / replicas / r->all.duration_s;
+    return kv;
+}
+
 struct exp_figures *exp_figures_new(const struct exp_setup *setup, const struct sim_report *report,
                                     const struct exp_timing *timing)
 {
     struct exp_figures *f = empty(report->n_classes);
-    const void *base[] = {[OF_SUMMARY] = &report->all, [OF_REPORT] = report, [OF_TIMING] = timing};
+    struct kv kv = kv_of(setup, report);
+    const void *base[] = {
+        [OF_SUMMARY] = &report->all, [OF_REPORT] = report, [OF_KV] = &kv, [OF_TIMING] = timing};
     f->load_state = report->load_state;
     for (size_t i = 0; i < N_FIGURES; i++)
         f->all[i] = single(read_field(&figures[i], base[figures[i].source]));

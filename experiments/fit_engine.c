@@ -1,6 +1,7 @@
 #include "experiments/fit_engine.h"
 
 #include "experiments/cli.h"
+#include "experiments/parallel.h"
 #include "models/textfile.h"
 #include "sim/check.h"
 #include "sim/memory.h"
@@ -9,7 +10,6 @@
 #include <ctype.h>
 #include <gsl/gsl_multimin.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,33 +19,24 @@ enum { MAX_ITERATIONS = 400, RESTARTS = 3, MAX_FILE_BYTES = 1 << 20 };
 
 /* --- many trials at once --- */
 
-struct pool {
+struct batch {
     struct exp_trials *t;
     const bool *chosen;
     const struct mdl_engine *engine; /* NULL = as each trial is */
-    uint32_t next;                   /* taken atomically; a trial is touched by one thread only */
 };
 
-static void *work(void *user)
+static void run_trial(void *user, uint32_t i)
 {
-    struct pool *p = user;
-    for (uint32_t i; (i = __atomic_fetch_add(&p->next, 1, __ATOMIC_RELAXED)) < p->t->n;) {
-        if (p->chosen && !p->chosen[i]) continue;
-        if (p->engine) exp_trial_set_engine(&p->t->trial[i], p->engine);
-        exp_trial_run(&p->t->trial[i]);
-    }
-    return NULL;
+    struct batch *b = user;
+    if (b->chosen && !b->chosen[i]) return;
+    if (b->engine) exp_trial_set_engine(&b->t->trial[i], b->engine);
+    exp_trial_run(&b->t->trial[i]);
 }
 
 void exp_trials_run(struct exp_trials *t, const bool *chosen, const struct mdl_engine *engine)
 {
-    struct pool p = {t, chosen, engine, 0};
-    pthread_t *threads = sim_alloc(t->n_threads, sizeof *threads);
-    uint32_t started = 0;
-    while (started + 1 < t->n_threads && pthread_create(&threads[started], NULL, work, &p) == 0) started++;
-    work(&p);
-    for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
-    free(threads);
+    struct batch b = {t, chosen, engine};
+    exp_parallel(t->n, t->n_threads, run_trial, &b);
 }
 
 /* --- the fit --- */

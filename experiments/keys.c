@@ -5,20 +5,10 @@
 #include <string.h>
 
 #include "experiments/values.h"
+#include "models/transfer.h"
 #include "models/yaml.h"
 #include "sim/memory.h"
-
-static const char *const weights[] = {"bf16", "fp8", "int8", "int4", NULL};
-static const char *const strategies[] = {"full", NULL};
-static const char *const only_false[] = {"false", NULL};
-static const char *const policies[] = {"fcfs", "priority", NULL};
-static const char *const preemptions[] = {"recompute", "swap", NULL};
-static const char *const units[] = {"by_dialect", "s", "ms", "us", "ns", NULL};
-static const char *const zero_outputs[] = {"skip", "one", "error", NULL};
-static const char *const hows[] = {"superpose", "compress", "thin", NULL};
-static const char *const overlongs[] = {"reject", "clip-input", "clip-output", NULL};
-static const char *const rules[] = {"joint", "per_metric", NULL};
-static const char *const cost_kinds[] = {"profile", "linear", NULL};
+#include "sim/recall.h"
 
 static const char not_simulated[] = "which this version does not simulate";
 
@@ -59,19 +49,52 @@ static const char not_simulated[] = "which this version does not simulate";
     {                                                                                                        \
         n, s, EXP_CHOICE, true, "", d, 0, 0, c, at, NULL, h, NULL                                            \
     }
+#define MAYBE_STRATEGY(s, n, at, d, h)                                                                       \
+    {                                                                                                        \
+        n, s, EXP_STRATEGY, true, "", d, 0, 0, NULL, at, NULL, h, NULL                                       \
+    }
 #define BY_ENGINE "by engine and GPU"
+#define BY_CARD   "by the card's server"
+
+/* A row for each parameter of models/strategy.h; the unit of a choice holds its words. */
+#define KV_COUNT(u)     EXP_COUNT, true, u
+#define KV_REAL(u)      EXP_REAL, true, u
+#define KV_FLAG(u)      EXP_FLAG, true, u
+#define KV_CHOICE(u)    EXP_CHOICE, true, ""
+#define WORDS_COUNT(u)  NULL
+#define WORDS_REAL(u)   NULL
+#define WORDS_FLAG(u)   NULL
+#define WORDS_CHOICE(u) u
+#define KV_KEY(sym, n, t, u, lo, hi, h)                                                                      \
+    {"kv." n, EXP_IN_FLEET, KV_##t(u), "by strategy", lo, hi, WORDS_##t(u), F(kv.value[MDL_KV_##sym]), NULL, \
+     h,       NULL},
 
 /* clang-format off */
 static const struct exp_key keys[] = {
     TEXT(EXP_IN_SCENARIO, EXP_MODEL, "model", S(model), "", "llama-3.1-8b", "catalogue name (kvsim list models), or path to a Hugging Face config.json"),
-    CHOICE(EXP_IN_SCENARIO, "weights", S(weights), weights, "bf16", "bf16", "type of the decoder's linear weights"),
+    CHOICE(EXP_IN_SCENARIO, "weights", S(weights), "bf16|fp8|int8|int4", "bf16", "bf16", "type of the decoder's linear weights"),
 
     TEXT(EXP_IN_FLEET, EXP_TEXT, "gpu", F(gpu), "", "h100-sxm", "catalogue name (kvsim list gpus)"),
     COUNT(EXP_IN_FLEET, "replicas", "", F(replicas), "1", 1, 65535, "1", "copies of the model"),
     COUNT(EXP_IN_FLEET, "tensor_parallel", "GPUs", F(tensor_parallel), "1", 1, 64, "1", "GPUs that share each layer"),
     COUNT(EXP_IN_FLEET, "pipeline_parallel", "stages", F(pipeline_parallel), "1", 1, SIM_MAX_STAGES, NULL, "groups of layers, one after the other"),
     TEXT(EXP_IN_FLEET, EXP_NAME_OR_PATH, "profile", F(profile), "", NULL, "measured tables (kvsim list profiles), a profile folder, or analytic; default: the GPU's own"),
-    ONLY(EXP_IN_FLEET, "kv.strategy", F(kv_strategy), strategies, "full", "full", "KV-cache strategy (kvsim list strategies)"),
+    TEXT(EXP_IN_FLEET, EXP_STRATEGY, "kv.strategy", F(kv.strategy), "full", "full", "KV-cache strategy (kvsim list strategies)"),
+    MDL_KV_KEYS(KV_KEY)
+    TEXT(EXP_IN_FLEET, EXP_PATH, "kv.length_pairs", F(kv.length_pairs), "", NULL, "measured output lengths in place of the published ones, CSV id,baseline_tokens,strategy_tokens"),
+    TEXT(EXP_IN_FLEET, EXP_NAME_OR_PATH, "kv.kernels", F(kv.kernels), "", NULL, "kvbench profile that this card's strategy kernels and copies are taken from; default: the shipped one, else analytic"),
+    CHOICE(EXP_IN_FLEET, "kv.fallback.when", F(kv.fallback_when), "never|host_full|short", "never", NULL, "which requests keep their whole KV on the GPU instead: those that the host has no room for, or short ones"),
+    ONLY(EXP_IN_FLEET, "kv.fallback.to", F(kv.fallback_to), "full", "full", NULL, "what they keep instead"),
+    COUNT(EXP_IN_FLEET, "kv.fallback.below_tokens", "tokens", F(kv.fallback_below_tokens), "0", 0, UINT32_MAX, NULL, "input + output below which a request is short"),
+    MAYBE(EXP_REAL, EXP_IN_FLEET, "host.link_gb_per_s", "GB/s", F(host.link_gb_per_s), BY_CARD, 1e-3, 1e5, "host link of one GPU, one direction, contiguous pinned copies"),
+    MAYBE(EXP_REAL, EXP_IN_FLEET, "host.duplex", "", F(host.duplex), BY_CARD, 1, 2, "both directions at once over one alone"),
+    MAYBE(EXP_COUNT, EXP_IN_FLEET, "host.gpus_per_link", "GPUs", F(host.gpus_per_link), BY_CARD, 1, SIM_LINK_USERS, "GPUs that share a root complex"),
+    MAYBE(EXP_REAL, EXP_IN_FLEET, "host.memory_gib", "GiB", F(host.memory_gib), BY_CARD, 0, 1e6, "host memory for KV, per GPU"),
+    MAYBE(EXP_REAL, EXP_IN_FLEET, "host.launch_us", "us", F(host.launch_us), BY_CARD, 0, 1e4, "kernel launch, when no graph holds it"),
+    MAYBE(EXP_REAL, EXP_IN_FLEET, "host.sync_us", "us", F(host.sync_us), BY_CARD, 0, 1e5, "the host waits for the GPU and goes on"),
+    MAYBE(EXP_REAL, EXP_IN_FLEET, "host.submit_us", "us", F(host.submit_us), BY_CARD, 0, 1e4, "host time to submit a copy"),
+    MAYBE(EXP_COUNT, EXP_IN_FLEET, "host.submitters", "threads", F(host.submitters), BY_CARD, 1, MDL_MAX_SUBMITTERS, "threads that submit copies"),
+    MAYBE(EXP_REAL, EXP_IN_FLEET, "host.descriptor_us", "us", F(host.descriptor_us), BY_CARD, 0, 1e4, "copy engine's time for a fragment of 16 KiB"),
     TEXT(EXP_IN_FLEET, EXP_NAME, "name", F(name), "", NULL, "what results call this fleet; default: the GPU's name"),
     TEXT(EXP_IN_FLEET, EXP_NAMES, "classes", F(classes), "", NULL, "service classes pinned here by router by_class, e.g. [critical]"),
 
@@ -85,26 +108,29 @@ static const struct exp_key keys[] = {
     MAYBE(EXP_COUNT, EXP_IN_ENGINE, "long_prefill_token_threshold", "tokens", E(long_prefill_token_threshold), BY_ENGINE, 0, 1 << 22, "most prompt tokens of one request in a step; 0 = no limit"),
     MAYBE(EXP_REAL, EXP_IN_ENGINE, "watermark", "share", E(watermark), BY_ENGINE, 0, 0.9, "share of the blocks that stays free at admission"),
     MAYBE(EXP_FLAG, EXP_IN_ENGINE, "reserve_full_isl", "", E(reserve_full_isl), BY_ENGINE, 0, 1, "admit a request only when its whole known sequence fits"),
-    MAYBE_CHOICE(EXP_IN_ENGINE, "scheduling_policy", E(scheduling_policy), policies, "fcfs", "order of waiting requests"),
-    MAYBE_CHOICE(EXP_IN_ENGINE, "preemption", E(preemption), preemptions, "recompute", "what happens to a request that lost its blocks; swap is not vLLM v1"),
+    MAYBE_CHOICE(EXP_IN_ENGINE, "scheduling_policy", E(scheduling_policy), "fcfs|priority", "fcfs", "order of waiting requests"),
+    MAYBE_CHOICE(EXP_IN_ENGINE, "preemption", E(preemption), "recompute|swap", "recompute", "what happens to a request that lost its blocks; swap is not vLLM v1"),
     MAYBE(EXP_FLAG, EXP_IN_ENGINE, "async_scheduling", "", E(async_scheduling), BY_ENGINE, 0, 1, "prepare the next step while the GPU works"),
     MAYBE(EXP_FLAG, EXP_IN_ENGINE, "enforce_eager", "", E(enforce_eager), BY_ENGINE, 0, 1, "run without CUDA graphs"),
-    ONLY(EXP_IN_ENGINE, "prefix_caching", E(prefix_caching), only_false, "false", NULL, "reuse of the KV of equal prompt beginnings"),
+    ONLY(EXP_IN_ENGINE, "prefix_caching", E(prefix_caching), "false", "false", NULL, "reuse of the KV of equal prompt beginnings"),
 
     TEXT(EXP_IN_SCENARIO, EXP_ROUTER, "router", S(router), "round_robin", "least_outstanding", "which replica takes a request (kvsim list routers)"),
+    REAL(EXP_IN_SCENARIO, "predictor.throughput_accuracy", "", S(predictor_throughput_accuracy), "1", 0.01, 1, NULL, "routers predicted_*: 1 - mean relative error of the throughput that they predict"),
+    REAL(EXP_IN_SCENARIO, "predictor.length_accuracy", "", S(predictor_length_accuracy), "1", 0.01, 1, NULL, "... and of output lengths"),
+    FLAG(EXP_IN_SCENARIO, "length_shift", S(length_shift), "true", "outputs get longer or shorter, as published for the KV-cache strategy or as measured (kv.length_pairs)"),
 
     TEXT(EXP_IN_SCENARIO, EXP_PATH, "workload.trace", S(workload.trace), "", "", "request trace (kvsim trace info names what it holds)"),
     COUNT(EXP_IN_SCENARIO, "workload.max_requests", "requests", S(workload.max_requests), "0", 0, 1e12, NULL, "only the first so many of the trace; 0 = all"),
-    CHOICE(EXP_IN_SCENARIO, "workload.time_unit", S(workload.time_unit), units, "by_dialect", NULL, "unit of the trace's arrival column"),
+    CHOICE(EXP_IN_SCENARIO, "workload.time_unit", S(workload.time_unit), "by_dialect|s|ms|us|ns", "by_dialect", NULL, "unit of the trace's arrival column"),
     TEXT(EXP_IN_SCENARIO, EXP_TEXT, "workload.columns", S(workload.columns), "", NULL, "the trace's columns, arrival=...,input=...,output=..."),
-    CHOICE(EXP_IN_SCENARIO, "workload.zero_output", S(workload.zero_output), zero_outputs, "skip", NULL, "what to do with requests that have no output"),
+    CHOICE(EXP_IN_SCENARIO, "workload.zero_output", S(workload.zero_output), "skip|one|error", "skip", NULL, "what to do with requests that have no output"),
     FLAG(EXP_IN_SCENARIO, "workload.rebase", S(workload.rebase), "false", "move the first arrival to 0"),
     FLAG(EXP_IN_SCENARIO, "workload.spread_ticks", S(workload.spread_ticks), "false", "spread requests of one clock tick over the time to the next"),
     COUNT(EXP_IN_SCENARIO, "workload.hash_block_size", "tokens", S(workload.hash_block_size), "0", 0, 65536, NULL, "tokens of a hashed block; 0 = by the trace's dialect"),
     REAL(EXP_IN_SCENARIO, "workload.time_scale", "", S(workload.time_scale), "1", 1e-6, 1e6, NULL, "multiplies the gaps between arrivals"),
     REAL(EXP_IN_SCENARIO, "workload.multiply", "", S(workload.multiply), "1", 1e-6, 1e4, "1.0", "so many times the trace's load"),
-    CHOICE(EXP_IN_SCENARIO, "workload.how", S(workload.how), hows, "superpose", "superpose", "how the load is multiplied: superpose keeps the time scale of bursts"),
-    CHOICE(EXP_IN_SCENARIO, "workload.overlong", S(workload.overlong), overlongs, "reject", NULL, "requests above max_model_len"),
+    CHOICE(EXP_IN_SCENARIO, "workload.how", S(workload.how), "superpose|compress|thin", "superpose", "superpose", "how the load is multiplied: superpose keeps the time scale of bursts"),
+    CHOICE(EXP_IN_SCENARIO, "workload.overlong", S(workload.overlong), "reject|clip-input|clip-output", "reject", NULL, "requests above max_model_len"),
 
     REAL(EXP_IN_SCENARIO, "workload.open_loop.request_rate", "requests/s", S(workload.open_loop.request_rate), "1", 1e-9, 1e6, NULL, "mean arrival rate"),
     REAL(EXP_IN_SCENARIO, "workload.open_loop.burstiness", "", S(workload.open_loop.burstiness), "1", 1e-3, 1e3, NULL, "shape of the gamma gaps: 1 = Poisson, below 1 = burstier"),
@@ -125,9 +151,9 @@ static const struct exp_key keys[] = {
     REAL(EXP_IN_SLO, "tpot_ms", "ms", L(tpot_ms), "0", 0, 1e9, "50", "limit on time per output token; 0 = none"),
     REAL(EXP_IN_SLO, "e2el_ms", "ms", L(e2el_ms), "0", 0, 1e9, NULL, "limit on end-to-end latency; 0 = none"),
     REAL(EXP_IN_SLO, "percentile", "%", L(percentile), "99", 0, 100, "99", "share of arrived requests that must meet the limits"),
-    CHOICE(EXP_IN_SLO, "rule", L(rule), rules, "joint", NULL, "joint: a request meets every limit; per_metric: each metric's percentile meets its own"),
+    CHOICE(EXP_IN_SLO, "rule", L(rule), "joint|per_metric", "joint", NULL, "joint: a request meets every limit; per_metric: each metric's percentile meets its own"),
 
-    ONLY(EXP_IN_CLASS, "kv.strategy", C(kv_strategy), strategies, "full", NULL, "KV-cache strategy of this class"),
+    MAYBE_STRATEGY(EXP_IN_CLASS, "kv.strategy", C(kv_strategy), "any", "router by_class: this class is served by fleets with this KV-cache strategy only"),
     MAYBE(EXP_COUNT, EXP_IN_CLASS, "assign.min_input_tokens", "tokens", C(min_input_tokens), "none", 0, UINT32_MAX, "takes requests with at least so many prompt tokens"),
     MAYBE(EXP_COUNT, EXP_IN_CLASS, "assign.max_input_tokens", "tokens", C(max_input_tokens), "none", 0, UINT32_MAX, "... at most so many prompt tokens"),
     MAYBE(EXP_COUNT, EXP_IN_CLASS, "assign.min_output_tokens", "tokens", C(min_output_tokens), "none", 0, UINT32_MAX, "... at least so many output tokens"),
@@ -139,7 +165,7 @@ static const struct exp_key keys[] = {
     REAL(EXP_IN_SCENARIO, "measure.warmup_s", "s", S(warmup_s), "0", 0, 1e9, NULL, "arrivals of the first so many seconds are left out of latencies"),
     REAL(EXP_IN_SCENARIO, "measure.horizon_s", "s", S(horizon_s), "0", 0, 1e12, NULL, "stop the simulated world then; 0 = run to completion"),
 
-    CHOICE(EXP_IN_SCENARIO, "cost.kind", S(cost_kind), cost_kinds, "profile", NULL, "profile: measured operators; linear: the three figures below"),
+    CHOICE(EXP_IN_SCENARIO, "cost.kind", S(cost_kind), "profile|linear", "profile", NULL, "profile: measured operators; linear: the three figures below"),
     REAL(EXP_IN_SCENARIO, "cost.step_s", "s", S(cost_step_s), "0", 0, 1e6, NULL, "linear: time of any step"),
     REAL(EXP_IN_SCENARIO, "cost.token_s", "s", S(cost_token_s), "0", 0, 1e6, NULL, "linear: time of each new token"),
     REAL(EXP_IN_SCENARIO, "cost.kv_token_s", "s", S(cost_kv_token_s), "0", 0, 1e6, NULL, "linear: time of each token that decode attention reads"),
@@ -251,7 +277,7 @@ bool exp_key_pattern(const char *path, char *out, size_t size)
 static bool unknown(const char *path, const char *pattern, const char *where, struct sim_status *st)
 {
     static const char *const sections[] = {"fleet",   "engine",  "workload", "slo",
-                                           "classes", "measure", "cost"};
+                                           "classes", "measure", "cost",     "predictor"};
     enum { N_SECTIONS = sizeof sections / sizeof sections[0] };
     char *full[N_KEYS * 3 + N_SECTIONS + 1];
     size_t n = 0;

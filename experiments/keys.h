@@ -18,7 +18,8 @@ enum exp_type {
     EXP_ROUTER,       /* char[EXP_NAME_BYTES], sim/router.h */
     EXP_LENGTHS,      /* char[EXP_TEXT_BYTES], a distribution of traces/synth.h */
     EXP_NAMES,        /* char[EXP_TEXT_BYTES], a list joined by commas */
-    EXP_CHOICE,       /* int, index into choices */
+    EXP_CHOICE,       /* int, the number of the word */
+    EXP_STRATEGY,     /* int, index of mdl_strategy_at */
     EXP_COUNT,        /* uint64_t */
     EXP_REAL,         /* double */
     EXP_FLAG,         /* bool */
@@ -31,13 +32,13 @@ struct exp_key {
     const char *name; /* below the place of its scope */
     enum exp_scope scope;
     enum exp_type type;
-    bool optional; /* the field is a struct exp_number; counts, reals, flags and choices only */
+    bool optional; /* the field is a struct exp_number; not for texts and ranges */
     const char *unit;
     const char *fallback; /* default as text; "" = none, or for optional keys where it comes from */
     double lo, hi;        /* of counts, reals and ranges */
-    const char *const *choices;
-    size_t offset;       /* into the struct of its scope */
-    const char *example; /* what `kvsim init` writes; NULL = the key stands there as a comment */
+    const char *words;    /* of a choice, joined by | */
+    size_t offset;        /* into the struct of its scope */
+    const char *example;  /* what `kvsim init` writes; NULL = the key stands there as a comment */
     const char *help;
     const char *refusal; /* said of a value that is not among the choices; NULL = nothing special */
 };

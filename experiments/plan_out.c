@@ -76,8 +76,11 @@ static void write_row(const struct exp_plan_out *p, const struct sim_plan_row *r
     at = put_count(at, row->new_tokens);
     at = put_count(at, row->past_tokens);
     at = put_count(at, row->read_tokens);
-    memcpy(at, "0,0,0\n", 6); /* strategy `full`: nothing is recalled, corrected or evicted */
-    fwrite(text, 1, (size_t)(at - text) + 6, out);
+    at = put_count(at, row->recalled_pages);
+    at = put_count(at, row->corrected_heads);
+    at = exp_put_u64(at, row->evicted_pages);
+    *at++ = '\n';
+    fwrite(text, 1, (size_t)(at - text), out);
 }
 
 static void settle(struct exp_plan_out *p, const struct sim_plan_row *next)

@@ -5,6 +5,7 @@
 
 #include "experiments/cli.h"
 #include "experiments/keys.h"
+#include "experiments/print_kv.h"
 
 const char *exp_load_warning(enum sim_load_state state)
 {
@@ -47,8 +48,8 @@ static void print_load(const struct exp_scenario *s, const struct exp_run *run, 
 
 static void print_fleet(const struct exp_fleet_setup *f, const struct sim_fleet *sim, FILE *out)
 {
-    fprintf(out, "fleet %s: %u x %s, TP %u, PP %u, kv full, profile %s\n", f->name, sim->n_replicas,
-            f->gpu->title, f->tensor_parallel, f->pipeline_parallel,
+    fprintf(out, "fleet %s: %u x %s, TP %u, PP %u, kv %s, profile %s\n", f->name, sim->n_replicas,
+            f->gpu->title, f->tensor_parallel, f->pipeline_parallel, f->kv.use.strategy->name,
             f->cost ? mdl_profile_name(f->profile) : "none (linear cost)");
 }
 
@@ -72,7 +73,7 @@ static void memory_text(const struct mdl_memory *m, int i, char *text, size_t si
         {"activations", m->activation_bytes},
         {"CUDA graphs", m->graph_bytes},
         {"context, libraries", m->context_bytes},
-        {"KV cache", (double)m->blocks * m->block_bytes},
+        {"KV cache", (double)m->blocks * m->unit_bytes},
     };
     enum { N_PARTS = sizeof parts / sizeof parts[0] };
     text[0] = '\0';
@@ -188,6 +189,7 @@ static void print_machine(const struct exp_figures *f, FILE *out)
             band_text(exp_figure(f, "mean_running"), 1, banded, b, sizeof b),
             exp_count_words(exp_figure(f, "max_running").mean).text,
             exp_count_words(exp_figure(f, "max_waiting").mean).text);
+    exp_print_transfers(f, out);
     fprintf(out, "%-13s", "evidence");
     int n = 0;
     for (int e = 0; e < SIM_N_EVIDENCE; e++) {
@@ -268,6 +270,7 @@ void exp_print_run(const struct exp_scenario *s, const struct exp_run *run, cons
     print_load(s, run, out);
     for (uint32_t i = 0; i < u->n_fleets; i++) {
         print_fleet(&u->fleets[i], &u->sim_fleets[i], out);
+        exp_print_kv(&u->fleets[i], &s->fleet[i].kv, out);
         print_engine_and_memory(&u->fleets[i], out);
     }
     fputc('\n', out);

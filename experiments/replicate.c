@@ -17,15 +17,57 @@ static double factor(double error_frac, const char *kind, const char *name, uint
     return exp(error_frac * gsl_cdf_ugaussian_Pinv(unit));
 }
 
+/* A value from the range in which sources lie: half of the draws on either side of the default, and the likelier the
+ * nearer. The default where nobody states a range. */
+static double from_range(double low, double median, double high, double unit)
+{
+    if (!(low <= median && median <= high)) return median;
+    return unit < 0.5 ? low + (median - low) * sqrt(2 * unit) : high - (high - median) * sqrt(2 * (1 - unit));
+}
+
+static double unit_of(const char *what, const char *owner, const char *key, uint64_t seed, uint32_t k)
+{
+    char *stream = sim_printf("%s %s %s", what, owner, key);
+    double unit = sim_random_unit(seed, sim_stream(stream), k);
+    free(stream);
+    return unit;
+}
+
+/* Rates and efficiencies that a strategy assumes; what a user chooses stays. */
+static void draw_strategy(const struct mdl_strategy *s, uint64_t seed, uint32_t k, double *out)
+{
+    static const enum mdl_kv_key assumed[] = {MDL_KV_MISS, MDL_KV_CORRECTION, MDL_KV_CORRECT_HEADS,
+                                              MDL_KV_KERNEL_EFFICIENCY, MDL_KV_PREFILL_EFFICIENCY};
+    for (size_t i = 0; i < sizeof assumed / sizeof assumed[0]; i++) {
+        const struct mdl_kv_default *d = mdl_strategy_default(s, assumed[i]);
+        const char *key = mdl_kv_key_info(assumed[i])->name;
+        if (d) out[assumed[i]] = from_range(d->low, d->value, d->high, unit_of("kv", s->name, key, seed, k));
+    }
+}
+
+/* Constants of the server; how it is built, and how much memory it has, is known. */
+static void draw_host(const struct mdl_gpu *gpu, uint64_t seed, uint32_t k, double *out)
+{
+    static const char *const assumed[] = {"link_gb_per_s", "duplex",    "launch_us",
+                                          "sync_us",       "submit_us", "descriptor_us"};
+    for (size_t i = 0; i < mdl_host_default_count() && i < EXP_MAX_HOST_KEYS; i++) {
+        const struct mdl_host_default *d = mdl_host_default_at(i);
+        size_t a = 0;
+        while (a < sizeof assumed / sizeof assumed[0] && strcmp(assumed[a], d->name) != 0) a++;
+        if (a == sizeof assumed / sizeof assumed[0]) continue;
+        out[i] = from_range(d->low, d->value, d->high, unit_of("host", gpu->name, d->name, seed, k));
+        if (a == 0) out[i] *= gpu->pcie_byte_per_s * 1e-9; /* its row is a share of the encoded rate */
+    }
+}
+
 void exp_factors_draw(const struct exp_setup *setup, uint64_t seed, uint32_t k, struct exp_factors *out)
 {
-    for (uint32_t f = 0; f < EXP_MAX_FLEETS; f++) {
-        out->residual[f] = 1;
-        for (int m = 0; m < MDL_N_FAMILY; m++) out->family[f][m] = 1;
-    }
+    exp_factors_none(out);
     for (uint32_t f = 0; f < setup->n_fleets; f++) {
         const struct exp_fleet_setup *fleet = &setup->fleets[f];
         if (!fleet->profile) continue;
+        draw_strategy(fleet->kv.use.strategy, seed, k, out->kv[f]);
+        draw_host(fleet->gpu, seed, k, out->host[f]);
         const char *profile = mdl_profile_name(fleet->profile);
         for (int m = 0; m < MDL_N_FAMILY; m++) {
             enum mdl_family family = (enum mdl_family)m;
@@ -72,6 +114,12 @@ static struct exp_figures *replication(const struct exp_scenario *s, struct exp_
     exp_run_free(run);
     free(own);
     return figures;
+}
+
+struct exp_figures *exp_replication(const struct exp_scenario *s, struct exp_cache *cache,
+                                    const struct exp_setup *setup, uint32_t k, struct sim_status *st)
+{
+    return replication(s, cache, setup, k, (struct exp_run_options){0}, st);
 }
 
 struct exp_figures *exp_replicate(const struct exp_scenario *s, struct exp_cache *cache,

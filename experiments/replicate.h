@@ -7,15 +7,19 @@
 
 #include "experiments/run.h"
 
-/* The factors of replication k (from 0) for the fleets of `setup`: log-normal, median 1, a function of (seed,
- * k). */
+/* The factors of replication k (from 0) for the fleets of `setup`: log-normal, median 1, a function of (seed, k). Rates
+ * and efficiencies that a KV strategy assumes, and constants of a server that nobody measured, are drawn from the
+ * ranges in which their sources lie. */
 void exp_factors_draw(const struct exp_setup *setup, uint64_t seed, uint32_t k, struct exp_factors *out);
 
 /* The scenario's seed in replication k. */
 uint64_t exp_replication_seed(uint64_t seed, uint32_t k);
 
-/* n >= 2 runs; mean and 5 to 95 % interval of every figure. `setup` is the scenario's own, for profiles and
- * engines. NULL with one line in st. Free with exp_figures_free. */
+/* Replication k alone; `setup` is the scenario's own, for profiles and engines. NULL with one line in st. */
+struct exp_figures *exp_replication(const struct exp_scenario *s, struct exp_cache *cache,
+                                    const struct exp_setup *setup, uint32_t k, struct sim_status *st);
+
+/* n >= 2 runs; mean and 5 to 95 % interval of every figure. NULL with one line in st. Free with exp_figures_free. */
 struct exp_figures *exp_replicate(const struct exp_scenario *s, struct exp_cache *cache,
                                   const struct exp_setup *setup, uint32_t n,
                                   const struct exp_run_options *options, struct sim_status *st);

@@ -40,15 +40,13 @@ static bool counted(const struct exp_run *run, uint64_t i)
            o->arrival_s >= run->result->first_arrival_s + load->warmup_s;
 }
 
-static double ttft_s(const struct sim_request *q, const struct sim_outcome *o)
+static double ttft_s(const struct sim_outcome *o)
 {
-    (void)q;
     return o->ttft_s;
 }
 
-static double e2el_s(const struct sim_request *q, const struct sim_outcome *o)
+static double e2el_s(const struct sim_outcome *o)
 {
-    (void)q;
     return o->e2el_s;
 }
 
@@ -66,16 +64,14 @@ static uint64_t stride_of(const struct exp_run *run)
 }
 
 /* Milliseconds at 0, 0.5 ... 100 %; an empty list when nothing completed. */
-static json_t *quantiles_ms(const struct exp_run *run,
-                            double (*value)(const struct sim_request *, const struct sim_outcome *),
+static json_t *quantiles_ms(const struct exp_run *run, double (*value)(const struct sim_outcome *),
                             uint32_t least_output_tokens, double *values)
 {
     uint64_t n = 0, stride = stride_of(run);
     json_t *list = json_array();
     for (uint64_t i = 0; i < run->result->n_requests; i += stride) {
-        const struct sim_request *q = &run->setup->config.load.requests[i];
-        if (counted(run, i) && q->output_tokens >= least_output_tokens)
-            values[n++] = value(q, &run->result->outcomes[i]) * 1e3;
+        const struct sim_outcome *o = &run->result->outcomes[i];
+        if (counted(run, i) && o->output_tokens >= least_output_tokens) values[n++] = value(o) * 1e3;
     }
     gsl_sort(values, 1, n);
     for (int p = 0; n && p < CDF_POINTS; p++)

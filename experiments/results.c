@@ -1,6 +1,7 @@
 #include "experiments/results.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include <csv.h>
 
+#include "experiments/list_strategies.h"
 #include "experiments/number_out.h"
 #include "experiments/print_run.h"
 #include "experiments/report.h"
@@ -41,14 +43,40 @@ static json_t *memory_json(const struct mdl_memory *m)
     const struct {
         const char *name;
         double count; /* whole bytes, blocks or tokens, below 2^53 */
-    } rows[] = {{"total_bytes", m->total_bytes},   {"usable_bytes", m->usable_bytes},
-                {"weight_bytes", m->weight_bytes}, {"activation_bytes", m->activation_bytes},
-                {"graph_bytes", m->graph_bytes},   {"context_bytes", m->context_bytes},
-                {"kv_bytes", m->kv_bytes},         {"block_bytes", m->block_bytes},
-                {"blocks", (double)m->blocks},     {"kv_capacity_tokens", (double)m->kv_capacity_tokens}};
+    } rows[] = {{"total_bytes", m->total_bytes},
+                {"usable_bytes", m->usable_bytes},
+                {"weight_bytes", m->weight_bytes},
+                {"activation_bytes", m->activation_bytes},
+                {"graph_bytes", m->graph_bytes},
+                {"context_bytes", m->context_bytes},
+                {"kv_bytes", m->kv_bytes},
+                {"block_bytes", m->block_bytes},
+                {"unit_bytes", m->unit_bytes},
+                {"blocks", (double)m->blocks},
+                {"host_unit_bytes", m->host_unit_bytes},
+                {"host_blocks", (double)m->host_blocks},
+                {"kv_capacity_tokens", (double)m->kv_capacity_tokens}};
     json_t *o = json_object();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         json_object_set_new(o, rows[i].name, json_integer((json_int_t)rows[i].count));
+    return o;
+}
+
+static json_t *kv_json(const struct exp_kv_setup *kv)
+{
+    json_t *o = json_pack("{s:s}", "strategy", kv->use.strategy->name), *values = json_object();
+    for (int i = 0; i < MDL_N_KV_KEY; i++) {
+        enum mdl_kv_key key = (enum mdl_kv_key)i;
+        if (!isnan(kv->use.value[i]))
+            json_object_set_new(values, mdl_kv_key_info(key)->name,
+                                exp_parameter_json(key, kv->use.value[i]));
+    }
+    json_object_set_new(o, "parameters", values);
+    json_object_set_new(o, "gpu_bytes_per_token", json_real(kv->gpu_bytes_per_token));
+    json_object_set_new(o, "host_bytes_per_token", json_real(kv->host_bytes_per_token));
+    json_object_set_new(o, "length_factor", json_real(kv->shifts ? kv->lengths->mean : 1));
+    json_object_set_new(o, "length_source", json_string(kv->lengths->source));
+    json_object_set_new(o, "kernels_measured", json_boolean(kv->methods != NULL));
     return o;
 }
 
@@ -60,6 +88,7 @@ static json_t *fleet_json(const struct exp_fleet_setup *f, const struct sim_flee
                           f->cost ? mdl_profile_name(f->profile) : "linear");
     json_object_set_new(o, "engine", settings_json(f));
     json_object_set_new(o, "memory", memory_json(&f->memory));
+    json_object_set_new(o, "kv", kv_json(&f->kv));
     return o;
 }
 
@@ -132,7 +161,7 @@ static char *put_request(char *at, const struct exp_run *run, uint64_t i)
     const struct sim_request *q = &run->setup->config.load.requests[i];
     const struct sim_outcome *o = &run->result->outcomes[i];
     bool arrived = o->status != SIM_NOT_ARRIVED, completed = o->status == SIM_COMPLETED;
-    const double times[] = {o->queue_s, o->ttft_s, sim_tpot_s(q, o), o->e2el_s};
+    const double times[] = {o->queue_s, o->ttft_s, sim_tpot_s(o), o->e2el_s};
     *at++ = ',';
     at = put_text(at, run->setup->class_names[q->slo_class]);
     *at++ = ',';
@@ -142,7 +171,7 @@ static char *put_request(char *at, const struct exp_run *run, uint64_t i)
     *at++ = ',';
     at = exp_put_u64(at, q->input_tokens);
     *at++ = ',';
-    at = exp_put_u64(at, q->output_tokens);
+    at = exp_put_u64(at, arrived ? o->output_tokens : q->output_tokens);
     for (int k = 0; k < 4; k++) {
         *at++ = ',';
         if (completed) at = exp_put_double(at, times[k]);
@@ -151,6 +180,8 @@ static char *put_request(char *at, const struct exp_run *run, uint64_t i)
     at = exp_put_u64(at, o->preemptions);
     *at++ = ',';
     at = put_text(at, sim_outcome_name((enum sim_outcome_status)o->status));
+    *at++ = ',';
+    at = exp_put_u64(at, q->output_tokens);
     *at++ = '\n';
     return at;
 }
@@ -165,7 +196,7 @@ static void write_request(const struct exp_run *run, uint64_t i, FILE *out)
 static bool write_requests(const struct exp_results *r, FILE *out, struct sim_status *st)
 {
     fputs("request_id,slo_class,replica,arrival_s,input_tokens,output_tokens,queue_s,ttft_s,tpot_s,e2el_s,"
-          "preemptions,status\n",
+          "preemptions,status,baseline_output_tokens\n",
           out);
     for (uint64_t i = 0; i < r->run->result->n_requests && !ferror(out); i++) write_request(r->run, i, out);
     (void)st;

@@ -1,6 +1,7 @@
 #include "experiments/scenario.h"
 
 #include <libgen.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,24 @@ static bool note_source(struct reader *r, const char *path, const struct mdl_yam
             exp_where(node).text, path);
     r->s->workload.source = now;
     return true;
+}
+
+/* Index of a field's origin; n_origins when it has none. */
+static uint32_t find_origin(const struct exp_scenario *s, const void *field)
+{
+    uint32_t i = 0;
+    while (i < s->n_origins && (const char *)s + s->origin[i].offset != (const char *)field) i++;
+    return i;
+}
+
+static void note_origin(struct reader *r, const void *field, const struct mdl_yaml_node *node)
+{
+    struct exp_scenario *s = r->s;
+    uint32_t i = find_origin(s, field);
+    if (i == EXP_MAX_ORIGINS) return;
+    s->origin[i] = (struct exp_origin){(uint32_t)((const char *)field - (const char *)s),
+                                       r->from_file ? (uint32_t)mdl_yaml_line(node) : 0};
+    if (i == s->n_origins) s->n_origins++;
 }
 
 static bool walk_map(struct reader *r, const char *path, const struct mdl_yaml_node *node,
@@ -112,6 +131,7 @@ static bool walk(struct reader *r, const char *path, const struct mdl_yaml_node 
     if (!exp_key_resolve(r->s, path, exp_where(node).text, &target, st)) return false;
     if (!target.key) return section_or_fail(r, path, node, st);
     if (strncmp(path, "slo.", 4) == 0) r->s->slo_given = true;
+    note_origin(r, target.field, node);
     return note_source(r, path, node, st) &&
            exp_value_set(target.key, target.field, path, r->folder, node, st);
 }
@@ -181,6 +201,61 @@ bool exp_scenario_set_option(struct exp_scenario *s, const char *option, struct 
     return ok || sim_fail_as(st, SIM_EXIT_USAGE, "%s", why.message);
 }
 
+static const char *file_of(const struct exp_scenario *s)
+{
+    return s->file[0] ? s->file : "scenario";
+}
+
+struct exp_where exp_scenario_where(const struct exp_scenario *s, const void *field)
+{
+    struct exp_where w;
+    uint32_t i = find_origin(s, field);
+    uint32_t line = i < s->n_origins ? s->origin[i].line : 0;
+    if (line)
+        snprintf(w.text, sizeof w.text, "%.*s:%u", (int)sizeof w.text - 16, file_of(s), line);
+    else
+        snprintf(w.text, sizeof w.text, "%.*s", (int)sizeof w.text - 1,
+                 i < s->n_origins ? "--set" : file_of(s));
+    return w;
+}
+
+/* Whether its pages are bf16, as those that a request falls back to; a matter of the strategy, not of the shape. */
+static bool keeps_bf16(const struct mdl_strategy *s)
+{
+    static const struct mdl_arch any = {
+        .n_layers = 32, .hidden = 4096, .n_q_heads = 32, .n_kv_heads = 8, .head_dim = 128};
+    struct mdl_kv_use use;
+    struct mdl_kv_decode decode = {0};
+    struct sim_status ignored = {0};
+    double given[MDL_N_KV_KEY];
+    for (int i = 0; i < MDL_N_KV_KEY; i++) given[i] = NAN;
+    if (!mdl_kv_use_init(&use, s, given, &any, 1, any.n_layers, 16, &ignored)) return false;
+    s->decode(&use, &decode);
+    return !decode.kernel || strcmp(decode.kernel, "bf16") == 0;
+}
+
+/* Nothing of the one before that the other does not know. */
+static void take_strategy(struct exp_kv_keys *k, int strategy)
+{
+    const struct mdl_strategy *to = mdl_strategy_at((size_t)strategy);
+    if (k->strategy == strategy) return;
+    k->strategy = strategy;
+    k->length_pairs[0] = '\0';
+    if (!keeps_bf16(to)) k->fallback_when = SIM_FALLBACK_NEVER;
+    for (int i = 0; i < MDL_N_KV_KEY; i++)
+        if (!mdl_strategy_default(to, (enum mdl_kv_key)i)) k->value[i] = (struct exp_number){0, false};
+}
+
+bool exp_scenario_take_strategy(struct exp_scenario *s, const char *name, struct sim_status *st)
+{
+    const struct mdl_strategy *to = mdl_strategy_find(name, st);
+    int strategy = 0;
+    if (!to) return false;
+    while (mdl_strategy_at((size_t)strategy) != to) strategy++;
+    for (uint32_t i = 0; i < s->n_fleets; i++) take_strategy(&s->fleet[i].kv, strategy);
+    return true;
+}
+
 uint32_t exp_scenario_classes(const struct exp_scenario *s, struct exp_class_keys out[SIM_MAX_CLASSES])
 {
     uint32_t n = 0;
@@ -193,11 +268,6 @@ uint32_t exp_scenario_classes(const struct exp_scenario *s, struct exp_class_key
     return n;
 }
 
-static const char *file_of(const struct exp_scenario *s)
-{
-    return s->file[0] ? s->file : "scenario";
-}
-
 static bool check_classes(const struct exp_scenario *s, struct sim_status *st)
 {
     for (uint32_t i = 0; s->slo_given && i < s->n_classes; i++)
@@ -208,6 +278,45 @@ static bool check_classes(const struct exp_scenario *s, struct sim_status *st)
     if (s->slo_given && s->n_classes == SIM_MAX_CLASSES)
         return sim_fail(st, "%s: more than %d classes with `slo`; leave some out", file_of(s),
                         SIM_MAX_CLASSES);
+    return true;
+}
+
+/* A class that names a strategy is served by fleets that have it, which is what by_class is for. */
+static bool check_class_strategies(const struct exp_scenario *s, struct sim_status *st)
+{
+    for (uint32_t i = 0; i < s->n_classes; i++) {
+        const struct exp_class_keys *c = &s->classes[i];
+        uint32_t f = 0;
+        if (!c->kv_strategy.given) continue;
+        while (f < s->n_fleets && s->fleet[f].kv.strategy != (int)c->kv_strategy.value) f++;
+        const char *name = mdl_strategy_at((size_t)c->kv_strategy.value)->name;
+        if (f == s->n_fleets)
+            return sim_fail(
+                st,
+                "%s: classes.%s.kv.strategy %s: no fleet has it, expected a fleet with kv: {strategy: "
+                "%s}; add one",
+                exp_scenario_where(s, &c->kv_strategy).text, c->name, name, name);
+        if (strcmp(s->router, "by_class") != 0)
+            return sim_fail(
+                st,
+                "%s: classes.%s.kv.strategy %s: router %s does not look at classes, expected by_class; "
+                "set router: by_class",
+                exp_scenario_where(s, &c->kv_strategy).text, c->name, name, s->router);
+    }
+    return true;
+}
+
+static bool check_fallback(const struct exp_scenario *s, struct sim_status *st)
+{
+    for (uint32_t i = 0; i < s->n_fleets; i++) {
+        const struct exp_kv_keys *k = &s->fleet[i].kv;
+        if (k->fallback_when == SIM_FALLBACK_SHORT && !k->fallback_below_tokens)
+            return sim_fail(
+                st,
+                "%s: fleet.%u.kv.fallback.when short: no request is shorter than 0 tokens, expected "
+                "kv.fallback.below_tokens; set it",
+                exp_scenario_where(s, &k->fallback_when).text, i);
+    }
     return true;
 }
 
@@ -243,5 +352,6 @@ bool exp_scenario_check(const struct exp_scenario *s, struct sim_status *st)
     if (replicas > UINT16_MAX)
         return sim_fail(st, "%s: has %llu replicas, expected at most %d in all; make the fleets smaller",
                         file_of(s), (unsigned long long)replicas, UINT16_MAX);
-    return check_load(s, st) && check_classes(s, st);
+    return check_load(s, st) && check_classes(s, st) && check_class_strategies(s, st) &&
+           check_fallback(s, st);
 }

@@ -2,11 +2,12 @@
  * in keys.c. No pointers: a struct copy is a deep copy, which is what sweeps and validation build on: struct
  * exp_scenario *point = exp_scenario_copy(base); exp_scenario_set(point, "fleet.0.tensor_parallel", "4", st);
  * Paths in a scenario file are kept joined to the file's folder; paths given to exp_scenario_set are as they
- * are. About 60 KB a scenario: keep them on the heap. */
+ * are. About 110 KB a scenario: keep them on the heap. */
 #ifndef KVSIM_EXPERIMENTS_SCENARIO_H
 #define KVSIM_EXPERIMENTS_SCENARIO_H
 
 #include "models/gpu.h"
+#include "models/strategy.h"
 #include "sim/cluster.h"
 #include "sim/status.h"
 #include "traces/synth.h"
@@ -34,12 +35,30 @@ struct exp_engine_keys {
     int prefix_caching;                                                  /* only "false" is accepted */
 };
 
+/* What the fleet does with the KV cache; parameters that are not given take the strategy's defaults. */
+struct exp_kv_keys {
+    int strategy; /* index of mdl_strategy_at */
+    struct exp_number value[MDL_N_KV_KEY];
+    char length_pairs[EXP_TEXT_BYTES]; /* measured output lengths; "" = published ones */
+    char kernels[EXP_TEXT_BYTES]; /* kvbench profile of the card; "" = the shipped one, when there is one */
+    int fallback_when;            /* enum sim_fallback */
+    int fallback_to;              /* only `full` */
+    uint64_t fallback_below_tokens;
+};
+
+/* The server around the GPUs; what is not given is models/host.c's default for the card. */
+struct exp_host_keys {
+    struct exp_number link_gb_per_s, duplex, gpus_per_link, memory_gib;
+    struct exp_number launch_us, sync_us, submit_us, submitters, descriptor_us;
+};
+
 struct exp_fleet_keys {
     char name[EXP_NAME_BYTES]; /* "" = the GPU's name */
     char gpu[EXP_TEXT_BYTES];
     uint64_t replicas, tensor_parallel, pipeline_parallel;
     char profile[EXP_TEXT_BYTES]; /* "" = the GPU's own, or analytic when it has none */
-    int kv_strategy;
+    struct exp_kv_keys kv;
+    struct exp_host_keys host;
     char classes[EXP_TEXT_BYTES]; /* "a,b": router by_class; "" = every class that no fleet names */
     struct exp_engine_keys engine;
 };
@@ -53,7 +72,7 @@ struct exp_slo_keys {
 struct exp_class_keys {
     char name[EXP_NAME_BYTES];
     struct exp_slo_keys slo;
-    int kv_strategy;
+    struct exp_number kv_strategy; /* served by fleets with this one only: router by_class */
     /* Requests that the class takes when the trace does not name classes; all conditions given must hold. */
     struct exp_number min_input_tokens, max_input_tokens, min_output_tokens, max_output_tokens;
     char task[EXP_NAME_BYTES], model[EXP_NAME_BYTES];
@@ -94,6 +113,13 @@ struct exp_workload_keys {
 
 enum exp_cost_kind { EXP_COST_PROFILE, EXP_COST_LINEAR };
 
+/* Where a key's value was read, so that a contradiction between keys can name its line. */
+struct exp_origin {
+    uint32_t offset; /* of the field in struct exp_scenario */
+    uint32_t line;   /* 0 = an option */
+};
+enum { EXP_MAX_ORIGINS = 256 };
+
 struct exp_scenario {
     char file[EXP_TEXT_BYTES]; /* where it was read from; "" = made in memory */
     char model[EXP_TEXT_BYTES];
@@ -102,6 +128,8 @@ struct exp_scenario {
     uint32_t n_fleets;
     struct exp_engine_keys engine;
     char router[EXP_NAME_BYTES];
+    double predictor_throughput_accuracy, predictor_length_accuracy;
+    bool length_shift;
     struct exp_workload_keys workload;
     struct exp_slo_keys slo;
     bool slo_given;
@@ -112,6 +140,9 @@ struct exp_scenario {
     int cost_kind; /* enum exp_cost_kind */
     double cost_step_s, cost_token_s, cost_kv_token_s;
     uint64_t seed;
+
+    struct exp_origin origin[EXP_MAX_ORIGINS]; /* of the values above; the first so many that were set */
+    uint32_t n_origins;
 };
 
 /* A scenario with every key at its default: no fleet, no load. Free with free(). */
@@ -131,6 +162,16 @@ struct exp_scenario *exp_scenario_parse(const char *name, const char *text, size
 bool exp_scenario_set(struct exp_scenario *s, const char *path, const char *value, struct sim_status *st);
 /* "path=value" as a command line has it. */
 bool exp_scenario_set_option(struct exp_scenario *s, const char *option, struct sim_status *st);
+
+/* "demo.yaml:12" for a field of s that its file gave, "--set" for one that an option gave, else the file. */
+struct exp_where {
+    char text[300];
+};
+struct exp_where exp_scenario_where(const struct exp_scenario *s, const void *field);
+
+/* Takes another strategy on every fleet: parameters that it shares with the one before stay; others, lengths
+ * measured with the one before, and a fallback that it cannot have, go. */
+bool exp_scenario_take_strategy(struct exp_scenario *s, const char *name, struct sim_status *st);
 
 /* What is missing or contradicts itself: model, GPU, a load, classes that nobody defines ... */
 bool exp_scenario_check(const struct exp_scenario *s, struct sim_status *st);

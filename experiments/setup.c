@@ -1,11 +1,12 @@
 #include "experiments/setup.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "experiments/engine_keys.h"
+#include "experiments/kv_setup.h"
 #include "sim/memory.h"
 
 enum { GPUS_OF_SERVER = 8 };
@@ -15,6 +16,16 @@ double exp_clock_s(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void exp_factors_none(struct exp_factors *out)
+{
+    for (int f = 0; f < EXP_MAX_FLEETS; f++) {
+        out->residual[f] = 1;
+        for (int i = 0; i < MDL_N_FAMILY; i++) out->family[f][i] = 1;
+        for (int i = 0; i < MDL_N_KV_KEY; i++) out->kv[f][i] = NAN;
+        for (int i = 0; i < EXP_MAX_HOST_KEYS; i++) out->host[f][i] = NAN;
+    }
 }
 
 static struct mdl_memory_spec memory_spec(const struct exp_setup *u, const struct exp_fleet_setup *f,
@@ -32,29 +43,9 @@ static struct mdl_memory_spec memory_spec(const struct exp_setup *u, const struc
                                     .block_size = f->engine.block_size,
                                     .gpu_memory_utilization = f->engine.gpu_memory_utilization,
                                     .enforce_eager = e->enforce_eager,
-                                    .num_gpu_blocks_override = e->num_gpu_blocks_override};
-}
-
-/* Longest request: the model's limit, or what the pool holds when that is less; a limit that the user gave is
- * never lowered silently. */
-static bool choose_model_len(const struct exp_setup *u, const struct exp_fleet_setup *f,
-                             struct exp_engine_choice *e, struct exp_notes *notes, struct sim_status *st)
-{
-    uint64_t pool_tokens = f->memory.blocks * f->engine.block_size;
-    uint32_t limit = u->arch.max_position_embeddings;
-    if (e->max_model_len_given && e->max_model_len > pool_tokens)
-        return sim_fail(
-            st,
-            "engine.max_model_len %u: needs %u tokens of KV cache on %s, expected at most the pool's %llu; "
-            "lower it, or give more memory (tensor_parallel, gpu_memory_utilization)",
-            e->max_model_len, e->max_model_len, f->name, (unsigned long long)pool_tokens);
-    if (e->max_model_len_given) return true;
-    e->max_model_len = pool_tokens < limit ? (uint32_t)pool_tokens : limit;
-    if (e->max_model_len < limit)
-        exp_note(notes,
-                 "fleet %s: max_model_len lowered from %u to %u tokens, which is all its KV cache holds",
-                 f->name, limit, e->max_model_len);
-    return true;
+                                    .num_gpu_blocks_override = e->num_gpu_blocks_override,
+                                    .plan = exp_kv_is_full(f) ? NULL : &f->kv.plan,
+                                    .host_memory_bytes = f->kv.host.memory_bytes};
 }
 
 static bool load_parts(struct exp_setup *u, struct exp_fleet_setup *f, const struct exp_scenario *s,
@@ -103,7 +94,7 @@ static bool check_engine_of_profile(const struct exp_fleet_setup *f, struct sim_
 
 static bool make_profile_cost(const struct exp_setup *u, struct exp_fleet_setup *f,
                               const struct exp_scenario *s, const struct exp_engine_choice *e,
-                              const struct exp_factors *factors, struct sim_status *st)
+                              struct sim_status *st)
 {
     struct mdl_cost_spec spec = {.arch = &u->arch,
                                  .gpu = f->gpu,
@@ -115,21 +106,24 @@ static bool make_profile_cost(const struct exp_setup *u, struct exp_fleet_setup 
                                  .pipeline_parallel = f->pipeline_parallel,
                                  .max_num_seqs = e->max_num_seqs,
                                  .max_num_batched_tokens = e->max_num_batched_tokens,
-                                 .kv_capacity_tokens = f->memory.kv_capacity_tokens};
+                                 .kv_capacity_tokens = f->memory.kv_capacity_tokens,
+                                 .use = exp_kv_is_full(f) ? NULL : &f->kv.use,
+                                 .plan = &f->kv.plan,
+                                 .host = &f->kv.host,
+                                 .methods = f->kv.methods};
     if (!check_engine_of_profile(f, st)) return false;
     size_t n = (size_t)(f - u->fleets);
-    if (factors) {
-        memcpy(spec.family_factor, factors->family[n], sizeof spec.family_factor);
-        spec.residual_factor = factors->residual[n];
+    if (u->factors) {
+        memcpy(spec.family_factor, u->factors->family[n], sizeof spec.family_factor);
+        spec.residual_factor = u->factors->residual[n];
     }
     f->cost = mdl_cost_new(&spec, st);
     return f->cost != NULL;
 }
 
-static bool class_mask(const struct exp_setup *u, const struct exp_fleet_keys *k, uint64_t *mask,
-                       struct sim_status *st)
+static bool add_named_classes(const struct exp_setup *u, const struct exp_fleet_keys *k, uint64_t *mask,
+                              struct sim_status *st)
 {
-    *mask = 0;
     for (const char *at = k->classes; *at;) {
         size_t length = strcspn(at, ",");
         uint32_t c = 0;
@@ -142,6 +136,30 @@ static bool class_mask(const struct exp_setup *u, const struct exp_fleet_keys *k
                 (int)length, at);
         *mask |= (uint64_t)1 << c;
         at += length + (at[length] == ',');
+    }
+    return true;
+}
+
+/* Classes that name a KV strategy are served where it is, and nowhere else. */
+static bool class_mask(const struct exp_setup *u, const struct exp_scenario *s,
+                       const struct exp_fleet_keys *k, uint64_t *mask, struct sim_status *st)
+{
+    *mask = 0;
+    if (!add_named_classes(u, k, mask, st)) return false;
+    uint32_t first = u->config.n_classes - s->n_classes; /* behind `default`, when there is one */
+    for (uint32_t i = 0; i < s->n_classes; i++) {
+        const struct exp_number *strategy = &s->classes[i].kv_strategy;
+        uint64_t bit = (uint64_t)1 << (first + i);
+        if (!strategy->given) continue;
+        if ((int)strategy->value == k->kv.strategy)
+            *mask |= bit;
+        else if (*mask & bit)
+            return sim_fail(
+                st,
+                "fleet.classes: class %s asks for kv.strategy %s and this fleet has %s, expected the "
+                "same; change one of them",
+                s->classes[i].name, mdl_strategy_at((size_t)strategy->value)->name,
+                mdl_strategy_at((size_t)k->kv.strategy)->name);
     }
     return true;
 }
@@ -163,33 +181,47 @@ static struct sim_engine sim_engine_of(const struct exp_fleet_setup *f, const st
                                .egress_s = e->linear ? 0 : f->engine.egress_s};
 }
 
-static bool setup_fleet(struct exp_setup *u, uint32_t n, const struct exp_scenario *s,
-                        struct exp_cache *cache, const struct exp_factors *factors, struct sim_status *st)
-{
-    struct exp_fleet_setup *f = &u->fleets[n];
-    const struct exp_fleet_keys *k = &s->fleet[n];
-    struct exp_engine_choice e;
-    if (!load_parts(u, f, s, k, cache, st) || !exp_engine_choose(f, s, n, cache, &e, st)) return false;
-    struct mdl_memory_spec memory = memory_spec(u, f, s, &e);
-    if (!mdl_memory_plan(&memory, &f->memory, st) || !choose_model_len(u, f, &e, &u->notes, st)) return false;
-    exp_engine_describe(f, &e);
-    bool priced = e.linear ? make_linear_cost(f, s, st) : make_profile_cost(u, f, s, &e, factors, st);
-    struct sim_fleet *out = &u->sim_fleets[n];
-    *out = (struct sim_fleet){.name = f->name,
-                              .n_replicas = (uint32_t)k->replicas,
-                              .gpus_per_replica = f->tensor_parallel * f->pipeline_parallel,
-                              .engine = sim_engine_of(f, &e),
-                              .cost = e.linear  ? &f->linear.base
-                                      : f->cost ? mdl_cost_base(f->cost)
-                                                : NULL};
-    return priced && class_mask(u, k, &out->slo_class_mask, st);
-}
-
 /* Whatever went wrong, with the scenario and the key named in front. */
 static bool blame(const struct exp_scenario *s, const char *key, const struct sim_status *why,
                   struct sim_status *st)
 {
     return sim_fail_as(st, why->code, "%s%s%s: %s", s->file, s->file[0] ? ": " : "", key, why->message);
+}
+
+static bool price_fleet(struct exp_setup *u, uint32_t n, const struct exp_scenario *s,
+                        const struct exp_engine_choice *e, struct sim_status *st)
+{
+    struct exp_fleet_setup *f = &u->fleets[n];
+    const struct exp_fleet_keys *k = &s->fleet[n];
+    struct sim_fleet *out = &u->sim_fleets[n];
+    if (!(e->linear ? make_linear_cost(f, s, st) : make_profile_cost(u, f, s, e, st))) return false;
+    *out = (struct sim_fleet){.name = f->name,
+                              .n_replicas = (uint32_t)k->replicas,
+                              .gpus_per_replica = f->tensor_parallel * f->pipeline_parallel,
+                              .engine = sim_engine_of(f, e),
+                              .cost = e->linear ? &f->linear.base : mdl_cost_base(f->cost)};
+    exp_kv_fleet(f, k, out);
+    return class_mask(u, s, k, &out->slo_class_mask, st);
+}
+
+static bool plan_memory(const struct exp_setup *u, struct exp_fleet_setup *f, const struct exp_scenario *s,
+                        const struct exp_engine_choice *e, struct sim_status *st)
+{
+    struct mdl_memory_spec memory = memory_spec(u, f, s, e);
+    return mdl_memory_plan(&memory, &f->memory, st);
+}
+
+static bool make_fleet(struct exp_setup *u, uint32_t n, const struct exp_scenario *s, struct exp_cache *cache,
+                       struct sim_status *st)
+{
+    struct exp_fleet_setup *f = &u->fleets[n];
+    struct exp_engine_choice e;
+    if (!load_parts(u, f, s, &s->fleet[n], cache, st) || !exp_engine_choose(f, s, n, cache, &e, st))
+        return false;
+    if (!exp_kv_choose(u, n, s, cache, st) || !plan_memory(u, f, s, &e, st)) return false;
+    if (!exp_kv_choose_model_len(u, n, &e, st)) return false;
+    exp_engine_describe(f, &e);
+    return price_fleet(u, n, s, &e, st);
 }
 
 static bool setup_arch(struct exp_setup *u, const struct exp_scenario *s, struct exp_cache *cache,
@@ -203,14 +235,12 @@ static bool setup_arch(struct exp_setup *u, const struct exp_scenario *s, struct
 }
 
 static bool setup_fleets(struct exp_setup *u, const struct exp_scenario *s, struct exp_cache *cache,
-                         const struct exp_factors *factors, struct sim_status *st)
+                         struct sim_status *st)
 {
     for (uint32_t i = 0; i < s->n_fleets; i++) {
         struct sim_status why = {0};
-        char key[16];
-        snprintf(key, sizeof key, "fleet.%u", i);
         u->n_fleets = i + 1;
-        if (!setup_fleet(u, i, s, cache, factors, &why)) return blame(s, key, &why, st);
+        if (!make_fleet(u, i, s, cache, &why)) return exp_blame_fleet(s, i, &why, st);
     }
     return true;
 }
@@ -256,17 +286,21 @@ static bool setup_load(struct exp_setup *u, const struct exp_scenario *s, struct
 }
 
 static bool setup_all(struct exp_setup *u, const struct exp_scenario *s, struct exp_cache *cache,
-                      const struct exp_factors *factors, struct sim_status *st)
+                      struct sim_status *st)
 {
     if (!setup_arch(u, s, cache, st)) return false;
     setup_classes(u, s);
-    if (!setup_fleets(u, s, cache, factors, st)) return false;
+    if (!setup_fleets(u, s, cache, st)) return false;
     u->config.fleets = u->sim_fleets;
     u->config.n_fleets = u->n_fleets;
     u->config.router = sim_router_find(s->router);
+    u->config.predictor =
+        (struct sim_predictor){s->predictor_throughput_accuracy, s->predictor_length_accuracy};
     u->config.seed = s->seed;
     u->config.fast_forward = true;
-    return setup_load(u, s, cache, st) && sim_config_check(&u->config, st);
+    if (!setup_load(u, s, cache, st)) return false;
+    for (uint32_t i = 0; i < u->n_fleets; i++) exp_kv_describe(u, i);
+    return sim_config_check(&u->config, st);
 }
 
 struct exp_setup *exp_setup_new(const struct exp_scenario *s, struct exp_cache *cache,
@@ -275,10 +309,12 @@ struct exp_setup *exp_setup_new(const struct exp_scenario *s, struct exp_cache *
     double begin_s = exp_clock_s();
     if (!exp_scenario_check(s, st)) return NULL;
     struct exp_setup *u = sim_alloc(1, sizeof *u);
-    if (!setup_all(u, s, cache, factors, st)) {
+    u->factors = factors;
+    if (!setup_all(u, s, cache, st)) {
         exp_setup_free(u);
         return NULL;
     }
+    u->factors = NULL;
     u->wall_s = exp_clock_s() - begin_s;
     return u;
 }

@@ -21,6 +21,19 @@ struct exp_setting {
 };
 enum { EXP_N_SETTINGS = 13 };
 
+/* The KV strategy of a fleet. */
+struct exp_kv_setup {
+    struct mdl_kv_use use;
+    struct mdl_kv_plan plan;
+    struct sim_kv_rule plain; /* of requests that fall back to `full`, in the same units */
+    struct mdl_host host;
+    const struct mdl_methods *methods; /* measured kernels and copies; NULL = none */
+    const struct mdl_lengths *lengths;
+    bool shifts;                                      /* output lengths do change */
+    uint32_t mean_tokens, mean_input_tokens;          /* of the load's requests, input + output and input */
+    double gpu_bytes_per_token, host_bytes_per_token; /* of such a request, on all ranks */
+};
+
 struct exp_fleet_setup {
     char name[EXP_NAME_BYTES];
     const struct mdl_gpu *gpu;
@@ -28,16 +41,24 @@ struct exp_fleet_setup {
     struct mdl_engine engine;          /* with the scenario's overrides */
     struct exp_setting settings[EXP_N_SETTINGS];
     struct mdl_memory memory;
+    struct exp_kv_setup kv;
     uint32_t tensor_parallel, pipeline_parallel;
     struct mdl_cost *cost; /* NULL likewise */
     struct sim_cost_linear linear;
 };
 
-/* Operator-error factors of one replication; 1 = as the profile says. */
+enum { EXP_MAX_HOST_KEYS = 16 };
+
+/* What one replication takes for what is not known exactly: factors of operator times (1 = as the profile says), and
+ * values of what nobody gave or measured, of the KV strategy and of the server (NaN = the default). */
 struct exp_factors {
     double family[EXP_MAX_FLEETS][MDL_N_FAMILY];
     double residual[EXP_MAX_FLEETS];
+    double kv[EXP_MAX_FLEETS][MDL_N_KV_KEY];
+    double host[EXP_MAX_FLEETS][EXP_MAX_HOST_KEYS]; /* in the order of mdl_host_default_at */
 };
+/* As the profiles and defaults say. */
+void exp_factors_none(struct exp_factors *out);
 
 struct exp_setup {
     struct sim_config config;
@@ -46,7 +67,8 @@ struct exp_setup {
     uint32_t n_fleets;
     struct exp_workload workload;
     struct exp_notes notes;
-    double wall_s; /* loading and tabulation */
+    const struct exp_factors *factors; /* while it is made; NULL = none */
+    double wall_s;                     /* loading and tabulation */
 
     struct sim_fleet sim_fleets[EXP_MAX_FLEETS];
     struct sim_class sim_classes[SIM_MAX_CLASSES];

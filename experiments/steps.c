@@ -9,7 +9,9 @@
 #include <gsl/gsl_statistics_double.h>
 
 #include "sim/csv_in.h"
+#include "sim/lengthshift.h"
 #include "sim/memory.h"
+#include "sim/replica.h"
 
 /* --- what was measured --- */
 
@@ -96,6 +98,14 @@ static size_t find(const struct samples *s, const struct exp_plan_step *step, co
 
 /* --- is it this scenario's plan? --- */
 
+static const struct sim_fleet *fleet_of(const struct exp_setup *u, uint32_t replica)
+{
+    uint32_t f = 0;
+    while (f + 1 < u->n_fleets && replica >= u->sim_fleets[f].n_replicas)
+        replica -= u->sim_fleets[f++].n_replicas;
+    return &u->sim_fleets[f];
+}
+
 /* Other loads often have the same ids, 0 to n; their arrivals and lengths differ. */
 static bool check_plan(const struct exp_plan *p, const struct exp_setup *u, bool *ends, const char *path,
                        struct sim_status *st)
@@ -112,7 +122,8 @@ static bool check_plan(const struct exp_plan *p, const struct exp_setup *u, bool
             if (open_loop && s->start_s < q->arrival_s)
                 wrong = "a request starts before the scenario's arrives";
             uint64_t tokens = (uint64_t)row->past_tokens + row->new_tokens,
-                     most = (uint64_t)q->input_tokens + q->output_tokens;
+                     most = q->input_tokens + (uint64_t)sim_shifted_tokens(fleet_of(u, s->replica), q,
+                                                                           u->config.seed, row->request);
             *ends |= row->new_tokens && tokens + 1 == most; /* the last token is not computed on */
             if (tokens > most) wrong = "a request has more tokens than the scenario's";
         }
@@ -127,69 +138,100 @@ static bool check_plan(const struct exp_plan *p, const struct exp_setup *u, bool
 
 /* --- what it should have cost --- */
 
-static const struct sim_cost *cost_of(const struct exp_setup *u, uint32_t replica)
+/* A request that fell back to `full` reads all of its context where others would not. */
+static bool fell_back(const struct sim_fleet *f, const struct exp_plan_row *row)
 {
-    uint32_t f = 0;
-    while (f + 1 < u->n_fleets && replica >= u->sim_fleets[f].n_replicas)
-        replica -= u->sim_fleets[f++].n_replicas;
-    return u->sim_fleets[f].cost;
+    bool limited = f->kv->read_cap != SIM_KV_ALL || f->kv->budget != SIM_KV_ALL;
+    return f->plain && limited && row->read_tokens == (uint64_t)row->past_tokens + row->new_tokens;
 }
 
-/* The batch of a step as the replica would have handed it over; chunks has room for its rows. */
+/* What a decode row adds. Where part of a strategy reads everything, rows tell the blend of that and of what is kept. */
+static void add_reads(struct sim_reads *reads, const struct exp_plan_row *row, const struct sim_fleet *f)
+{
+    const struct sim_kv_rule *kv = f->kv;
+    double all = (double)row->past_tokens + row->new_tokens, dense_frac = kv ? kv->all_frac : 0;
+    double kept = dense_frac < 1 ? (row->read_tokens - dense_frac * all) / (1 - dense_frac) : all;
+    reads->n_seqs++;
+    reads->kept += (uint64_t)llround(fmax(kept, 0));
+    reads->all += (uint64_t)all;
+    if (!kv || all <= kv->select_after || fell_back(f, row)) return;
+    reads->n_selecting++;
+    reads->selecting += (uint64_t)all;
+}
+
+/* The batch of a step as the replica would have handed it over; chunks has room for its rows. `generated` tokens of
+ * each request before this step, and after it. */
 static struct sim_batch batch_of(const struct exp_plan *p, const struct exp_plan_step *s,
-                                 const struct exp_setup *u, struct sim_chunk *chunks)
+                                 const struct exp_setup *u, uint32_t *generated, struct sim_chunk *chunks)
 {
     struct sim_batch b = {.chunks = chunks};
     for (size_t i = s->first; i < s->first + s->n_rows; i++) {
         const struct exp_plan_row *row = &p->rows[i];
         uint32_t prompt = u->config.load.requests[row->request].input_tokens;
         if (!row->new_tokens) continue;
+        bool last =
+            (uint64_t)row->past_tokens + row->new_tokens >= (uint64_t)prompt + generated[row->request];
         b.new_tokens += row->new_tokens;
-        b.n_outputs += row->past_tokens + row->new_tokens >= prompt;
-        if (row->new_tokens == 1 && row->past_tokens >= prompt) {
-            b.n_decodes++;
-            b.decode_kv_tokens += row->read_tokens;
-        } else {
-            chunks[b.n_chunks++] = (struct sim_chunk){row->new_tokens, row->past_tokens};
-        }
+        b.n_outputs += last;
+        generated[row->request] += last;
+        if (row->new_tokens == 1 && row->past_tokens >= prompt)
+            add_reads(&b.decode, row, fleet_of(u, s->replica));
+        else
+            chunks[b.n_chunks++] = (struct sim_chunk){row->new_tokens, row->past_tokens, last};
     }
     return b;
 }
 
+/* As the replica prices it: decodes alone by their line, else the batch on one stage; with what its rows move at the
+ * mean rates, alone on the link. */
+static double step_s(const struct sim_cost *cost, const struct sim_batch *b)
+{
+    struct sim_price p;
+    if (b->n_chunks == 0 && b->decode.n_seqs > 0 && cost->n_stages == 1) {
+        struct sim_decode_line line;
+        cost->decode_line(cost, &b->decode, &line);
+        return sim_line_time(&line, &b->decode).step_s;
+    }
+    cost->price(cost, b, 0, &p);
+    struct sim_recall m = p.recall;
+    if (m.when == SIM_RECALL_NONE && !(p.prefill_down_s > 0)) return p.step_s;
+    m.down_s += p.prefill_down_s;
+    struct sim_recall_sum sum = sim_recall_sum(&m, (struct sim_recall_draw){1, 1});
+    return fmax(sim_recall_sum_s(sum, p.gpu_s) + p.cpu_add_s, p.floor_s);
+}
+
 static void price(const struct exp_steps *x, const struct exp_plan_step *s, const struct exp_setup *u,
-                  struct exp_step_trial *t)
+                  uint32_t *generated, struct exp_step_trial *t)
 {
     struct sim_chunk *chunks = sim_alloc(s->n_rows, sizeof *chunks);
-    struct sim_batch b = batch_of(&x->plan, s, u, chunks);
-    const struct sim_cost *cost = cost_of(u, s->replica);
-    struct sim_price p;
-    cost->price(cost, &b, 0, &p);
+    struct sim_batch b = batch_of(&x->plan, s, u, generated, chunks);
     t->step = s->step;
     t->replica = s->replica;
-    t->n_decodes = b.n_decodes;
+    t->n_decodes = b.decode.n_seqs;
     t->n_chunks = b.n_chunks;
     t->new_tokens = b.new_tokens;
-    t->predicted_s = p.step_s;
+    t->predicted_s = step_s(fleet_of(u, s->replica)->cost, &b);
     free(chunks);
 }
 
 static bool pair(struct exp_steps *x, const struct samples *s, const struct exp_setup *u, const char *path,
                  struct sim_status *st)
 {
+    uint32_t *generated = sim_alloc(u->config.load.n_requests, sizeof *generated);
     x->trial = sim_alloc(x->plan.n_steps, sizeof *x->trial);
     for (size_t i = 0; i < x->plan.n_steps; i++) {
         const struct sample *first;
         size_t n = find(s, &x->plan.steps[i], &first);
-        if (!n) continue;
         struct exp_step_trial *t = &x->trial[x->n];
-        price(x, &x->plan.steps[i], u, t);
-        if (!t->new_tokens) continue; /* preemptions only */
+        price(x, &x->plan.steps[i], u, generated, t);
+        if (!n || !t->new_tokens) continue; /* not measured, or preemptions only */
         t->measured_s =
             n % 2 ? first[n / 2].seconds : 0.5 * (first[n / 2 - 1].seconds + first[n / 2].seconds);
         t->noise = first[n - 1].seconds / first[0].seconds - 1;
         if (n > x->n_repeats) x->n_repeats = n;
         x->n++;
     }
+    free(generated);
     return x->n ||
            sim_fail(st, "%s: none of its steps is in the plan, expected the replay of that plan", path);
 }
@@ -320,10 +362,8 @@ static void sum_up(struct exp_steps *x)
 static struct exp_factors without_allreduce(void)
 {
     struct exp_factors f;
-    for (int i = 0; i < EXP_MAX_FLEETS; i++) {
-        for (int k = 0; k < MDL_N_FAMILY; k++) f.family[i][k] = k == MDL_ALLREDUCE ? 1e-300 : 1;
-        f.residual[i] = 1;
-    }
+    exp_factors_none(&f);
+    for (int i = 0; i < EXP_MAX_FLEETS; i++) f.family[i][MDL_ALLREDUCE] = 1e-300;
     return f;
 }
 

@@ -28,11 +28,29 @@ void exp_router_names(char *out, size_t size)
         n += (size_t)snprintf(out + n, size - n, "%s%s", i ? ", " : "", sim_router_at(i)->name);
 }
 
-static void join(const char *const *choices, char *out, size_t size)
+void exp_strategy_names(char *out, size_t size)
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < mdl_strategy_count() && n + 1 < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%s", i ? ", " : "", mdl_strategy_at(i)->name);
+}
+
+struct exp_word exp_choice_word(const struct exp_key *key, int i)
+{
+    struct exp_word word = {""};
+    const char *at = key->words;
+    for (; i > 0 && at; i--) at = (at = strchr(at, '|')) ? at + 1 : NULL;
+    if (at) snprintf(word.text, sizeof word.text, "%.*s", (int)strcspn(at, "|"), at);
+    return word;
+}
+
+static void join(const struct exp_key *key, char *out, size_t size)
 {
     size_t n = (size_t)snprintf(out, size, "one of: ");
-    for (size_t i = 0; choices[i] && n + 1 < size; i++)
-        n += (size_t)snprintf(out + n, size - n, "%s%s", i ? ", " : "", choices[i]);
+    struct exp_word word;
+    for (int i = 0; n + 1 < size && (word = exp_choice_word(key, i)).text[0]; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%s", i ? ", " : "", word.text);
 }
 
 /* Whole numbers above 2^53 are not all doubles; %.0f would print digits that nobody wrote. */
@@ -47,10 +65,14 @@ static void range_text(const struct exp_key *key, const char *kind, char *out, s
 
 void exp_value_expected(const struct exp_key *key, char *out, size_t size)
 {
-    char names[256];
+    char names[300];
     switch (key->type) {
     case EXP_CHOICE:
-        join(key->choices, out, size);
+        join(key, out, size);
+        break;
+    case EXP_STRATEGY:
+        exp_strategy_names(names, sizeof names);
+        snprintf(out, size, "one of: %s", names);
         break;
     case EXP_COUNT:
         range_text(key, "a whole number", out, size);
@@ -87,13 +109,24 @@ struct input {
     const struct mdl_yaml_node *node;
 };
 
+/* "; did you mean ...?" for a strategy that is nearly one, else nothing. */
+static struct mdl_hint nearest(const struct exp_key *key, const char *text)
+{
+    enum { MOST = 64 };
+    const char *names[MOST + 1] = {0};
+    for (size_t i = 0; key->type == EXP_STRATEGY && i < mdl_strategy_count() && i < MOST; i++)
+        names[i] = mdl_strategy_at(i)->name;
+    return mdl_hint(text, names);
+}
+
 static bool wrong(const struct input *in, const char *text, struct sim_status *st)
 {
     char expected[400];
     exp_value_expected(in->key, expected, sizeof expected);
     const char *why = in->key->refusal ? in->key->refusal : "";
-    return sim_fail(st, "%s: %.100s is `%s`%s%s, expected %s", exp_where(in->node).text, in->path,
-                    sim_excerpt(text, strlen(text)).text, *why ? ", " : "", why, expected);
+    return sim_fail(st, "%s: %.100s is `%s`%s%s, expected %s%s", exp_where(in->node).text, in->path,
+                    sim_excerpt(text, strlen(text)).text, *why ? ", " : "", why, expected,
+                    nearest(in->key, text).text);
 }
 
 /* The scalar's text, or NULL with a message for lists, mappings and nothing at all. */
@@ -144,9 +177,20 @@ static bool flag_in(const char *text, bool *out)
 
 static bool choice_in(const struct exp_key *key, const char *text, int *out)
 {
-    for (int i = 0; key->choices[i]; i++)
-        if (strcmp(key->choices[i], text) == 0) {
+    struct exp_word word;
+    for (int i = 0; (word = exp_choice_word(key, i)).text[0]; i++)
+        if (strcmp(word.text, text) == 0) {
             *out = i;
+            return true;
+        }
+    return false;
+}
+
+static bool strategy_in(const char *text, int *out)
+{
+    for (size_t i = 0; i < mdl_strategy_count(); i++)
+        if (strcmp(mdl_strategy_at(i)->name, text) == 0) {
+            *out = (int)i;
             return true;
         }
     return false;
@@ -162,6 +206,7 @@ static bool set_optional(const struct exp_key *key, struct exp_number *field, co
     if (key->type == EXP_REAL) ok = real_in(key, text, &real);
     if (key->type == EXP_FLAG && (ok = flag_in(text, &flag))) real = flag;
     if (key->type == EXP_CHOICE && (ok = choice_in(key, text, &choice))) real = choice;
+    if (key->type == EXP_STRATEGY && (ok = strategy_in(text, &choice))) real = choice;
     if (ok) *field = (struct exp_number){real, true};
     return ok;
 }
@@ -186,6 +231,10 @@ static bool set_number(const struct exp_key *key, void *field, const char *text)
     case EXP_FLAG:
         if (!flag_in(text, &v.flag)) return false;
         *(bool *)field = v.flag;
+        return true;
+    case EXP_STRATEGY:
+        if (!strategy_in(text, &v.choice)) return false;
+        *(int *)field = v.choice;
         return true;
     default:
         if (!choice_in(key, text, &v.choice)) return false;

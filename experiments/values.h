@@ -9,9 +9,6 @@
 #define EXP_CLASS_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
 /* "demo.yaml:12", or the option for what came from the command line. */
-struct exp_where {
-    char text[300];
-};
 struct exp_where exp_where(const struct mdl_yaml_node *node);
 
 /* `folder` is put before relative paths; NULL leaves them. The words `none` and `default` set the default. */
@@ -22,7 +19,14 @@ void exp_value_default(const struct exp_key *key, void *field);
 /* What is expected: "a whole number from 1 to 65535", "one of: reject, clip-input". */
 void exp_value_expected(const struct exp_key *key, char *out, size_t size);
 
-/* The router names, joined by ", ". */
+/* Word i of a choice, "" past the last. */
+struct exp_word {
+    char text[24];
+};
+struct exp_word exp_choice_word(const struct exp_key *key, int i);
+
+/* The names of routers and of KV strategies, joined by ", ". */
 void exp_router_names(char *out, size_t size);
+void exp_strategy_names(char *out, size_t size);
 
 #endif

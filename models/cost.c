@@ -2,6 +2,7 @@
 
 #include "models/cost_table.h"
 #include "models/kvmem.h"
+#include "sim/check.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,6 +20,11 @@ struct mdl_cost {
     uint32_t largest_graph; /* sequences of the largest captured decode batch */
     bool async;
     double link_byte_per_s, token_bytes; /* pipeline hand-over */
+    struct mdl_kvcost kv;                /* all zero for full: nothing is added */
+    bool moves;                          /* decode steps move KV over the host link, or wait for the host */
+    double kept_frac, all_frac;          /* of what decode attention reads */
+    uint32_t kv_layers;                  /* that kv is made for */
+    double launch_s;                     /* of what no graph holds */
 };
 
 static const struct mdl_cost *cost_of(const struct sim_cost *base)
@@ -32,12 +38,18 @@ static void accumulate(struct sim_price *p, const struct mdl_mix *m, double time
     for (int e = 0; e < SIM_N_EVIDENCE; e++) p->by_evidence_s[e] += m->by_evidence_s[e] * times;
 }
 
+/* Tokens that decode attention reads. */
+static double tokens_read(const struct mdl_cost *c, const struct sim_reads *r)
+{
+    return c->kept_frac * (double)r->kept + c->all_frac * (double)r->all;
+}
+
 /* Decode attention of one layer as a line over KV tokens: between the grid's rows around n_seqs, inside one
  * column. */
-static void attention_line(const struct mdl_decode_grid *g, uint32_t n_seqs, uint64_t kv_tokens,
+static void attention_line(const struct mdl_decode_grid *g, uint32_t n_seqs, double kv,
                            struct sim_decode_line *out)
 {
-    double n = n_seqs, kv = (double)kv_tokens;
+    double n = n_seqs;
     uint32_t i = mdl_axis_cell(g->seqs, g->n_seqs, n), j = mdl_axis_cell(g->kv, g->n_kv, kv);
     double f = (n - g->seqs[i]) / (g->seqs[i + 1] - g->seqs[i]);
     size_t low = (size_t)i * g->n_kv + j, high = low + g->n_kv;
@@ -50,35 +62,121 @@ static void attention_line(const struct mdl_decode_grid *g, uint32_t n_seqs, uin
     out->gpu_slope_s = (right - left) / (g->kv[j + 1] - g->kv[j]);
     out->attention_base_s = left - out->gpu_slope_s * g->kv[j];
     out->attention = (enum sim_evidence)how;
-    out->kv_begin = j == 0 ? 0 : (uint64_t)g->kv[j];
-    out->kv_end = j + 2 == g->n_kv ? UINT64_MAX : (uint64_t)g->kv[j + 1];
+    out->kv_begin = j == 0 ? 0 : g->kv[j];
+    out->kv_end = j + 2 == g->n_kv ? INFINITY : g->kv[j + 1];
 }
 
-static double cpu_s(const struct mdl_cost *c, uint32_t n_sequences, bool eager, uint32_t layers)
+/* --- what the CPU does --- */
+
+enum { ATTENTION_LAUNCHES = 2 }; /* split KV, and combine */
+
+/* How a step reaches the GPU: as one captured graph; in captured pieces with attention and the strategy's kernels
+ * launched between them; or kernel by kernel. */
+enum launched { WHOLE, IN_PIECES, EAGER };
+
+static enum launched launched(const struct mdl_cost *c, const struct sim_reads *r, bool prompts)
 {
-    return c->cpu_step_s + c->cpu_seq_s * n_sequences + (eager ? c->cpu_layer_eager_s * layers : 0);
+    if (prompts || r->n_seqs > c->largest_graph) return EAGER;
+    static const enum launched by_graph[] = {
+        [MDL_GRAPH_NO] = EAGER, [MDL_GRAPH_PIECEWISE] = IN_PIECES, [MDL_GRAPH_YES] = WHOLE};
+    return by_graph[c->kv.graph];
+}
+
+/* extra: launches of the strategy's kernels on these layers. */
+static double cpu_s(const struct mdl_cost *c, uint32_t n_sequences, enum launched how, uint32_t layers,
+                    double extra)
+{
+    double s =
+        c->cpu_step_s + c->cpu_seq_s * n_sequences + (how == EAGER ? c->cpu_layer_eager_s * layers : 0);
+    if (how == IN_PIECES) extra += (double)layers * ATTENTION_LAUNCHES;
+    return how == WHOLE ? s : s + extra * c->launch_s;
 }
 
 /* --- a run of decode steps on a single stage --- */
 
-static void decode_line(const struct sim_cost *base, uint32_t n_seqs, uint64_t kv_tokens,
-                        struct sim_decode_line *out)
+static double row_launches(const struct mdl_cost *c, const struct sim_reads *r)
+{
+    return (r->n_seqs ? c->kv.rows.launches : 0) + (r->n_selecting ? c->kv.select.launches : 0);
+}
+
+/* GPU time of the strategy's kernels on n decode rows, but what grows with their contexts. */
+static double rows_s(const struct mdl_cost *c, uint32_t n_seqs)
+{
+    return n_seqs ? c->kv.rows.step_s + c->kv.rows.seq_s * n_seqs : 0;
+}
+
+static double select_s(const struct mdl_cost *c, uint32_t n_selecting)
+{
+    return n_selecting ? c->kv.select.step_s + c->kv.select.seq_s * n_selecting : 0;
+}
+
+static void add_extra(double s, enum sim_evidence how, double *gpu_s, double by_evidence_s[SIM_N_EVIDENCE])
+{
+    *gpu_s += s;
+    by_evidence_s[how] += s;
+}
+
+/* Contexts between which what is moved with them is taken to be linear; below and above by the same line. */
+enum { FEW_TOKENS = 2048, MANY_TOKENS = 8192 };
+
+/* The step's sum where every selecting sequence has so many tokens. */
+static struct sim_recall_sum sum_at(const struct sim_decode_line *line, double selecting)
+{
+    struct sim_recall r = sim_recall_plus(&line->recall, &line->recall_token, selecting);
+    return sim_recall_sum(&r, (struct sim_recall_draw){1, 1});
+}
+
+/* Of contexts that fetch at least something: the part that does not grow with them is negative where the latest tokens
+ * are never fetched. */
+static double shift_tokens(const struct mdl_kv_decode *d)
+{
+    return d->up_copies < 0 && d->up_copies_token > 0 ? -d->up_copies / d->up_copies_token : 0;
+}
+
+static void recall_line(const struct mdl_cost *c, const struct sim_reads *r, struct sim_decode_line *out)
+{
+    if (!c->moves) return;
+    out->recall = mdl_kvcost_recall(&c->kv, r->n_seqs, r->n_selecting);
+    out->recall_token = c->kv.token;
+    out->sum = sum_at(out, 0);
+    if (!r->n_selecting || !c->kv.token.when) return;
+    double few = r->n_selecting * (shift_tokens(&c->kv.decode) + FEW_TOKENS),
+           many = r->n_selecting * (shift_tokens(&c->kv.decode) + MANY_TOKENS);
+    struct sim_recall_sum low = sum_at(out, few), high = sum_at(out, many);
+    out->sum_token.wait_s = (high.wait_s - low.wait_s) / (many - few);
+    out->sum_token.move_s = (high.move_s - low.move_s) / (many - few);
+    out->sum.wait_s = low.wait_s - few * out->sum_token.wait_s;
+    out->sum.move_s = low.move_s - few * out->sum_token.move_s;
+    out->sum.move_frac = low.move_frac;
+}
+
+static void decode_line(const struct sim_cost *base, const struct sim_reads *r, struct sim_decode_line *out)
 {
     const struct mdl_cost *c = cost_of(base);
-    bool eager = n_seqs > c->largest_graph;
+    enum launched how = launched(c, r, false);
     struct mdl_mix layer, head;
     struct sim_price fixed = {0};
     memset(out, 0, sizeof *out);
-    attention_line(&c->tables.decode, n_seqs, kv_tokens, out);
+    attention_line(&c->tables.decode, r->n_seqs, tokens_read(c, r), out);
     out->attention_base_s *= c->n_layers;
     out->gpu_slope_s *= c->n_layers;
-    mdl_curve_at(&c->tables.layer_graph, n_seqs, &layer);
-    mdl_curve_at(&c->tables.head, n_seqs, &head);
+    bool captured = c->kv.graph != MDL_GRAPH_NO; /* at least the layers, up to the largest graph */
+    mdl_curve_at(captured ? &c->tables.layer_graph : &c->tables.layer_eager, r->n_seqs, &layer);
+    mdl_curve_at(&c->tables.head, r->n_seqs, &head);
     accumulate(&fixed, &layer, c->n_layers);
     accumulate(&fixed, &head, 1);
+    add_extra(rows_s(c, r->n_seqs), c->kv.rows.how, &fixed.gpu_s, fixed.by_evidence_s);
+    add_extra(select_s(c, r->n_selecting), c->kv.select.how, &fixed.gpu_s, fixed.by_evidence_s);
     memcpy(out->base_by_evidence_s, fixed.by_evidence_s, sizeof out->base_by_evidence_s);
     out->gpu_base_s = fixed.gpu_s + c->gpu_layer_s * c->n_layers + out->attention_base_s;
-    double cpu = cpu_s(c, n_seqs, eager, c->n_layers);
+    out->gpu_slope_s += c->kv.rows.token_s;
+    if (c->kv.rows.token_s > 0 && c->kv.rows.how > out->attention) out->attention = c->kv.rows.how;
+    out->select_slope_s = c->kv.select.token_s;
+    out->select = c->kv.select.how;
+    out->kept_frac = c->kept_frac;
+    out->all_frac = c->all_frac;
+    recall_line(c, r, out);
+    double cpu = cpu_s(c, r->n_seqs, how, c->n_layers, row_launches(c, r));
     if (c->async)
         out->floor_s = cpu;
     else
@@ -105,10 +203,11 @@ static struct mdl_time prefill_attention(const struct mdl_cost *c, const struct 
 static void add_attention(const struct mdl_cost *c, const struct sim_batch *b, uint32_t layers,
                           struct sim_price *out)
 {
-    if (b->n_decodes) {
+    if (b->decode.n_seqs) {
         struct sim_decode_line line;
-        attention_line(&c->tables.decode, b->n_decodes, b->decode_kv_tokens, &line);
-        double s = layers * (line.attention_base_s + line.gpu_slope_s * (double)b->decode_kv_tokens);
+        double kv = tokens_read(c, &b->decode);
+        attention_line(&c->tables.decode, b->decode.n_seqs, kv, &line);
+        double s = layers * (line.attention_base_s + line.gpu_slope_s * kv);
         out->gpu_s += s;
         out->by_evidence_s[line.attention] += s;
     }
@@ -119,15 +218,53 @@ static void add_attention(const struct mdl_cost *c, const struct sim_batch *b, u
     }
 }
 
+/* The strategy's kernels on `share` of the layers that kv is made for, and what they move. */
+static void add_rows(const struct mdl_cost *c, const struct sim_reads *r, double share, struct sim_price *out)
+{
+    if (!r->n_seqs) return;
+    double rows = rows_s(c, r->n_seqs) + c->kv.rows.token_s * tokens_read(c, r);
+    double select = select_s(c, r->n_selecting) + c->kv.select.token_s * (double)r->selecting;
+    add_extra(share * rows, c->kv.rows.how, &out->gpu_s, out->by_evidence_s);
+    add_extra(share * select, c->kv.select.how, &out->gpu_s, out->by_evidence_s);
+    if (!c->moves) return;
+    struct sim_recall moved = mdl_kvcost_recall(&c->kv, r->n_seqs, r->n_selecting);
+    out->recall = sim_recall_plus(&moved, &c->kv.token, (double)r->selecting);
+}
+
+/* The launches of it on a stage. */
+static double add_prompts(const struct mdl_cost *c, const struct sim_batch *b, double share,
+                          struct sim_price *out)
+{
+    const struct mdl_kvcost *kv = &c->kv;
+    double tokens = 0, end_s = 0, launches = kv->fill.launches;
+    if (!b->n_chunks) return 0;
+    for (uint32_t i = 0; i < b->n_chunks; i++) {
+        const struct sim_chunk *chunk = &b->chunks[i];
+        double length = (double)chunk->past_tokens + chunk->new_tokens;
+        tokens += chunk->new_tokens;
+        if (!chunk->last || length <= kv->prefill.end_after) continue;
+        end_s += kv->end.step_s + kv->end.seq_s + kv->end.token_s * length + kv->end_pair_s * length * length;
+        launches += kv->end.launches;
+    }
+    double fill_s = kv->fill.step_s + kv->fill.token_s * tokens;
+    add_extra(share * fill_s, kv->fill.how, &out->gpu_s, out->by_evidence_s);
+    add_extra(share * end_s, kv->end.how, &out->gpu_s, out->by_evidence_s);
+    out->prefill_down_s = share * kv->down_token_s * tokens;
+    out->prefill_down_bytes = share * kv->down_token_bytes * tokens;
+    return share * launches;
+}
+
 static void price(const struct sim_cost *base, const struct sim_batch *b, uint32_t stage,
                   struct sim_price *out)
 {
     const struct mdl_cost *c = cost_of(base);
-    uint32_t layers = c->layers[stage], n_sequences = b->n_decodes + b->n_chunks;
-    bool eager = b->n_chunks || b->n_decodes > c->largest_graph;
+    uint32_t layers = c->layers[stage], n_sequences = b->decode.n_seqs + b->n_chunks;
+    double share = layers / (double)c->kv_layers;
+    enum launched how = launched(c, &b->decode, b->n_chunks > 0);
     struct mdl_mix part;
     memset(out, 0, sizeof *out);
-    mdl_curve_at(eager ? &c->tables.layer_eager : &c->tables.layer_graph, (double)b->new_tokens, &part);
+    mdl_curve_at(how == EAGER ? &c->tables.layer_eager : &c->tables.layer_graph, (double)b->new_tokens,
+                 &part);
     accumulate(out, &part, layers);
     add_attention(c, b, layers, out);
     if (stage + 1 == c->base.n_stages && b->n_outputs) {
@@ -135,8 +272,14 @@ static void price(const struct sim_cost *base, const struct sim_batch *b, uint32
         accumulate(out, &part, 1);
     }
     out->gpu_s += c->gpu_layer_s * layers;
-    double cpu = stage == 0 ? cpu_s(c, n_sequences, eager, layers) : 0;
-    out->step_s = c->async ? fmax(out->gpu_s, cpu) : out->gpu_s + cpu;
+    add_rows(c, &b->decode, share, out);
+    double launches = share * row_launches(c, &b->decode) + add_prompts(c, b, share, out);
+    double cpu = stage == 0 ? cpu_s(c, n_sequences, how, layers, launches) : 0;
+    if (c->async)
+        out->floor_s = cpu;
+    else
+        out->cpu_add_s = cpu;
+    out->step_s = fmax(out->gpu_s + out->cpu_add_s, out->floor_s);
 }
 
 static double transfer_s(const struct sim_cost *base, uint64_t new_tokens)
@@ -177,35 +320,71 @@ static void init_engine(struct mdl_cost *c, const struct mdl_cost_spec *spec)
         c->largest_graph++;
 }
 
+/* The strategy's kernels and copies; full adds nothing. */
+static bool init_kv(struct mdl_cost *c, const struct mdl_cost_spec *spec, struct mdl_kvcost_spec *kv,
+                    struct sim_status *st)
+{
+    c->kept_frac = 1;
+    c->kv.graph = MDL_GRAPH_YES;
+    c->kv_layers = c->n_layers;
+    if (!spec->use) return true;
+    SIM_CHECK(spec->plan && spec->host);
+    *kv = (struct mdl_kvcost_spec){.use = spec->use,
+                                   .plan = spec->plan,
+                                   .host = spec->host,
+                                   .gpu = spec->gpu,
+                                   .profile = spec->profile,
+                                   .methods = spec->methods,
+                                   .tensor_parallel = spec->tensor_parallel,
+                                   .residual_factor = spec->residual_factor};
+    c->kept_frac = spec->plan->kept_frac;
+    c->all_frac = spec->plan->all_frac;
+    c->kv_layers = spec->use->n_layers;
+    c->launch_s = spec->host->launch_s;
+    if (!mdl_kvcost_init(&c->kv, kv, st)) return false;
+    c->moves = c->kv.up.when || c->kv.token.when || c->kv.down.down_s > 0 || c->kv.sync_s > 0 || c->kv.sync_seq_s > 0;
+    c->base.draws = c->kv.draws;
+    c->base.n_draws = c->kv.n_draws;
+    c->base.swap_token_s = c->kv.swap_token_s;
+    return true;
+}
+
+static bool init(struct mdl_cost *c, const struct mdl_cost_spec *spec, struct sim_status *st)
+{
+    struct mdl_kvcost_spec kv = {0};
+    struct mdl_cost_kernels kernels = {spec->use ? &c->kv : NULL, &kv};
+    if (spec->pipeline_parallel < 1 || spec->pipeline_parallel > SIM_MAX_STAGES)
+        return sim_fail(st, "pipeline_parallel %u: expected 1 to %d", (unsigned)spec->pipeline_parallel,
+                        SIM_MAX_STAGES);
+    if (!mdl_arch_check_parallel(spec->arch, spec->tensor_parallel, spec->pipeline_parallel, st))
+        return false;
+    init_stages(c, spec);
+    c->base.swap_token_s =
+        mdl_kv_byte_per_token_rank(spec->arch, spec->kv, spec->tensor_parallel, c->n_layers) /
+        spec->gpu->pcie_byte_per_s;
+    if (!init_kv(c, spec, &kv, st) || !mdl_cost_tables_init(&c->tables, spec, &kernels, c->arena, st))
+        return false;
+    init_engine(c, spec);
+    double family = spec->family_factor[MDL_ATTN_PREFILL];
+    c->prefill_factor = c->residual * (family > 0 ? family : 1);
+    return true;
+}
+
 struct mdl_cost *mdl_cost_new(const struct mdl_cost_spec *spec, struct sim_status *st)
 {
     struct mdl_cost *c = sim_alloc(1, sizeof *c);
     c->arena = sim_arena_new();
     c->base = (struct sim_cost){.price = price, .decode_line = decode_line, .transfer_s = transfer_s};
-    if (spec->pipeline_parallel < 1 || spec->pipeline_parallel > SIM_MAX_STAGES) {
-        sim_fail(st, "pipeline_parallel %u: expected 1 to %d", (unsigned)spec->pipeline_parallel,
-                 SIM_MAX_STAGES);
-        mdl_cost_free(c);
-        return NULL;
-    }
-    if (!mdl_cost_tables_init(&c->tables, spec, c->arena, st)) {
-        mdl_cost_free(c);
-        return NULL;
-    }
-    init_stages(c, spec);
-    init_engine(c, spec);
-    double family = spec->family_factor[MDL_ATTN_PREFILL];
-    c->prefill_factor = c->residual * (family > 0 ? family : 1);
-    c->base.swap_token_s =
-        mdl_kv_byte_per_token_rank(spec->arch, spec->kv, spec->tensor_parallel, c->n_layers) /
-        spec->gpu->pcie_byte_per_s;
-    return c;
+    if (init(c, spec, st)) return c;
+    mdl_cost_free(c);
+    return NULL;
 }
 
 void mdl_cost_free(struct mdl_cost *c)
 {
     if (!c) return;
     mdl_cost_tables_fini(&c->tables);
+    mdl_kvcost_fini(&c->kv);
     sim_arena_free(c->arena);
     free(c);
 }

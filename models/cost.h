@@ -1,13 +1,16 @@
-/* The step cost of one replica: architecture x GPU profile x engine, tabulated before the run over tokens,
- * sequences and KV tokens, so that the event loop only reads lines (sim/cost.h). Setting up costs a few ms.
+/* The step cost of one replica: architecture x GPU profile x engine x KV strategy, tabulated before the run over
+ * tokens, sequences and KV tokens, so that the event loop only reads lines (sim/cost.h). Setting up costs a few ms.
  * step = async ? max(gpu, cpu) : gpu + cpu, with
- *   cpu = a + b x sequences (+ c x layers when the step runs without CUDA graphs)
- *   gpu = layers x (matrix products + attention + elementwise + all-reduce + idle) + LM head and sampling */
+ *   cpu = a + b x sequences (+ c x layers and the strategy's launches when the step runs without CUDA graphs)
+ *   gpu = layers x (matrix products + attention + elementwise + all-reduce + idle) + LM head and sampling
+ *         + the strategy's extra kernels (models/kvcost.h)
+ * and what it moves over the host link comes on top, as far as the step waits for it (sim/recall.h). */
 #ifndef KVSIM_MODELS_COST_H
 #define KVSIM_MODELS_COST_H
 
 #include "models/arch.h"
 #include "models/engine.h"
+#include "models/kvcost.h"
 #include "models/profile.h"
 #include "sim/cost.h"
 
@@ -20,6 +23,12 @@ struct mdl_cost_spec {
     uint32_t tensor_parallel, pipeline_parallel;
     uint32_t max_num_seqs, max_num_batched_tokens;
     uint64_t kv_capacity_tokens;
+    /* The KV strategy, on the rank of the stage with the most layers; use NULL = full, whatever the others say. plan and
+     * host belong to it; methods may be NULL: nothing measured. All are needed only while the cost is made. */
+    const struct mdl_kv_use *use;
+    const struct mdl_kv_plan *plan;
+    const struct mdl_host *host;
+    const struct mdl_methods *methods;
     /* Error bands: times of a family are multiplied by its factor, all GPU time by the residual; 0 means 1.
      */
     double family_factor[MDL_N_FAMILY], residual_factor;

@@ -239,8 +239,25 @@ static uint32_t log_axis(double **axis, struct sim_arena *arena, uint32_t most, 
     return n;
 }
 
+/* Of one launch with the strategy's kernel. */
+static struct mdl_time decode_at(const struct mdl_attn_table *table, const struct mdl_cost_kernels *k,
+                                 double n_seqs, double kv)
+{
+    struct mdl_time at = mdl_attn_decode_at(table, n_seqs, kv);
+    if (!k->kv) return at;
+    struct mdl_time ratio = mdl_kvcost_ratio(k->kv, k->spec, n_seqs, kv);
+    at.s = mdl_kvcost_scaled_s(at.s, mdl_attn_decode_at(table, 1, 1).s, ratio);
+    if (ratio.how > at.how) at.how = ratio.how;
+    return at;
+}
+
+static struct mdl_attn_shape decode_shape(const struct mdl_cost_spec *spec, const struct mdl_kvcost *kv)
+{
+    return mdl_rank_attention(spec->arch, spec->tensor_parallel, kv && kv->own_table ? kv->table : spec->kv);
+}
+
 static void tabulate_decode(struct mdl_cost_tables *t, const struct mdl_cost_spec *spec,
-                            struct sim_arena *arena)
+                            const struct mdl_cost_kernels *k, struct sim_arena *arena)
 {
     struct mdl_decode_grid *g = &t->decode;
     uint64_t most_kv = spec->kv_capacity_tokens < UINT32_MAX / 2 ? spec->kv_capacity_tokens : UINT32_MAX / 2;
@@ -248,15 +265,17 @@ static void tabulate_decode(struct mdl_cost_tables *t, const struct mdl_cost_spe
     g->n_kv = log_axis(&g->kv, arena, (uint32_t)(most_kv ? most_kv : 1), KV_PER_OCTAVE);
     g->s = sim_arena_alloc(arena, (size_t)g->n_seqs * g->n_kv, sizeof *g->s);
     g->how = sim_arena_alloc(arena, (size_t)g->n_seqs * g->n_kv, sizeof *g->how);
-    struct mdl_attn_shape shape = mdl_rank_attention(spec->arch, spec->tensor_parallel, spec->kv);
-    struct mdl_attn_table *table = mdl_attn_decode_table_new(spec->profile, shape);
+    struct mdl_attn_table *table = mdl_attn_decode_table_new(spec->profile, decode_shape(spec, k->kv));
     double times = factor(spec, MDL_ATTN_DECODE);
     for (uint32_t i = 0; i < g->n_seqs; i++) {
         for (uint32_t j = 0; j < g->n_kv; j++) {
             double kv =
                 g->kv[j] > g->seqs[i] ? g->kv[j] : g->seqs[i]; /* every sequence reads a token at least */
-            struct mdl_time at = mdl_attn_decode_at(table, g->seqs[i], kv);
-            g->s[(size_t)i * g->n_kv + j] = at.s * times;
+            struct mdl_time at = decode_at(table, k, g->seqs[i], kv);
+            double *cell = &g->s[(size_t)i * g->n_kv + j];
+            *cell = at.s * times;
+            bool falls = k->kv && j && *cell < cell[-1] * (1 - 1e-12); /* more than by rounding */
+            if (falls) *cell = cell[-1]; /* a measured ratio may fall faster than times rise */
             g->how[(size_t)i * g->n_kv + j] = (unsigned char)at.how;
         }
     }
@@ -264,15 +283,13 @@ static void tabulate_decode(struct mdl_cost_tables *t, const struct mdl_cost_spe
 }
 
 bool mdl_cost_tables_init(struct mdl_cost_tables *t, const struct mdl_cost_spec *spec,
-                          struct sim_arena *arena, struct sim_status *st)
+                          const struct mdl_cost_kernels *k, struct sim_arena *arena, struct sim_status *st)
 {
     struct mdl_attn_shape shape = mdl_rank_attention(spec->arch, spec->tensor_parallel, spec->kv);
-    if (!mdl_arch_check_parallel(spec->arch, spec->tensor_parallel, spec->pipeline_parallel, st))
-        return false;
     if (!mdl_profile_covers(spec->profile, spec->weights, shape, spec->tensor_parallel, st)) return false;
     tabulate_layer(t, spec, arena);
     tabulate_head(t, spec, arena);
-    tabulate_decode(t, spec, arena);
+    tabulate_decode(t, spec, k, arena);
     t->prefill = mdl_attn_prefill_table_new(spec->profile, shape);
     return true;
 }

@@ -37,9 +37,14 @@ struct mdl_cost_tables {
     struct mdl_attn_table *prefill;
 };
 
-/* All arrays live in the arena; mdl_cost_tables_fini frees the prefill handle. */
+/* kv: the strategy's kernels, NULL = full; kv_spec: what they were made of. All arrays live in the arena;
+ * mdl_cost_tables_fini frees the prefill handle. */
+struct mdl_cost_kernels {
+    const struct mdl_kvcost *kv;
+    const struct mdl_kvcost_spec *spec;
+};
 bool mdl_cost_tables_init(struct mdl_cost_tables *t, const struct mdl_cost_spec *spec,
-                          struct sim_arena *arena, struct sim_status *st);
+                          const struct mdl_cost_kernels *k, struct sim_arena *arena, struct sim_status *st);
 void mdl_cost_tables_fini(struct mdl_cost_tables *t);
 
 void mdl_curve_at(const struct mdl_curve *c, double x, struct mdl_mix *out);

@@ -66,6 +66,16 @@ double mdl_weight_bytes(const struct mdl_arch *a, enum mdl_dtype weights, uint32
     return bytes;
 }
 
+static uint32_t most_layers(const struct mdl_memory_spec *s)
+{
+    uint32_t most = 0;
+    for (uint32_t stage = 0; stage < s->pipeline_parallel; stage++) {
+        uint32_t layers = mdl_stage_layers(s->arch->n_layers, s->pipeline_parallel, stage);
+        if (layers > most) most = layers;
+    }
+    return most;
+}
+
 /* Peak of the engine's profiling run, an estimate. Two moments compete: inside a layer, gate and up
  * projections live beside a few vectors of `hidden` for every token of the step (activation_hidden_factor);
  * after the last layer, the sampler sorts the whole vocabulary of every sequence (sampler_byte_per_logit; not
@@ -88,6 +98,29 @@ static double activation_bytes(const struct mdl_memory_spec *s, uint32_t stage)
     return last ? fmax(layer, sampler) : layer;
 }
 
+static uint64_t whole(double n)
+{
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+/* How many pages there are room for. A stage's pages are those of the plan's stage by its share of the layers. One
+ * block is the engine's null block, which no request gets; other strategies' engines lose a page of their largest kind
+ * in its place. */
+static void plan_pages(const struct mdl_memory_spec *s, struct mdl_memory *m)
+{
+    const struct mdl_kv_plan *p = s->plan;
+    double lost = 1;
+    m->unit_bytes = m->block_bytes;
+    if (p) {
+        m->unit_bytes = p->unit_bytes[SIM_KV_GPU] * m->layers / most_layers(s);
+        m->host_unit_bytes = p->unit_bytes[SIM_KV_HOST]; /* the stage with the most layers holds the fewest */
+        m->replica_bytes = p->replica_bytes;
+        lost = mdl_kv_plan_largest(p, SIM_KV_GPU);
+    }
+    m->blocks = whole(floor((m->kv_bytes - m->replica_bytes) / m->unit_bytes) - lost);
+    if (m->host_unit_bytes > 0) m->host_blocks = whole(floor(s->host_memory_bytes / m->host_unit_bytes));
+}
+
 static struct mdl_memory plan_stage(const struct mdl_memory_spec *s, uint32_t stage)
 {
     const struct mdl_engine *e = s->engine;
@@ -102,9 +135,7 @@ static struct mdl_memory plan_stage(const struct mdl_memory_spec *s, uint32_t st
         e->context_bytes + e->context_frac * m.total_bytes + (s->tensor_parallel > 1 ? e->parallel_bytes : 0);
     m.kv_bytes = m.usable_bytes - m.weight_bytes - m.activation_bytes - m.graph_bytes - m.context_bytes;
     m.block_bytes = s->block_size * mdl_kv_byte_per_token_rank(s->arch, s->kv, s->tensor_parallel, m.layers);
-    /* One block is the engine's null block, which no request gets. */
-    double blocks = floor(m.kv_bytes / m.block_bytes) - 1;
-    m.blocks = blocks > 0 ? (uint64_t)blocks : 0;
+    plan_pages(s, &m);
     return m;
 }
 
@@ -119,9 +150,11 @@ static struct mdl_memory plan_all(const struct mdl_memory_spec *s)
     return least;
 }
 
-/* The smallest power-of-two multiple of tensor_parallel that leaves room for a block, or 0. */
+/* The smallest power-of-two multiple of tensor_parallel that leaves room for a block, or 0. A plan is one rank's, so
+ * the question is asked for full KV. */
 static uint32_t tensor_parallel_that_fits(struct mdl_memory_spec s)
 {
+    s.plan = NULL;
     for (s.tensor_parallel *= 2; s.tensor_parallel <= MAX_TENSOR_PARALLEL; s.tensor_parallel *= 2) {
         struct sim_status ignored = {0};
         if (!mdl_arch_check_parallel(s.arch, s.tensor_parallel, s.pipeline_parallel, &ignored)) return 0;
@@ -148,18 +181,60 @@ static bool too_big(const struct mdl_memory_spec *s, const struct mdl_memory *m,
                     m->usable_bytes / gib, m->total_bytes / gib, advice);
 }
 
-/* num_gpu_blocks_override replaces the estimate, but weights and blocks must be there at all. */
+/* The weights fit, the strategy's own buffers and a page of each kind beside them do not. */
+static bool no_room_for_pages(const struct mdl_memory_spec *s, const struct mdl_memory *m,
+                              struct sim_status *st)
+{
+    return sim_fail(
+        st,
+        "%s on %s leaves %.2f GiB for KV, expected more than the %.2f GiB of the strategy's buffers and a "
+        "page of %.2f MiB; lower kv.budget or kv.prefetch_pages, or give more memory (tensor_parallel)",
+        s->arch->name, s->gpu->name, m->kv_bytes / 1073741824, m->replica_bytes / 1073741824,
+        mdl_kv_plan_largest(s->plan, SIM_KV_GPU) * m->unit_bytes / 1048576);
+}
+
+static bool no_host_memory(const struct mdl_memory_spec *s, const struct mdl_memory *m, struct sim_status *st)
+{
+    double page_bytes = mdl_kv_plan_largest(s->plan, SIM_KV_HOST) * m->host_unit_bytes;
+    return sim_fail(
+        st,
+        "host.memory_gib %g: the strategy keeps KV on the host in pages of %.2f MiB, expected room for "
+        "one at least; give more, or choose a strategy that keeps all KV on the GPU",
+        s->host_memory_bytes / 1073741824, page_bytes / 1048576);
+}
+
+/* num_gpu_blocks_override replaces the estimate, but weights and blocks must be there at all. It states the pool in
+ * the engine's own blocks; another strategy has the same bytes. */
 static bool apply_override(const struct mdl_memory_spec *s, struct mdl_memory *m, struct sim_status *st)
 {
-    double needed = m->weight_bytes + (double)s->num_gpu_blocks_override * m->block_bytes;
+    double pool_bytes = (double)s->num_gpu_blocks_override * m->block_bytes,
+           needed = m->weight_bytes + pool_bytes;
     if (needed > m->total_bytes)
         return sim_fail(st,
                         "num_gpu_blocks_override %llu: these blocks and the weights of %s need %.1f GiB, %s "
                         "has %.1f; lower it",
                         (unsigned long long)s->num_gpu_blocks_override, s->arch->name, needed / 1073741824,
                         s->gpu->name, m->total_bytes / 1073741824);
-    m->blocks = s->num_gpu_blocks_override;
+    m->blocks =
+        s->plan ? whole(floor((pool_bytes - m->replica_bytes) / m->unit_bytes)) : s->num_gpu_blocks_override;
     return true;
+}
+
+static uint64_t capacity_tokens(const struct mdl_memory_spec *s, const struct mdl_memory *m)
+{
+    if (!s->plan) return m->blocks * s->block_size;
+    const struct sim_kv_rule *rule = &s->plan->rule;
+    const struct sim_kv_term *t = &rule->term[0];
+    if (rule->n_terms == 1 && t->place == SIM_KV_GPU && !t->start && t->cap == SIM_KV_ALL && !t->whole &&
+        rule->budget == SIM_KV_ALL)
+        return m->blocks / t->units * t->page_tokens;
+    uint32_t longest = s->arch->max_position_embeddings;
+    struct sim_kv_length at = {longest, longest};
+    double gpu = (double)sim_kv_units(rule, SIM_KV_GPU, at),
+           host = (double)sim_kv_units(rule, SIM_KV_HOST, at);
+    double sequences = gpu > 0 ? (double)m->blocks / gpu : INFINITY;
+    if (host > 0) sequences = fmin(sequences, (double)m->host_blocks / host);
+    return (uint64_t)fmin(sequences * longest, 0x1p53);
 }
 
 static bool check_spec(const struct mdl_memory_spec *s, struct sim_status *st)
@@ -176,12 +251,14 @@ bool mdl_memory_plan(const struct mdl_memory_spec *spec, struct mdl_memory *out,
 {
     if (!check_spec(spec, st)) return false;
     struct mdl_memory m = plan_all(spec);
-    if (spec->num_gpu_blocks_override) {
-        if (!apply_override(spec, &m, st)) return false;
-    } else if (m.blocks == 0) {
-        return too_big(spec, &m, st);
+    if (spec->num_gpu_blocks_override && !apply_override(spec, &m, st)) return false;
+    if (m.blocks == 0) {
+        bool pages = spec->plan && m.kv_bytes >= 2 * m.block_bytes;
+        return pages ? no_room_for_pages(spec, &m, st) : too_big(spec, &m, st);
     }
-    m.kv_capacity_tokens = m.blocks * spec->block_size;
+    if (m.host_unit_bytes > 0 && m.host_blocks < mdl_kv_plan_largest(spec->plan, SIM_KV_HOST))
+        return no_host_memory(spec, &m, st);
+    m.kv_capacity_tokens = capacity_tokens(spec, &m);
     *out = m;
     return true;
 }

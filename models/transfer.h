@@ -18,6 +18,7 @@ struct mdl_transfer_model {
     double call_s;   /* host time per call, for methods that take many fragments in one */
     double speedup[MDL_MAX_SUBMITTERS + 1];        /* s_eff of so many submitting threads; [1] = 1 */
     double descriptor_small_s, descriptor_large_s; /* per fragment below and from break_bytes on */
+    double descriptor_byte_s;                      /* below it, for each byte on top; 0 where not known */
     double break_bytes;
     double rate_byte_per_s;
     uint32_t fragments_per_call; /* 1: a call per fragment; 0: one call for all */
@@ -25,6 +26,9 @@ struct mdl_transfer_model {
 
 /* n fragments of `bytes` each, submitted by so many threads (1 to MDL_MAX_SUBMITTERS). Seconds. */
 double mdl_transfer_s(const struct mdl_transfer_model *m, double n, double bytes, uint32_t threads);
+
+/* Of these, the copy engine's time for one fragment. */
+double mdl_transfer_descriptor_s(const struct mdl_transfer_model *m, double bytes);
 
 struct mdl_kernel_model {
     double t0_s;

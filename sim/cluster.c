@@ -2,6 +2,7 @@
 
 #include "sim/check.h"
 #include "sim/cluster_state.h"
+#include "sim/lengthshift.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ static struct sim_replica *arrive(struct sim_cluster *c, uint32_t request, doubl
     uint32_t at = c->config->router->choose(c, q, request);
     c->router_turn++;
     struct sim_replica *r = &c->replicas[at];
+    o->output_tokens = sim_shifted_tokens(r->of, q, c->config->seed, request);
     if ((uint64_t)q->input_tokens + q->output_tokens > r->engine->max_model_len) {
         o->replica = (uint16_t)at;
         o->status = SIM_REJECTED_TOO_LONG;
@@ -242,6 +244,21 @@ static void init_replicas(struct sim_cluster *c)
     }
 }
 
+/* Replicas of a fleet that share a root complex, in the order of their ids. */
+static void init_links(struct sim_cluster *c)
+{
+    struct sim_hostlink *link = c->links = sim_arena_alloc(c->arena, c->n_replicas, sizeof *c->links);
+    for (uint32_t i = 0; i < c->n_replicas; i++) {
+        struct sim_replica *r = &c->replicas[i];
+        if (r->of->replicas_per_link < 2) continue;
+        bool other_fleet = i == 0 || c->replicas[i - 1].fleet != r->fleet;
+        if (c->n_links == 0 || other_fleet || link->n_users == r->of->replicas_per_link)
+            link = &c->links[c->n_links++];
+        r->link_user = link->n_users++;
+        r->link = link;
+    }
+}
+
 /* The first guess of how far samples lie apart; they are thinned as the run turns out longer. */
 static void init_samples(struct sim_cluster *c)
 {
@@ -256,13 +273,24 @@ static void init_samples(struct sim_cluster *c)
     c->result->timeline = sim_alloc((size_t)points * 2, sizeof *c->result->timeline);
 }
 
+/* Tokens that the pool holds: where pages are all there is, every one; else in sequences of max_model_len. */
+static uint64_t capacity_tokens(const struct sim_replica *r)
+{
+    uint32_t longest = r->engine->max_model_len;
+    const struct sim_kv_term *page = &r->kv->term[0];
+    if (!r->rich && r->kv->n_terms == 1) return r->pool.n_blocks / page->units * page->page_tokens;
+    struct sim_kv_length at = {longest, longest - 1};
+    uint64_t units = sim_kv_units(r->kv, SIM_KV_GPU, at);
+    return units ? r->pool.n_blocks / units * longest : 0;
+}
+
 static void add_stats(struct sim_fleet_stats *sum, const struct sim_replica *r)
 {
     const struct sim_fleet_stats *s = &r->stats;
     sum->iterations += s->iterations;
     sum->preemptions += s->preemptions;
     sum->swapped_tokens += s->swapped_tokens;
-    sum->capacity_tokens += r->pool.n_blocks * r->engine->block_size;
+    sum->capacity_tokens += capacity_tokens(r);
     if (s->max_running > sum->max_running) sum->max_running = s->max_running;
     if (s->max_waiting > sum->max_waiting) sum->max_waiting = s->max_waiting;
     sum->kv_peak_utilization = fmax(sum->kv_peak_utilization, s->kv_peak_utilization);
@@ -271,6 +299,13 @@ static void add_stats(struct sim_fleet_stats *sum, const struct sim_replica *r)
     sum->gpu_s += s->gpu_s;
     sum->link_s += s->link_s;
     sum->step_s += s->step_s;
+    sum->exposed_s += s->exposed_s;
+    sum->up_bytes += s->up_bytes;
+    sum->down_bytes += s->down_bytes;
+    sum->recalled_pages += s->recalled_pages;
+    sum->corrected_heads += s->corrected_heads;
+    sum->host_block_s += s->host_block_s;
+    sum->host_peak_utilization = fmax(sum->host_peak_utilization, s->host_peak_utilization);
     for (int e = 0; e < SIM_N_EVIDENCE; e++) sum->by_evidence_s[e] += s->by_evidence_s[e];
     sum->computed_tokens += s->computed_tokens;
 }
@@ -289,7 +324,8 @@ static void conclude(struct sim_cluster *c)
         struct sim_replica *r = &c->replicas[i];
         sim_replica_close(r);
         SIM_CHECK(sim_replica_balanced(r));
-        SIM_CHECK(c->config->load.horizon_s > 0 || r->pool.n_free == r->pool.n_blocks);
+        SIM_CHECK(c->config->load.horizon_s > 0 ||
+                  (r->pool.n_free == r->pool.n_blocks && r->host.n_free == r->host.n_blocks));
         add_stats(&res->fleets[r->fleet], r);
     }
     res->first_arrival_s = res->n_requests ? INFINITY : 0;
@@ -316,9 +352,10 @@ struct sim_result *sim_run(const struct sim_config *config)
     res->fleets = sim_alloc(config->n_fleets, sizeof *res->fleets);
     init_shared(&c);
     init_replicas(&c);
+    init_links(&c);
     init_samples(&c);
     if (config->load.concurrency) start_closed_loop(&c);
-    if (config->fast_forward && !config->load.concurrency)
+    if (config->fast_forward && !config->load.concurrency && !c.n_links)
         run_open_lazy(&c);
     else
         run_ordered(&c);

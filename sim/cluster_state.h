@@ -16,6 +16,9 @@ struct sim_cluster {
     /* closed loop: requests that will arrive, at most `concurrency` of them */
     struct sim_eventq arrivals;
 
+    struct sim_hostlink *links; /* root complexes that several replicas share */
+    uint32_t n_links;
+
     struct sim_result *result;
     double sample_every_s, next_sample_s;
     uint64_t n_arrived;

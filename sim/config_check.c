@@ -16,7 +16,15 @@ static bool check_engine(const struct sim_fleet *f, struct sim_status *st)
             "fleet %s: max_num_batched_tokens %" PRIu32 " is below max_num_seqs %" PRIu32
             ", expected at least one token for each running request; raise it or lower max_num_seqs",
             f->name, e->max_num_batched_tokens, e->max_num_seqs);
-    uint64_t need = ((uint64_t)e->max_model_len + e->block_size - 1) / e->block_size;
+    struct sim_kv_rule full = sim_kv_full(e->block_size);
+    const struct sim_kv_rule *kv = f->kv ? f->kv : &full;
+    struct sim_kv_length longest = {e->max_model_len, e->max_model_len};
+    uint64_t need = sim_kv_need(kv, SIM_KV_GPU, longest), host = sim_kv_need(kv, SIM_KV_HOST, longest);
+    if (e->n_host_blocks < host)
+        return sim_fail(st,
+                        "fleet %s: host memory of %" PRIu64 " units cannot hold one request of max_model_len %" PRIu32
+                        " (%" PRIu64 " units); lower max_model_len or give more host memory",
+                        f->name, e->n_host_blocks, e->max_model_len, host);
     if (e->n_blocks < need)
         return sim_fail(st,
                         "fleet %s: %" PRIu64 " KV blocks of %" PRIu32
@@ -31,6 +39,27 @@ static bool check_engine(const struct sim_fleet *f, struct sim_status *st)
     return true;
 }
 
+static bool check_strategy(const struct sim_fleet *f, struct sim_status *st)
+{
+    if (f->fallback != SIM_FALLBACK_NEVER && !f->plain)
+        return sim_fail(st, "fleet %s: a fallback needs a rule to fall back to", f->name);
+    if (f->plain && f->kv && f->kv->period % f->plain->period)
+        return sim_fail(st, "fleet %s: the rule to fall back to grows every %" PRIu32 " tokens, expected a divisor of %" PRIu32,
+                        f->name, f->plain->period, f->kv->period);
+    if (f->kv && (!f->kv->n_terms || f->kv->n_terms > SIM_KV_TERMS || !f->kv->period))
+        return sim_fail(st, "fleet %s: a KV rule without pages", f->name);
+    if ((f->length_factor != NULL) != (f->n_length_factors > 0))
+        return sim_fail(st, "fleet %s: length factors without a number of them", f->name);
+    for (uint32_t i = 0; i < f->n_length_factors; i++)
+        if (!(f->length_factor[i] >= 0) || !isfinite(f->length_factor[i]))
+            return sim_fail(st, "fleet %s: length factor %g, expected a finite number of at least 0", f->name,
+                            (double)f->length_factor[i]);
+    if (f->replicas_per_link > SIM_LINK_USERS)
+        return sim_fail(st, "fleet %s: %" PRIu32 " replicas on one host link, expected at most %d", f->name,
+                        f->replicas_per_link, SIM_LINK_USERS);
+    return true;
+}
+
 static bool check_fleets(const struct sim_config *c, struct sim_status *st)
 {
     uint64_t n = 0;
@@ -40,7 +69,7 @@ static bool check_fleets(const struct sim_config *c, struct sim_status *st)
             c->fleets[f].cost->n_stages > SIM_MAX_STAGES)
             return sim_fail(st, "fleet %s: expected 1 to %d pipeline stages", c->fleets[f].name,
                             SIM_MAX_STAGES);
-        if (!check_engine(&c->fleets[f], st)) return false;
+        if (!check_strategy(&c->fleets[f], st) || !check_engine(&c->fleets[f], st)) return false;
     }
     if (!n || n > UINT16_MAX)
         return sim_fail(st, "%" PRIu64 " replicas, expected 1 to %d in all", n, UINT16_MAX);
@@ -78,5 +107,8 @@ bool sim_config_check(const struct sim_config *c, struct sim_status *st)
         return sim_fail(st, "%" PRIu32 " classes, expected 1 to %d", c->n_classes, SIM_MAX_CLASSES);
     if (!(c->load.think_time_s >= 0) || !isfinite(c->load.think_time_s))
         return sim_fail(st, "think_time_s must be finite and at least 0");
+    const struct sim_predictor *p = &c->predictor;
+    if (!(p->throughput_accuracy >= 0 && p->throughput_accuracy <= 1 && p->length_accuracy >= 0 && p->length_accuracy <= 1))
+        return sim_fail(st, "accuracies of the predictor are shares, expected 0 to 1");
     return check_plan(c, st) && check_fleets(c, st) && check_requests(c, st);
 }

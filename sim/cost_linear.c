@@ -1,5 +1,6 @@
 #include "sim/cost.h"
 
+#include <math.h>
 #include <string.h>
 
 static void linear_price(const struct sim_cost *base, const struct sim_batch *b, uint32_t stage,
@@ -9,19 +10,19 @@ static void linear_price(const struct sim_cost *base, const struct sim_batch *b,
     const struct sim_cost_linear *c = (const struct sim_cost_linear *)base;
     memset(out, 0, sizeof *out);
     out->step_s =
-        c->step_s + c->token_s * (double)b->new_tokens + c->kv_token_s * (double)b->decode_kv_tokens;
+        c->step_s + c->token_s * (double)b->new_tokens + c->kv_token_s * (double)b->decode.kept;
     out->gpu_s = out->step_s;
     out->by_evidence_s[SIM_ANALYTIC] = out->gpu_s;
 }
 
-static void linear_decode_line(const struct sim_cost *base, uint32_t n_seqs, uint64_t kv_tokens,
+static void linear_decode_line(const struct sim_cost *base, const struct sim_reads *reads,
                                struct sim_decode_line *out)
 {
-    (void)kv_tokens;
     const struct sim_cost_linear *c = (const struct sim_cost_linear *)base;
     memset(out, 0, sizeof *out);
-    out->kv_end = UINT64_MAX;
-    out->gpu_base_s = c->step_s + c->token_s * n_seqs;
+    out->kv_end = INFINITY;
+    out->kept_frac = 1;
+    out->gpu_base_s = c->step_s + c->token_s * reads->n_seqs;
     out->gpu_slope_s = c->kv_token_s;
     out->attention = SIM_ANALYTIC;
     out->base_by_evidence_s[SIM_ANALYTIC] = out->gpu_base_s;

@@ -31,6 +31,13 @@ bool sim_kv_grow(struct sim_kvpool *p, uint32_t run, uint64_t n_blocks)
     return true;
 }
 
+void sim_kv_shrink(struct sim_kvpool *p, uint32_t run, uint64_t n_blocks)
+{
+    SIM_CHECK(p->runs[run].references == 1 && p->runs[run].n_blocks >= n_blocks);
+    p->runs[run].n_blocks -= (uint32_t)n_blocks;
+    p->n_free += n_blocks;
+}
+
 void sim_kv_share(struct sim_kvpool *p, uint32_t run)
 {
     SIM_CHECK(p->runs[run].references > 0);

@@ -31,6 +31,9 @@ uint32_t sim_kv_open(struct sim_kvpool *p);
 /* Adds blocks to a run held by one owner; false, and nothing changed, when too few are free. */
 bool sim_kv_grow(struct sim_kvpool *p, uint32_t run, uint64_t n_blocks);
 
+/* Gives back some of a run's blocks; it must hold them, with one owner. */
+void sim_kv_shrink(struct sim_kvpool *p, uint32_t run, uint64_t n_blocks);
+
 /* One more owner; each calls sim_kv_release. */
 void sim_kv_share(struct sim_kvpool *p, uint32_t run);
 

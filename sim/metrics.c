@@ -81,23 +81,20 @@ static bool measured(const struct selection *sel, uint64_t i)
     return sel->slo_class == ALL_CLASSES || load->requests[i].slo_class == sel->slo_class;
 }
 
-typedef double value_fn(const struct sim_request *q, const struct sim_outcome *o);
+typedef double value_fn(const struct sim_outcome *o);
 
-static double ttft(const struct sim_request *q, const struct sim_outcome *o)
+static double ttft(const struct sim_outcome *o)
 {
-    (void)q;
     return o->ttft_s;
 }
 
-static double e2el(const struct sim_request *q, const struct sim_outcome *o)
+static double e2el(const struct sim_outcome *o)
 {
-    (void)q;
     return o->e2el_s;
 }
 
-static double queued(const struct sim_request *q, const struct sim_outcome *o)
+static double queued(const struct sim_outcome *o)
 {
-    (void)q;
     return o->queue_s;
 }
 
@@ -105,10 +102,9 @@ static struct sim_stat stat_over(const struct selection *sel, value_fn *value, u
 {
     uint64_t n = 0;
     for (uint64_t i = 0; i < sel->result->n_requests; i++) {
-        const struct sim_request *q = &sel->config->load.requests[i];
         const struct sim_outcome *o = &sel->result->outcomes[i];
-        if (o->status == SIM_COMPLETED && q->output_tokens >= least_output_tokens && measured(sel, i))
-            sel->values[n++] = value(q, o);
+        if (o->status == SIM_COMPLETED && o->output_tokens >= least_output_tokens && measured(sel, i))
+            sel->values[n++] = value(o);
     }
     return stat_of(sel->values, n);
 }
@@ -118,10 +114,10 @@ static bool within(double value, double limit)
     return limit <= 0 || value <= limit;
 }
 
-static bool is_good(const struct sim_slo *slo, const struct sim_request *q, const struct sim_outcome *o)
+static bool is_good(const struct sim_slo *slo, const struct sim_outcome *o)
 {
     return o->status == SIM_COMPLETED && within(o->ttft_s, slo->ttft_s) &&
-           within(sim_tpot_s(q, o), slo->tpot_s) && within(o->e2el_s, slo->e2el_s);
+           within(sim_tpot_s(o), slo->tpot_s) && within(o->e2el_s, slo->e2el_s);
 }
 
 /* Counts of one pass over the requests. */
@@ -161,10 +157,11 @@ static void count_request(struct sim_summary *s, struct tally *t, const struct s
     if (o->status != SIM_COMPLETED) return;
     s->completed++;
     s->input_tokens += q->input_tokens;
-    s->output_tokens += q->output_tokens;
+    s->output_tokens += o->output_tokens;
+    s->equivalent_output_tokens += q->output_tokens;
     t->last_s = fmax(t->last_s, o->arrival_s + o->e2el_s);
     s->slo_violations_ttft += !within(o->ttft_s, slo->ttft_s);
-    s->slo_violations_tpot += !within(sim_tpot_s(q, o), slo->tpot_s);
+    s->slo_violations_tpot += !within(sim_tpot_s(o), slo->tpot_s);
     s->slo_violations_e2el += !within(o->e2el_s, slo->e2el_s);
 }
 
@@ -176,7 +173,7 @@ static struct tally count(const struct selection *sel, struct sim_summary *s)
         const struct sim_request *q = &sel->config->load.requests[i];
         const struct sim_outcome *o = &sel->result->outcomes[i];
         const struct sim_slo *slo = &sel->config->classes[q->slo_class].slo;
-        bool good = is_good(slo, q, o);
+        bool good = is_good(slo, o);
         count_request(s, &t, slo, q, o);
         t.good += good;
         count_window(&t, sel->result, o, good);
@@ -214,9 +211,12 @@ static struct sim_summary summarise(const struct selection *sel)
     if (s.duration_s > 0) {
         s.request_throughput = (double)s.completed / s.duration_s;
         s.output_throughput = (double)s.output_tokens / s.duration_s;
+        s.equivalent_output_throughput = (double)s.equivalent_output_tokens / s.duration_s;
         s.total_token_throughput = (double)(s.input_tokens + s.output_tokens) / s.duration_s;
         s.request_goodput = (double)t.good / s.duration_s;
     }
+    s.length_factor =
+        s.completed ? (double)s.output_tokens / (double)s.equivalent_output_tokens : 1;
     s.ttft = stat_over(sel, ttft, 1);
     s.tpot = stat_over(sel, sim_tpot_s, 2);
     s.e2el = stat_over(sel, e2el, 1);
@@ -295,6 +295,7 @@ static enum sim_load_state load_state(const struct sim_config *config, const str
 static void add_cluster(struct sim_report *r, const struct sim_config *config, const struct sim_result *res)
 {
     double block_s = 0, capacity_blocks = 0, running_s = 0, gpu_s = 0, link_s = 0, evidence_s = 0;
+    double exposed_s = 0, step_s = 0;
     uint32_t n_replicas = 0, n_gpus = 0;
     double span_s = res->end_s - res->first_arrival_s;
     for (uint32_t f = 0; f < res->n_fleets; f++) {
@@ -305,6 +306,13 @@ static void add_cluster(struct sim_report *r, const struct sim_config *config, c
         running_s += s->running_s;
         gpu_s += s->gpu_s;
         link_s += s->link_s;
+        exposed_s += s->exposed_s;
+        step_s += s->step_s;
+        r->link_up_bytes += s->up_bytes;
+        r->link_down_bytes += s->down_bytes;
+        r->recalled_pages += s->recalled_pages;
+        r->corrected_heads += s->corrected_heads;
+        r->kv_host_peak_utilization = fmax(r->kv_host_peak_utilization, s->host_peak_utilization);
         r->iterations += s->iterations;
         r->kv_capacity_tokens += s->capacity_tokens;
         r->kv_peak_utilization = fmax(r->kv_peak_utilization, s->kv_peak_utilization);
@@ -319,6 +327,7 @@ static void add_cluster(struct sim_report *r, const struct sim_config *config, c
     }
     for (int e = 0; e < SIM_N_EVIDENCE; e++)
         r->time_frac[e] = evidence_s > 0 ? r->time_frac[e] / evidence_s : 0;
+    if (step_s > 0) r->exposed_frac = exposed_s / step_s;
     if (span_s <= 0) return;
     r->kv_mean_utilization = block_s / (capacity_blocks * span_s);
     r->mean_running = running_s / span_s;

@@ -17,6 +17,9 @@ const char *sim_load_state_name(enum sim_load_state s);
 struct sim_summary {
     uint64_t arrived, completed, rejected, unfinished;
     uint64_t input_tokens, output_tokens; /* of completed requests */
+    uint64_t equivalent_output_tokens;    /* theirs with full KV, at the lengths that the load says */
+    double length_factor;                 /* output_tokens over these */
+    double equivalent_output_throughput;  /* these per second */
     uint64_t preemptions;
     double duration_s; /* first arrival to last completion */
     double request_throughput, output_throughput, total_token_throughput; /* per second */
@@ -34,6 +37,10 @@ struct sim_report {
     uint32_t n_classes;
     enum sim_load_state load_state;
     double kv_peak_utilization, kv_mean_utilization, gpu_busy, link_busy;
+    double exposed_frac;                    /* of the time with a step in flight, the GPU waited for transfers */
+    double link_up_bytes, link_down_bytes;  /* host to device, device to host */
+    double recalled_pages, corrected_heads;
+    double kv_host_peak_utilization;
     double mean_running;               /* whole cluster */
     uint64_t max_running, max_waiting; /* largest on any one replica */
     uint64_t kv_capacity_tokens, iterations;

@@ -19,8 +19,10 @@ struct sim_seq {
     uint32_t known;    /* prompt + generated tokens */
     uint32_t computed; /* of them, those whose KV is in the pool */
     uint32_t target;   /* known when it is finished: input + output */
-    uint32_t n_blocks; /* held by its run */
-    uint32_t run;
+    uint32_t filled;   /* known when it was admitted: its fill ends there */
+    uint32_t covered;  /* length up to which it needs no more units than it holds */
+    uint32_t held[SIM_KV_N_PLACE], run[SIM_KV_N_PLACE];
+    const struct sim_kv_rule *kv;
     uint16_t slo_class; /* of its gaps; n_classes while warming up */
     bool in_flight;
     double last_token_s;
@@ -39,17 +41,19 @@ struct sim_step {
     uint32_t n_rows;
     uint64_t swapped_tokens; /* moved over the host link for this step, preemption by swapping only */
     double start_s, end_s;
+    double pages, heads;           /* recalled and corrected in it; rounded, ... */
+    uint32_t row_pages, row_heads; /* ... a row's part of them, while a plan is told */
 };
 
 /* Fast-forward over decode steps; see replica_run.c. */
 struct sim_decode_run {
     bool active;
-    uint32_t n_seqs;
-    uint32_t steps;              /* finished since the run began */
-    uint32_t steps_limit;        /* the step with this number completes a request */
-    uint64_t kv_tokens;          /* that the step in flight reads */
-    uint32_t phase;              /* growth[phase]: blocks that the next step needs */
-    uint32_t *growth;            /* block_size entries */
+    uint32_t steps;         /* finished since the run began */
+    uint32_t steps_limit;   /* the step with this number completes a request, or changes what one keeps */
+    struct sim_reads reads; /* of the step in flight */
+    uint32_t n_growing;     /* sequences of which each step reads a kept token more */
+    uint32_t phase;         /* growth[.][phase]: units that the next step needs */
+    uint32_t *growth[SIM_KV_N_PLACE]; /* period entries */
     uint32_t *per_class;         /* sequences of each class, and those not measured */
     uint32_t gap_bucket, n_gaps; /* steps whose gap fell into this bucket and is not in the histogram yet */
 };
@@ -57,8 +61,10 @@ struct sim_decode_run {
 /* The line that prices decode steps now, and what was priced by it since it was fetched. */
 struct sim_line_use {
     struct sim_decode_line line;
-    uint32_t n_seqs;
-    uint64_t steps, kv_sum;
+    uint32_t n_seqs, n_selecting;
+    uint64_t steps, kept_sum, all_sum, selecting_sum;
+    double exposed_s;                                 /* waited for transfers */
+    double miss_sum, miss_selecting_sum, correct_sum; /* of draws, and draws x selecting, where rates are drawn */
 };
 
 /* What the replicas of a cluster share. */
@@ -85,12 +91,20 @@ struct sim_shared {
 
 struct sim_replica {
     struct sim_shared *shared;
+    const struct sim_fleet *of;
     const struct sim_engine *engine;
     const struct sim_cost *cost;
     struct sim_fleet_stats stats; /* its own; summed over the fleet in replica order when the run is over */
     uint32_t id, fleet;
 
-    struct sim_kvpool pool;
+    const struct sim_kv_rule *kv; /* of the fleet, or ... */
+    struct sim_kv_rule full;      /* ... this when it names none */
+    bool rich;                    /* not just equal pages that are all read: several kinds, a budget, a selection */
+    struct sim_hostlink *link;    /* shared with other replicas; NULL when it has its own */
+    uint32_t link_user;
+    uint64_t draw_stream;
+
+    struct sim_kvpool pool, host;
     struct sim_seq *seqs; /* max_num_seqs slots */
     uint32_t *free_slots;
     uint32_t n_free_slots;
@@ -99,7 +113,8 @@ struct sim_replica {
 
     struct sim_queue inbox;   /* routed here, not yet at the scheduler */
     struct sim_queue waiting; /* at the scheduler */
-    uint64_t waiting_blocks;  /* that the prompts of both would need */
+    uint64_t waiting_blocks;  /* GPU units that the prompts of both would need */
+    uint64_t waiting_tokens;  /* of both: prompts, and what was generated before a preemption */
     bool head_blocked;        /* the last admission stopped because the head did not fit */
 
     struct sim_step *steps; /* ring of batches in flight, one per pipeline stage */
@@ -142,10 +157,13 @@ static inline uint64_t sim_replica_used_blocks(const struct sim_replica *r)
     return r->pool.n_blocks - r->pool.n_free;
 }
 
-static inline uint32_t sim_blocks_for(const struct sim_replica *r, uint64_t tokens)
+static inline struct sim_kvpool *sim_replica_pool(struct sim_replica *r, int place)
 {
-    return (uint32_t)((tokens + r->engine->block_size - 1) / r->engine->block_size);
+    return place == SIM_KV_GPU ? &r->pool : &r->host;
 }
+
+/* What its running requests would read in a decode step each, now. */
+struct sim_reads sim_replica_reads(const struct sim_replica *r);
 
 /* --- between replica.c, replica_run.c and the schedulers --- */
 
@@ -155,9 +173,27 @@ static inline bool sim_row_is_decode(const struct sim_seq *s, uint32_t n_tokens)
     return n_tokens == 1 && s->computed >= s->prompt;
 }
 
-/* Moves a waiting request to the end of `running` with `computed` tokens in the pool; its slot. */
-uint32_t sim_replica_admit(struct sim_replica *r, uint32_t request, uint32_t known, uint32_t computed,
-                           double now_s);
+/* A request that may be admitted: `known` tokens of which `computed` are swapped back in. */
+struct sim_entry {
+    uint32_t request, known, computed;
+    uint32_t filled; /* as in struct sim_seq */
+    const struct sim_kv_rule *kv;
+};
+
+/* The head of the queue, and the rule it would be kept by. */
+struct sim_entry sim_replica_head(const struct sim_replica *r);
+
+/* Moves a waiting request to the end of `running`; its slot. It holds nothing yet. */
+uint32_t sim_replica_admit(struct sim_replica *r, const struct sim_entry *e, double now_s);
+
+/* Both pools have what a request needs to grow to `tokens`, filled at `filled`, with `spare` units left over on the
+ * GPU. */
+bool sim_replica_fits(const struct sim_replica *r, const struct sim_kv_rule *kv, struct sim_kv_length at,
+                      uint64_t spare);
+
+/* Takes what a running request needs in both pools to grow to `tokens`; false, and nothing changed, when either has
+ * too little. */
+bool sim_replica_grow(struct sim_replica *r, struct sim_seq *s, uint32_t tokens);
 
 /* Takes running[index] out: blocks free, back to the head of the queue. */
 void sim_replica_preempt(struct sim_replica *r, uint32_t index, struct sim_step *step);
@@ -168,13 +204,14 @@ static inline void sim_replica_book_time(struct sim_replica *r, double now_s)
 {
     double past_s = r->n_in_flight ? now_s - r->booked_s : 0;
     r->stats.kv_block_s += (double)(int64_t)sim_replica_used_blocks(r) * past_s; /* signed converts faster */
+    if (r->rich) r->stats.host_block_s += (double)(int64_t)(r->host.n_blocks - r->host.n_free) * past_s;
     r->stats.running_s += (double)r->n_running * past_s;
     r->stats.step_s += past_s;
     r->booked_s = now_s;
 }
 
-/* Gets the line that prices n_seqs decodes around kv_tokens, and books what the one before it priced. */
-void sim_replica_fetch_line(struct sim_replica *r, uint32_t n_seqs, uint64_t kv_tokens);
+/* Gets the line that prices decodes around these reads, and books what the one before it priced. */
+void sim_replica_fetch_line(struct sim_replica *r, const struct sim_reads *reads);
 
 /* Completes running requests that have all their tokens, at the end of a step. */
 void sim_replica_retire(struct sim_replica *r, double now_s);
@@ -183,32 +220,75 @@ void sim_replica_retire(struct sim_replica *r, double now_s);
 bool sim_replica_deliver(struct sim_replica *r, double now_s);
 double sim_replica_inbox_ready_s(const struct sim_replica *r);
 
-/* Starts fast-forwarding when the step just formed allows it. */
-void sim_run_begin(struct sim_replica *r, const struct sim_step *step);
+/* Starts fast-forwarding when the step just formed, all decodes with these reads, allows it. */
+void sim_run_begin(struct sim_replica *r, const struct sim_step *step, const struct sim_reads *reads);
 /* Takes steps from the end of the one in flight on, while they end before the limit. */
 void sim_run_advance(struct sim_replica *r);
 /* Brings the histogram of gaps up to date. */
 void sim_run_settle_gaps(struct sim_replica *r);
 
-static inline bool sim_line_covers(const struct sim_line_use *u, uint32_t n_seqs, uint64_t kv_tokens)
+/* Gives a sequence what was lent to it while it grew to `computed` tokens in a run. */
+void sim_replica_settle(struct sim_replica *r, struct sim_seq *s);
+
+static inline void sim_line_book_draw(struct sim_line_use *u, const struct sim_reads *reads,
+                                      struct sim_recall_draw draw)
 {
-    return n_seqs == u->n_seqs && kv_tokens >= u->line.kv_begin && kv_tokens < u->line.kv_end;
+    u->miss_sum += draw.miss;
+    u->miss_selecting_sum += draw.miss * (double)(int64_t)reads->selecting;
+    u->correct_sum += draw.correct;
 }
 
-static inline double sim_line_step_s(const struct sim_decode_line *line, uint64_t kv_tokens)
+static inline double sim_line_kv(const struct sim_decode_line *line, const struct sim_reads *reads)
+{
+    return line->kept_frac * (double)(int64_t)reads->kept + line->all_frac * (double)(int64_t)reads->all;
+}
+
+static inline bool sim_line_covers(const struct sim_line_use *u, const struct sim_reads *reads)
+{
+    double kv = sim_line_kv(&u->line, reads);
+    return reads->n_seqs == u->n_seqs && reads->n_selecting == u->n_selecting && kv >= u->line.kv_begin &&
+           kv < u->line.kv_end;
+}
+
+static inline double sim_longer(double a, double b)
+{
+    return a < b ? b : a;
+}
+
+/* A step's time without and with what it waits for. */
+struct sim_step_time {
+    double computed_s, step_s;
+};
+
+/* `full` on a line of its own: nothing is selected or recalled. */
+static inline double sim_line_plain_s(const struct sim_decode_line *line, uint64_t kv_tokens)
 {
     double step_s = line->gpu_base_s + line->gpu_slope_s * (double)(int64_t)kv_tokens + line->add_s;
-    return step_s < line->floor_s ? line->floor_s : step_s;
+    return sim_longer(step_s, line->floor_s);
 }
 
-/* Prices a step of decodes only; fetches a line when the one in use does not cover it. */
-static inline double sim_replica_decode_step_s(struct sim_replica *r, uint32_t n_seqs, uint64_t kv_tokens)
+static inline double sim_line_gpu_s(const struct sim_decode_line *line, const struct sim_reads *reads)
 {
-    struct sim_line_use *u = &r->use;
-    if (!sim_line_covers(u, n_seqs, kv_tokens)) sim_replica_fetch_line(r, n_seqs, kv_tokens);
-    u->steps++;
-    u->kv_sum += kv_tokens;
-    return sim_line_step_s(&u->line, kv_tokens);
+    return line->gpu_base_s + line->gpu_slope_s * sim_line_kv(line, reads) +
+           line->select_slope_s * (double)(int64_t)reads->selecting;
 }
+
+/* At the mean rates, alone on the link. */
+static inline struct sim_step_time sim_line_time(const struct sim_decode_line *line, const struct sim_reads *reads)
+{
+    double gpu_s = sim_line_gpu_s(line, reads), selecting = (double)(int64_t)reads->selecting;
+    double path_s = gpu_s + line->sum.wait_s + line->sum_token.wait_s * selecting;
+    double move_s = line->sum.move_s + line->sum_token.move_s * selecting +
+                    gpu_s * sim_longer(line->sum.move_frac, line->sum_token.move_frac);
+    return (struct sim_step_time){sim_longer(gpu_s + line->add_s, line->floor_s),
+                                  sim_longer(sim_longer(path_s, move_s) + line->add_s, line->floor_s)};
+}
+
+/* The draw of a step of this replica; 1 and 1 where none are drawn. */
+struct sim_recall_draw sim_replica_draw(const struct sim_replica *r, uint64_t iteration);
+
+/* A step with a draw, or with others on the link. */
+struct sim_step_time sim_replica_drawn_time(struct sim_replica *r, const struct sim_reads *reads,
+                                            struct sim_recall_draw draw, double start_s);
 
 #endif

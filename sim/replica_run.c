@@ -10,31 +10,58 @@
 #include <math.h>
 #include <string.h>
 
-void sim_run_begin(struct sim_replica *r, const struct sim_step *step)
+/* Adds what a sequence of c + 1 tokens takes in later steps: step k of the run brings it from c + k to c + k + 1
+ * tokens, and its units come at growth[period - k]. */
+static void add_growth(struct sim_decode_run *run, const struct sim_seq *s, uint32_t period)
+{
+    for (uint32_t i = 0; i < s->kv->n_terms; i++) {
+        const struct sim_kv_term *t = &s->kv->term[i];
+        uint32_t k = sim_kv_grows_in(s->kv, t, (struct sim_kv_length){s->computed + 1, s->filled});
+        for (; k <= period; k += t->page_tokens) run->growth[t->place][period - k] += t->units;
+    }
+}
+
+static bool add_seq(struct sim_replica *r, const struct sim_seq *s, uint32_t *steps_limit)
 {
     struct sim_decode_run *run = &r->run;
-    uint32_t steps_limit = UINT32_MAX, block_size = r->engine->block_size;
-    if (r->waiting.n && !r->head_blocked) return;
-    if (step->swapped_tokens) return;
-    uint64_t kv_tokens = 0;
-    memset(run->growth, 0, block_size * sizeof *run->growth);
+    struct sim_kv_length at = {s->computed + 1, s->filled};
+    if (s->target - s->known < *steps_limit) *steps_limit = s->target - s->known;
+    if (r->rich) {
+        uint32_t change = sim_kv_next_change(s->kv, at);
+        if (change - at.tokens < *steps_limit) *steps_limit = change - at.tokens;
+        if (*steps_limit < 2) return false;
+        struct sim_kv_length next = {at.tokens + 1, s->filled};
+        run->n_growing += sim_kv_read(s->kv, next) - sim_kv_read(s->kv, at);
+    }
+    if (r->rich)
+        add_growth(run, s, r->kv->period);
+    else
+        run->growth[SIM_KV_GPU][s->computed % r->kv->period] += s->kv->term[0].units;
+    run->per_class[s->slo_class]++;
+    return true;
+}
+
+void sim_run_begin(struct sim_replica *r, const struct sim_step *step, const struct sim_reads *reads)
+{
+    struct sim_decode_run *run = &r->run;
+    uint32_t steps_limit = UINT32_MAX, period = r->kv->period;
+    if (r->waiting.n && (!r->head_blocked || r->of->fallback == SIM_FALLBACK_HOST_FULL)) return;
+    if (step->swapped_tokens || r->link) return;
+    for (int p = 0; p < SIM_KV_N_PLACE; p++) memset(run->growth[p], 0, period * sizeof *run->growth[p]);
     memset(run->per_class, 0, (r->shared->n_classes + 1) * sizeof *run->per_class);
+    run->n_growing = r->rich ? 0 : r->n_running;
     for (uint32_t i = 0; i < r->n_running; i++) {
         const struct sim_seq *s = &r->seqs[r->running[i]];
         if (s->last_token_s != step->start_s) return; /* its gap is not this step's time */
         if (s->computed + 1 != s->known) return;      /* it yields no token yet */
-        if (s->target - s->known < steps_limit) steps_limit = s->target - s->known;
-        run->growth[s->computed % block_size]++;
-        run->per_class[s->slo_class]++;
-        kv_tokens += s->known;
+        if (!add_seq(r, s, &steps_limit)) return;
     }
     if (steps_limit < 2) return;
     run->active = true;
-    run->n_seqs = r->n_running;
+    run->reads = *reads;
     run->steps = 0;
     run->steps_limit = steps_limit;
-    run->kv_tokens = kv_tokens;
-    run->phase = block_size - 1;
+    run->phase = period - 1;
 }
 
 /* Brings every sequence up to the end of the last finished step. */
@@ -47,11 +74,9 @@ static void leave(struct sim_replica *r, double now_s)
         s->known += run->steps;
         s->last_token_s = now_s;
         s->in_flight = false;
-        uint32_t grown = sim_blocks_for(r, s->computed) - s->n_blocks;
-        sim_kv_settle(&r->pool, s->run, grown);
-        s->n_blocks += grown;
+        if (s->computed > s->covered) sim_replica_settle(r, s);
     }
-    SIM_CHECK_AT(r->pool.n_lent == 0, now_s, r->shared->seed);
+    SIM_CHECK_AT(r->pool.n_lent == 0 && r->host.n_lent == 0, now_s, r->shared->seed);
     sim_run_settle_gaps(r);
     run->active = false;
     r->n_in_flight = 0;
@@ -65,13 +90,19 @@ static bool joined(struct sim_replica *r, double now_s)
     return sim_replica_deliver(r, now_s) && (!r->head_blocked || r->waiting.by_priority);
 }
 
+/* Copied into each loop over steps, with what is constant there: a step costs a few ns. */
+#define IN_LOOP static inline __attribute__((always_inline))
+
 /* What changes with every step of a run: a copy that stays in registers while steps are taken. */
 struct pace {
     double start_s, end_s; /* of the step in flight */
     double kv_block_s, running_s, step_s, n_seqs;
-    uint64_t n_free, used_blocks, kv_tokens;
-    uint64_t priced_steps, priced_kv; /* by the line in use */
+    uint64_t n_free, used_blocks, kept;
+    uint64_t priced_steps, priced_kept; /* by the line in use */
     uint32_t steps, phase, bucket, n_gaps;
+    uint64_t host_free, all, selecting; /* of rich strategies */
+    uint64_t priced_all, priced_selecting;
+    double host_block_s, exposed_s;
 };
 
 static inline struct pace load(const struct sim_replica *r, const struct sim_step *step)
@@ -81,34 +112,48 @@ static inline struct pace load(const struct sim_replica *r, const struct sim_ste
                          .kv_block_s = r->stats.kv_block_s,
                          .running_s = r->stats.running_s,
                          .step_s = r->stats.step_s,
-                         .n_seqs = r->run.n_seqs,
+                         .n_seqs = r->run.reads.n_seqs,
                          .n_free = r->pool.n_free,
                          .used_blocks = sim_replica_used_blocks(r),
-                         .kv_tokens = r->run.kv_tokens,
+                         .kept = r->run.reads.kept,
                          .priced_steps = r->use.steps,
-                         .priced_kv = r->use.kv_sum,
+                         .priced_kept = r->use.kept_sum,
                          .steps = r->run.steps,
                          .phase = r->run.phase,
                          .bucket = r->run.gap_bucket,
-                         .n_gaps = r->run.n_gaps};
+                         .n_gaps = r->run.n_gaps,
+                         .host_free = r->host.n_free,
+                         .all = r->run.reads.all,
+                         .selecting = r->run.reads.selecting,
+                         .priced_all = r->use.all_sum,
+                         .priced_selecting = r->use.selecting_sum,
+                         .host_block_s = r->stats.host_block_s,
+                         .exposed_s = r->use.exposed_s};
 }
 
 /* Counters follow from how many steps ended and began since the load. */
 static inline void store(struct sim_replica *r, struct sim_step *step, const struct pace *p)
 {
     uint64_t ended = p->steps - r->run.steps, begun = p->priced_steps - r->use.steps;
-    r->shared->n_tokens += ended * r->run.n_seqs;
+    r->shared->n_tokens += ended * r->run.reads.n_seqs;
     r->stats.iterations += begun;
-    r->stats.computed_tokens += begun * r->run.n_seqs;
+    r->stats.computed_tokens += begun * r->run.reads.n_seqs;
     sim_kv_lend(&r->pool, r->pool.n_free - p->n_free);
+    sim_kv_lend(&r->host, r->host.n_free - p->host_free);
     step->start_s = r->booked_s = p->start_s;
     step->end_s = p->end_s;
     r->stats.kv_block_s = p->kv_block_s;
+    r->stats.host_block_s = p->host_block_s;
     r->stats.running_s = p->running_s;
     r->stats.step_s = p->step_s;
-    r->run.kv_tokens = p->kv_tokens;
+    r->run.reads.kept = p->kept;
+    r->run.reads.all = p->all;
+    r->run.reads.selecting = p->selecting;
     r->use.steps = p->priced_steps;
-    r->use.kv_sum = p->priced_kv;
+    r->use.kept_sum = p->priced_kept;
+    r->use.all_sum = p->priced_all;
+    r->use.selecting_sum = p->priced_selecting;
+    r->use.exposed_s = p->exposed_s;
     r->run.steps = p->steps;
     r->run.phase = p->phase;
     r->run.gap_bucket = p->bucket;
@@ -130,7 +175,7 @@ void sim_run_settle_gaps(struct sim_replica *r)
 
 /* Ends the step in flight; the next one starts at start_s. Gaps of one bucket of the histogram are counted
  * together: a run's steps differ by little. */
-static inline void end_step(const struct sim_replica *r, struct pace *p)
+IN_LOOP void end_step(const struct sim_replica *r, struct pace *p, const bool rich)
 {
     double step_s = p->end_s - p->start_s;
     uint32_t bucket = sim_itl_bucket(step_s);
@@ -141,45 +186,105 @@ static inline void end_step(const struct sim_replica *r, struct pace *p)
     }
     p->n_gaps++;
     p->kv_block_s += (double)(int64_t)p->used_blocks * step_s; /* signed converts faster */
+    if (rich) p->host_block_s += (double)(int64_t)(r->host.n_blocks - p->host_free) * step_s;
     p->running_s += p->n_seqs * step_s;
     p->step_s += step_s;
     p->start_s = p->end_s;
     p->steps++;
 }
 
-/* Begins the next step, whose blocks are free and whose price is on the line in use. */
-static inline void begin_step(const struct sim_replica *r, struct pace *p)
+/* What the step after the one in flight reads. */
+IN_LOOP struct sim_reads next_reads(const struct sim_replica *r, const struct pace *p)
 {
-    uint32_t grown = r->run.growth[p->phase];
-    p->n_free -= grown;
-    p->used_blocks += grown;
-    p->phase = p->phase ? p->phase - 1 : r->engine->block_size - 1;
-    p->kv_tokens += r->run.n_seqs;
-    p->priced_kv += p->kv_tokens;
-    p->priced_steps++;
-    p->end_s = p->start_s + sim_line_step_s(&r->use.line, p->kv_tokens);
+    struct sim_reads reads = r->run.reads;
+    reads.kept = p->kept + r->run.n_growing;
+    reads.all = p->all + reads.n_seqs;
+    reads.selecting = p->selecting + reads.n_selecting;
+    return reads;
 }
 
-/* How many steps may begin on the line in use before the one that completes a request. */
+IN_LOOP bool room(const struct sim_replica *r, const struct pace *p, const bool rich)
+{
+    const struct sim_decode_run *run = &r->run;
+    return run->growth[SIM_KV_GPU][p->phase] <= p->n_free &&
+           (!rich || run->growth[SIM_KV_HOST][p->phase] <= p->host_free);
+}
+
+/* A step of a strategy whose rates are drawn, which begins at p->start_s. */
+static struct sim_step_time drawn_time(struct sim_replica *r, const struct sim_reads *reads, const struct pace *p)
+{
+    uint64_t iteration = r->stats.iterations + (p->priced_steps - r->use.steps);
+    struct sim_recall_draw draw = sim_replica_draw(r, iteration);
+    sim_line_book_draw(&r->use, reads, draw);
+    return sim_replica_drawn_time(r, reads, draw, p->start_s);
+}
+
+IN_LOOP double rich_step_s(struct sim_replica *r, const struct sim_reads *reads, struct pace *p)
+{
+    struct sim_step_time t =
+        r->cost->n_draws ? drawn_time(r, reads, p) : sim_line_time(&r->use.line, reads);
+    p->priced_all += reads->all;
+    p->priced_selecting += reads->selecting;
+    p->exposed_s += t.step_s - t.computed_s;
+    return t.step_s;
+}
+
+/* Begins the next step, whose blocks are free and whose price is on the line in use. */
+IN_LOOP void begin_step(struct sim_replica *r, struct pace *p, const bool rich)
+{
+    uint32_t grown = r->run.growth[SIM_KV_GPU][p->phase];
+    double step_s;
+    p->n_free -= grown;
+    p->used_blocks += grown;
+    if (rich) {
+        struct sim_reads reads = next_reads(r, p);
+        p->host_free -= r->run.growth[SIM_KV_HOST][p->phase];
+        p->kept = reads.kept;
+        p->all = reads.all;
+        p->selecting = reads.selecting;
+        step_s = rich_step_s(r, &reads, p);
+    } else {
+        p->kept += r->run.reads.n_seqs;
+        step_s = sim_line_plain_s(&r->use.line, p->kept);
+    }
+    p->phase = p->phase ? p->phase - 1 : r->kv->period - 1;
+    p->priced_kept += p->kept;
+    p->priced_steps++;
+    p->end_s = p->start_s + step_s;
+}
+
+/* How many steps may surely begin on the line in use before the one that ends the run. */
 static uint64_t alike(const struct sim_replica *r)
 {
     const struct sim_decode_run *run = &r->run;
-    SIM_DCHECK(sim_line_covers(&r->use, run->n_seqs, run->kv_tokens)); /* it priced the step in flight */
-    uint64_t on_line = (r->use.line.kv_end - 1 - run->kv_tokens) / run->n_seqs,
-             whole = run->steps_limit - 1 - run->steps;
-    return on_line < whole ? on_line : whole;
+    const struct sim_decode_line *line = &r->use.line;
+    SIM_DCHECK(sim_line_covers(&r->use, &run->reads)); /* it priced the step in flight */
+    uint64_t whole = run->steps_limit - 1 - run->steps;
+    double pace = line->kept_frac * run->n_growing + line->all_frac * run->reads.n_seqs;
+    double left = line->kv_end - sim_line_kv(line, &run->reads);
+    if (!(pace > 0) || left >= pace * (double)(whole + 2)) return whole;
+    double steps = floor(left / pace) - 1; /* rounding must not bring a step beyond the line's end */
+    return steps > 0 ? (uint64_t)steps : 0;
 }
 
 /* Takes steps while the one in flight ends before quiet_s, when somebody may look or join, and the next is
- * like it. */
-static void coast(struct sim_replica *r, struct sim_step *step, double quiet_s)
+ * like it. Compiled for each value of `rich`: what is not needed stays out of registers. */
+IN_LOOP void coast_as(struct sim_replica *r, struct sim_step *step, double quiet_s, const bool rich)
 {
     struct pace p = load(r, step);
-    for (uint64_t left = alike(r); left && p.end_s < quiet_s && r->run.growth[p.phase] <= p.n_free; left--) {
-        end_step(r, &p);
-        begin_step(r, &p);
+    for (uint64_t left = alike(r); left && p.end_s < quiet_s && room(r, &p, rich); left--) {
+        end_step(r, &p, rich);
+        begin_step(r, &p, rich);
     }
     store(r, step, &p);
+}
+
+static void coast(struct sim_replica *r, struct sim_step *step, double quiet_s)
+{
+    if (r->rich)
+        coast_as(r, step, quiet_s, true);
+    else
+        coast_as(r, step, quiet_s, false);
 }
 
 /* Ends the step in flight and begins the next; false when that is not to be, because a request is complete,
@@ -187,16 +292,17 @@ static void coast(struct sim_replica *r, struct sim_step *step, double quiet_s)
 static bool take_step(struct sim_replica *r, struct sim_step *step)
 {
     struct pace p = load(r, step);
-    end_step(r, &p);
+    end_step(r, &p, r->rich);
     store(r, step, &p);
     bool over = r->run.steps == r->run.steps_limit;
     if (sim_replica_inbox_ready_s(r) <= p.start_s) over |= joined(r, p.start_s);
     over |= sim_key_of(p.start_s, SIM_EV_STEP_START, r->id, 0) >= r->limit;
-    if (over || r->run.growth[r->run.phase] > r->pool.n_free) return false;
-    if (!sim_line_covers(&r->use, r->run.n_seqs, r->run.kv_tokens + r->run.n_seqs))
-        sim_replica_fetch_line(r, r->run.n_seqs, r->run.kv_tokens + r->run.n_seqs);
     p = load(r, step);
-    begin_step(r, &p);
+    if (over || !room(r, &p, r->rich)) return false;
+    struct sim_reads reads = next_reads(r, &p);
+    if (!sim_line_covers(&r->use, &reads)) sim_replica_fetch_line(r, &reads);
+    p = load(r, step);
+    begin_step(r, &p, r->rich);
     store(r, step, &p);
     if (r->waiting.n > r->stats.max_waiting) r->stats.max_waiting = r->waiting.n;
     return true;

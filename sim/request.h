@@ -28,15 +28,17 @@ struct sim_outcome {
     double queue_s;   /* reaching the scheduler to first being scheduled */
     double ttft_s;    /* arrival to first token, ingress and egress included */
     double e2el_s;    /* arrival to last token */
+    uint32_t output_tokens; /* that it gives: the request's own, times its fleet's length factor */
     uint16_t replica;
-    uint16_t preemptions; /* saturates at 65,535 */
-    uint8_t status;       /* enum sim_outcome_status */
+    uint16_t preemptions : 13; /* saturates at SIM_MAX_PREEMPTIONS */
+    uint16_t status : 3;       /* enum sim_outcome_status */
 };
+enum { SIM_MAX_PREEMPTIONS = (1 << 13) - 1 };
 
 /* vLLM's TPOT: (e2el - ttft) / (output_tokens - 1); 0 for a one-token request. */
-static inline double sim_tpot_s(const struct sim_request *r, const struct sim_outcome *o)
+static inline double sim_tpot_s(const struct sim_outcome *o)
 {
-    return r->output_tokens > 1 ? (o->e2el_s - o->ttft_s) / (r->output_tokens - 1) : 0.0;
+    return o->output_tokens > 1 ? (o->e2el_s - o->ttft_s) / (o->output_tokens - 1) : 0.0;
 }
 
 const char *sim_outcome_name(enum sim_outcome_status status);

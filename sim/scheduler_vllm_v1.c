@@ -1,4 +1,5 @@
 /* What vLLM v1's scheduler does in a step. source: vllm/v1/core/sched/scheduler.py, Scheduler.schedule. */
+#include "sim/check.h"
 #include "sim/replica.h"
 
 struct pass {
@@ -58,9 +59,8 @@ static bool make_room(struct pass *p, uint32_t *index, uint32_t n_tokens)
 {
     struct sim_replica *r = p->r;
     struct sim_seq *s = &r->seqs[r->running[*index]];
-    if ((uint64_t)s->computed + n_tokens <= (uint64_t)s->n_blocks * r->engine->block_size) return true;
-    uint32_t need = sim_blocks_for(r, (uint64_t)s->computed + n_tokens) - s->n_blocks;
-    while (!sim_kv_grow(&r->pool, s->run, need)) {
+    if (s->computed + n_tokens <= s->covered) return true;
+    while (!sim_replica_grow(r, s, s->computed + n_tokens)) {
         uint32_t victim = victim_index(r, *index);
         bool self = victim == *index;
         p->preempted = true;
@@ -70,7 +70,6 @@ static bool make_room(struct pass *p, uint32_t *index, uint32_t n_tokens)
         if (self) return false;
         if (victim < *index) --*index;
     }
-    s->n_blocks += need;
     return true;
 }
 
@@ -91,19 +90,16 @@ static void serve_running(struct pass *p)
 static bool admit_head(struct pass *p)
 {
     struct sim_replica *r = p->r;
-    uint32_t request = r->waiting.head, kept = r->shared->generated[request];
-    uint32_t known = r->shared->requests[request].input_tokens + (kept & ~SIM_SWAPPED);
-    uint32_t computed = kept & SIM_SWAPPED ? known - 1 : 0;
-    uint32_t n = chunk_tokens(p, known - computed);
-    uint32_t first = sim_blocks_for(r, (uint64_t)computed + n);
-    uint64_t need = r->engine->reserve_full_isl ? sim_blocks_for(r, known) : first;
+    struct sim_entry e = sim_replica_head(r);
+    uint32_t n = chunk_tokens(p, e.known - e.computed), first = e.computed + n;
+    struct sim_kv_length at = {r->engine->reserve_full_isl ? e.known : first, e.filled};
     uint64_t spare = r->n_running ? r->engine->watermark_blocks : 0;
-    if (need + spare > r->pool.n_free) return false;
+    if (!sim_replica_fits(r, e.kv, at, spare)) return false;
     sim_queue_pop(&r->waiting);
-    uint32_t slot = sim_replica_admit(r, request, known, computed, p->now_s);
-    sim_kv_grow(&r->pool, r->seqs[slot].run, first);
-    r->seqs[slot].n_blocks = first;
-    p->step->swapped_tokens += computed;
+    uint32_t slot = sim_replica_admit(r, &e, p->now_s);
+    bool grown = sim_replica_grow(r, &r->seqs[slot], first);
+    SIM_CHECK_AT(grown, p->now_s, r->shared->seed);
+    p->step->swapped_tokens += e.computed;
     give(p, slot, n);
     return true;
 }

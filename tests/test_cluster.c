@@ -147,17 +147,17 @@ static double piece_s(uint64_t kv_tokens)
     return 0.01 + 0.001 * (double)(kv_tokens / PIECE_TOKENS * 13 % 8);
 }
 
-static void line_by_pieces(const struct sim_cost *c, uint32_t n_seqs, uint64_t kv_tokens,
+static void line_by_pieces(const struct sim_cost *c, const struct sim_reads *reads,
                            struct sim_decode_line *out)
 {
-    uint64_t piece = kv_tokens / PIECE_TOKENS;
+    uint64_t piece = reads->kept / PIECE_TOKENS;
     (void)c;
-    (void)n_seqs;
-    *out = (struct sim_decode_line){.kv_begin = piece * PIECE_TOKENS,
-                                    .kv_end = (piece + 1) * PIECE_TOKENS,
-                                    .gpu_base_s = piece_s(kv_tokens),
+    *out = (struct sim_decode_line){.kv_begin = (double)(piece * PIECE_TOKENS),
+                                    .kv_end = (double)((piece + 1) * PIECE_TOKENS),
+                                    .kept_frac = 1,
+                                    .gpu_base_s = piece_s(reads->kept),
                                     .attention = SIM_ANALYTIC,
-                                    .base_by_evidence_s = {[SIM_ANALYTIC] = piece_s(kv_tokens)}};
+                                    .base_by_evidence_s = {[SIM_ANALYTIC] = piece_s(reads->kept)}};
 }
 
 /* One request: its steps read 10, 11, ... tokens after a prompt of 9 that costs 0.01 s. Two and more at once

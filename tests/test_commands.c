@@ -1,139 +1,14 @@
 /* build/kvsim as a user meets it: exit codes, one line per failure, the agreed JSON names, the result files,
- * and that nothing half-written stays behind. KVSIM_BIN names another program. */
+ * and that nothing half-written stays behind. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <jansson.h>
 
 #include "experiments/figures.h"
 #include "experiments/number_out.h"
 #include "sim/csv_in.h"
-#include "sim/memory.h"
-#include "tests/harness.h"
-
-enum { TEXT_BYTES = 1 << 18 };
-
-/* ---- running the program ---- */
-
-struct ran {
-    int code;
-    char out[TEXT_BYTES], err[TEXT_BYTES];
-};
-
-static void slurp(const char *name, char *text)
-{
-    char path[4200];
-    snprintf(path, sizeof path, "%s/%s", test_dir(), name);
-    FILE *f = fopen(path, "rb");
-    ck_assert_ptr_nonnull(f);
-    size_t n = fread(text, 1, TEXT_BYTES - 1, f);
-    text[n] = '\0';
-    fclose(f);
-}
-
-static const char *program(void)
-{
-    static char path[4200];
-    const char *given = getenv("KVSIM_BIN");
-    if (given) return given;
-    char self[4096] = "";
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    ck_assert_int_gt(n, 0);
-    *strrchr(self, '/') = '\0';
-    snprintf(path, sizeof path, "%s/../kvsim", self);
-    return path;
-}
-
-/* Exit code of `BEFORE kvsim ARGUMENTS REDIRECTIONS` in the test's folder. */
-static int shell(const char *before, const char *arguments, const char *redirections)
-{
-    char *line = sim_printf("cd '%s' && %s '%s' %s %s </dev/null", test_dir(), before, program(), arguments,
-                            redirections);
-    int status = system(line);
-    free(line);
-    ck_assert_msg(WIFEXITED(status), "kvsim %s was killed", arguments);
-    return WEXITSTATUS(status);
-}
-
-/* Runs `kvsim ARGUMENTS`. The result is valid until the next call. */
-static const struct ran *kvsim(const char *arguments)
-{
-    static struct ran r;
-    r.code = shell("", arguments, ">out.txt 2>err.txt");
-    slurp("out.txt", r.out);
-    slurp("err.txt", r.err);
-    return &r;
-}
-
-static const struct ran *works(const char *arguments)
-{
-    const struct ran *r = kvsim(arguments);
-    ck_assert_msg(r->code == 0, "kvsim %s: exit %d: %s", arguments, r->code, r->err);
-    return r;
-}
-
-static json_t *json_of(const char *arguments)
-{
-    json_error_t why;
-    json_t *o = json_loads(works(arguments)->out, 0, &why);
-    ck_assert_msg(o != NULL, "kvsim %s: %s", arguments, why.text);
-    return o;
-}
-
-static int lines_of(const char *text)
-{
-    int n = 0;
-    for (; *text; text++) n += *text == '\n';
-    return n;
-}
-
-static void fails(const char *arguments, int code, const char *expected)
-{
-    const struct ran *r = kvsim(arguments);
-    ck_assert_msg(r->code == code, "kvsim %s: exit %d, expected %d: %s", arguments, r->code, code, r->err);
-    ck_assert_msg(r->out[0] == '\0', "kvsim %s printed %s", arguments, r->out);
-    ck_assert_msg(strstr(r->err, expected) != NULL, "kvsim %s: `%s` lacks `%s`", arguments, r->err, expected);
-    ck_assert_msg(lines_of(r->err) == 1, "kvsim %s: not one line: %s", arguments, r->err);
-}
-
-static bool there(const char *name)
-{
-    char path[4200];
-    snprintf(path, sizeof path, "%s/%s", test_dir(), name);
-    return access(path, F_OK) == 0;
-}
-
-/* How many files of a folder (below the test's) hold `piece` in their name; all of them for "". */
-static int files_with(const char *folder, const char *piece)
-{
-    char *line = sim_printf("ls -A '%s/%s' 2>/dev/null | grep -c -- '%s'", test_dir(), folder, piece);
-    FILE *p = popen(line, "r");
-    int n = -1;
-    ck_assert_int_eq(fscanf(p, "%d", &n), 1);
-    pclose(p);
-    free(line);
-    return n;
-}
-
-/* A scenario that needs no profile: four replicas, two classes, a synthesised load. */
-static const char *scenario(void)
-{
-    return test_file("s.yaml",
-                     "model: llama-3.1-8b\n"
-                     "fleet: [{gpu: h100-sxm, replicas: 2, profile: analytic}]\n"
-                     "router: least_outstanding\n"
-                     "workload:\n"
-                     "  open_loop: {request_rate: 8, num_requests: 400, input_tokens: "
-                     "'lognormal:600:0.7:4000', output_tokens: 'uniform:20:200'}\n"
-                     "classes:\n"
-                     "  default: {slo: {ttft_ms: 40, tpot_ms: 50}}\n"
-                     "  long: {slo: {e2el_ms: 9000, percentile: 90}, assign: {min_input_tokens: 600}}\n");
-}
+#include "tests/command_help.h"
 
 /* ---- the program ---- */
 
@@ -180,6 +55,34 @@ START_TEST(every_list_has_rows_and_names_the_next_command)
 }
 END_TEST
 
+START_TEST(a_listed_strategy_shows_every_parameter_with_its_range_and_source)
+{
+    json_t *o = json_of("list strategies --json"), *rows = json_object_get(o, "strategies"), *row, *p;
+    size_t i, k;
+    ck_assert_uint_ge(json_array_size(rows), 23);
+    json_array_foreach(rows, i, row)
+    {
+        const char *name = json_string_value(json_object_get(row, "name"));
+        char *arguments = sim_printf("list strategies %s --json", name);
+        json_t *one = json_of(arguments);
+        ck_assert_str_eq(json_string_value(json_object_get(one, "name")), name);
+        json_array_foreach(json_object_get(one, "parameters"), k, p)
+        {
+            ck_assert_msg(json_string_length(json_object_get(p, "source")) > 3, "%s", name);
+            ck_assert(json_object_get(p, "default") && json_object_get(p, "range of sources"));
+        }
+        json_decref(one);
+        free(arguments);
+    }
+    json_decref(o);
+    const char *out = works("list strategies freekv")->out;
+    ck_assert_ptr_nonnull(strstr(out, "\ncorrection_tau "));
+    ck_assert_ptr_nonnull(strstr(out, "nhd|hnd|hybrid"));
+    fails("list strategies freekb", 1, "did you mean `freekv`");
+    fails("list gpus h100-sxm", 2, "too many arguments");
+}
+END_TEST
+
 /* ---- run ---- */
 
 /* The names of summary.json that other programs rely on: vLLM's, then ours. */
@@ -218,18 +121,19 @@ static const char *const promised[] = {"arrived",
                                        "p99_queue_ms",
                                        "max_waiting",
                                        "mean_running",
-                                       "max_running"};
-
-static void has_number(const json_t *o, const char *name)
-{
-    ck_assert_msg(json_is_number(json_object_get(o, name)), "no number %s", name);
-}
-
-static double number(const json_t *o, const char *name)
-{
-    has_number(o, name);
-    return json_number_value(json_object_get(o, name));
-}
+                                       "max_running",
+                                       "kv_bytes_per_token",
+                                       "kv_host_bytes_per_token",
+                                       "kv_host_peak_utilization",
+                                       "exposed_frac",
+                                       "link_up_bytes",
+                                       "link_down_bytes",
+                                       "link_up_gb_per_s",
+                                       "link_down_gb_per_s",
+                                       "recalled_pages",
+                                       "corrected_heads",
+                                       "mean_length_shift",
+                                       "equivalent_output_throughput"};
 
 START_TEST(the_summary_has_every_promised_name_for_the_run_and_its_classes)
 {
@@ -303,6 +207,33 @@ START_TEST(replications_give_every_figure_an_interval_around_its_mean)
 }
 END_TEST
 
+START_TEST(a_strategy_on_the_command_line_is_one_in_the_scenario)
+{
+    scenario();
+    json_t *a = json_of("run s.yaml --json --strategy gear4 --set fleet.0.kv.group=64");
+    json_t *b = json_of("run s.yaml --json --set fleet.0.kv.strategy=gear4 --set fleet.0.kv.group=64");
+    json_t *c = json_of("run s.yaml --json --strategy gear4 --set fleet.0.kv.group=64 --no-length-shift");
+    drop_wall_times(a);
+    drop_wall_times(b);
+    ck_assert(json_equal(a, b));
+    ck_assert_double_gt(number(a, "mean_length_shift"), 0.05);
+    ck_assert_double_eq(number(c, "mean_length_shift"), 0);
+    json_t *kv = json_object_get(json_array_get(json_object_get(a, "fleets"), 0), "kv");
+    ck_assert_str_eq(json_string_value(json_object_get(kv, "strategy")), "gear4");
+    ck_assert_double_eq(number(json_object_get(kv, "parameters"), "group"), 64);
+    json_decref(a);
+    json_decref(b);
+    json_decref(c);
+    const char *out = works("run s.yaml --strategy freekv --set fleet.0.kv.budget=1536")->out;
+    ck_assert_ptr_nonnull(strstr(out, "    given budget 1536\n"));
+    ck_assert_ptr_nonnull(strstr(out, "    default sink "));
+    ck_assert_ptr_nonnull(strstr(out, "\ntransfers     link busy "));
+    out = works("run s.yaml")->out;
+    ck_assert_ptr_null(strstr(out, "transfers"));
+    ck_assert_ptr_null(strstr(out, "default sink"));
+}
+END_TEST
+
 /* ---- result files ---- */
 
 static void prints_as_printf(double value)
@@ -348,13 +279,23 @@ struct sums {
 
 static bool add_row(void *user, uint64_t index, const struct sim_csv_row *row, struct sim_status *st)
 {
-    static const char *const names[] = {"request_id",   "slo_class",     "replica",     "arrival_s",
-                                        "input_tokens", "output_tokens", "queue_s",     "ttft_s",
-                                        "tpot_s",       "e2el_s",        "preemptions", "status"};
+    static const char *const names[] = {"request_id",
+                                        "slo_class",
+                                        "replica",
+                                        "arrival_s",
+                                        "input_tokens",
+                                        "output_tokens",
+                                        "queue_s",
+                                        "ttft_s",
+                                        "tpot_s",
+                                        "e2el_s",
+                                        "preemptions",
+                                        "status",
+                                        "baseline_output_tokens"};
     struct sums *s = user;
     if (index == 0) {
-        ck_assert_uint_eq(row->n_fields, 12);
-        for (int i = 0; i < 12; i++) ck_assert_str_eq(row->field[i], names[i]);
+        ck_assert_uint_eq(row->n_fields, 13);
+        for (int i = 0; i < 13; i++) ck_assert_str_eq(row->field[i], names[i]);
         return true;
     }
     double ttft, tpot, e2el, input, output;
@@ -478,7 +419,9 @@ START_TEST(bad_scenarios_end_in_one_line_with_the_place_and_what_was_expected)
     fails("run s.yaml --set fleet.0.replicas", 2, "expected KEY=VALUE");
     fails("run s.yaml --set model=llama-3.1-70b", 1, "does not fit");
     fails("run s.yaml --set fleet.0.tensor_parallel=3", 1, "tensor_parallel 3");
-    fails("run s.yaml --set fleet.0.kv.strategy=h2o", 2, "expected one of: full");
+    fails("run s.yaml --set fleet.0.kv.strategy=h3o", 2, "did you mean `h2o`");
+    fails("run s.yaml --strategy freekb", 2, "--strategy: kv.strategy: unknown strategy `freekb`");
+    fails("run s.yaml --strategy freekv --set fleet.0.kv.budget=100", 1, "--set: fleet.0.kv.");
     fails("run s.yaml --set engine.prefix_caching=true", 2, "which this version does not simulate");
     fails("run s.yaml --set fleet.0.profile=nope", 1,
           "s.yaml: fleet.0: no profile `nope`, expected one of `kvsim list profiles`");
@@ -561,98 +504,6 @@ START_TEST(results_that_cannot_be_written_leave_nothing_behind)
 }
 END_TEST
 
-/* ---- the other commands ---- */
-
-START_TEST(the_commented_scenario_runs_as_it_is_on_the_shipped_sample)
-{
-    works("init scenario mine.yaml");
-    ck_assert(there("mine.yaml"));
-    fails("init scenario mine.yaml", 1, "is there already");
-    works("init scenario mine.yaml --force");
-    json_t *o = json_of("run mine.yaml --json");
-    ck_assert_double_gt(number(o, "completed"), 100);
-    json_decref(o);
-    fails("init plan", 2, "`plan` cannot be written");
-}
-END_TEST
-
-START_TEST(a_trace_made_converted_and_looked_at_keeps_its_requests)
-{
-    works("trace synth -n 500 --rate 5 --input uniform:10:20 --output 7 --seed 3 -o made.csv");
-    works("trace convert made.csv again.csv");
-    json_t *a = json_of("trace info made.csv --json"), *b = json_of("trace info again.csv --json");
-    ck_assert(json_equal(a, b));
-    ck_assert_double_eq(number(a, "requests"), 500);
-    ck_assert_double_eq(number(a, "output_tokens"), 3500);
-    works("trace convert made.csv twice.csv --multiply 2");
-    json_t *c = json_of("trace info twice.csv --json");
-    ck_assert_double_eq(number(c, "requests"), 1000);
-    json_decref(a);
-    json_decref(b);
-    json_decref(c);
-    fails("trace info nothing.csv", 1, "nothing.csv");
-    fails("trace synth --rate -1", 2, "--rate is `-1`");
-    fails("trace synth --preset moon", 2, "moon");
-    fails("trace synth --rate 1e6 --duration 1e6", 2, "expected at most 1e9");
-    fails("trace synth --length-range 2:1", 2, "LO:HI");
-    fails("trace convert made.csv --how sideways", 2, "superpose, compress, thin");
-}
-END_TEST
-
-START_TEST(calib_without_its_tables_or_folder_says_what_to_give)
-{
-    fails("calib show nope", 1, "no profile `nope`, expected one of `kvsim list profiles`");
-    fails("calib check nope", 1, "nope");
-    fails("calib fit x", 2, "-o DIR");
-    fails("calib fit x -o y --date yesterday", 2, "expected YYYY-MM-DD");
-    fails("calib fit x -o y --date 2026-1-1", 2, "expected YYYY-MM-DD");
-    fails("calib import x -o y --raw .", 2, "--gpu");
-    fails("calib import x -o y --raw . --gpu h1000", 1, "h1000");
-    ck_assert(!there("y"));
-}
-END_TEST
-
-START_TEST(multiplying_a_public_trace_prints_its_burstiness_before_and_after)
-{
-    const char *trace = TEST_SHARED("traces/azure-2023/AzureLLMInferenceTrace_code.csv");
-    char here[4096];
-    ck_assert_ptr_nonnull(getcwd(here, sizeof here));
-    scenario();
-    char *arguments =
-        sim_printf("run s.yaml --trace '%s%s%s' --set workload.multiply=2 --set workload.how=compress",
-                   trace[0] == '/' ? "" : here, trace[0] == '/' ? "" : "/", trace);
-    ck_assert_ptr_nonnull(strstr(works(arguments)->out, "index of dispersion (10 s) 71.3 ->"));
-    free(arguments);
-}
-END_TEST
-
-/* raw/ has a profile.yaml of its own and is named from the folder above it, as kernels/README.md does. */
-START_TEST(kvbench_tables_are_fitted_from_where_they_lie)
-{
-    char folder[4200], *rows = sim_printf("format,n,k,m,heat,time_s,status\n");
-    snprintf(folder, sizeof folder, "%s/raw", test_dir());
-    mkdir(folder, 0700);
-    for (int m = 1; m <= 64; m *= 2) {
-        char *more = sim_printf("%sbf16,960,576,%d,cold,%g,ok\nbf16,576,576,%d,cold,%g,ok\n", rows, m,
-                                1e-4 * m, m, 6e-5 * m);
-        free(rows);
-        rows = more;
-    }
-    test_file("raw/gemm.csv", rows);
-    test_file("raw/profile.yaml", "device: cpu\nname: here\nkvbench: 1\nunits: 2\nclock_hz: 0\n"
-                                  "ceilings: {read_byte_per_s: 1e10, bf16_flops: 1e11}\n");
-    works("calib fit raw --from kvbench --raw . --gpu cpu --out fitted");
-    ck_assert(there("fitted/gemm.csv"));
-    fails("calib fit raw --from kvbench --raw . --gpu h200-sxm --out other", 1, "not of h200-sxm");
-    test_file("own.yaml",
-              "model: smollm2-135m\nfleet: [{gpu: cpu, profile: ./fitted}]\nengine: {name: kvbench-1}\n"
-              "workload: {closed_loop: {concurrency: 1, num_requests: 1}}\n");
-    works("run own.yaml");
-    fails("run own.yaml --set engine.name=vllm-0.14", 1, "which engine vllm-0.14 does not run");
-    free(rows);
-}
-END_TEST
-
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("commands");
@@ -660,6 +511,8 @@ Suite *test_suite(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, help_names_every_command_and_a_wrong_one_is_told_the_nearest);
     tcase_add_test(c, every_list_has_rows_and_names_the_next_command);
+    tcase_add_test(c, a_listed_strategy_shows_every_parameter_with_its_range_and_source);
+    tcase_add_test(c, a_strategy_on_the_command_line_is_one_in_the_scenario);
     tcase_add_test(c, the_summary_has_every_promised_name_for_the_run_and_its_classes);
     tcase_add_test(c, a_run_repeats_exactly_and_fast_forward_changes_nothing_but_a_seed_does);
     tcase_add_test(c, replications_give_every_figure_an_interval_around_its_mean);
@@ -672,11 +525,6 @@ Suite *test_suite(void)
     tcase_add_test(c, a_run_that_serves_nothing_says_why_once);
     tcase_add_test(c, flags_and_bytes_of_the_summary_have_their_own_json_types);
     tcase_add_test(c, results_that_cannot_be_written_leave_nothing_behind);
-    tcase_add_test(c, the_commented_scenario_runs_as_it_is_on_the_shipped_sample);
-    tcase_add_test(c, a_trace_made_converted_and_looked_at_keeps_its_requests);
-    tcase_add_test(c, calib_without_its_tables_or_folder_says_what_to_give);
-    tcase_add_test(c, multiplying_a_public_trace_prints_its_burstiness_before_and_after);
-    tcase_add_test(c, kvbench_tables_are_fitted_from_where_they_lie);
     suite_add_tcase(suite, c);
     return suite;
 }

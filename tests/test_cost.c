@@ -77,12 +77,17 @@ static struct sim_price price_on(const struct mdl_cost *c, const struct sim_batc
     return p;
 }
 
+/* n decodes that read kv tokens, all that they have. */
+static struct sim_reads reads_of(uint32_t n, uint64_t kv)
+{
+    return (struct sim_reads){.kept = kv, .all = kv, .n_seqs = n};
+}
+
 /* n decodes that read kv tokens, beside one prompt chunk unless that is empty. */
 static struct sim_price price_of(const struct mdl_cost *c, uint32_t n_decodes, uint64_t kv,
                                  struct sim_chunk chunk)
 {
-    struct sim_batch b = {.n_decodes = n_decodes,
-                          .decode_kv_tokens = kv,
+    struct sim_batch b = {.decode = reads_of(n_decodes, kv),
                           .n_chunks = chunk.new_tokens > 0,
                           .chunks = &chunk,
                           .new_tokens = n_decodes + chunk.new_tokens,
@@ -92,12 +97,12 @@ static struct sim_price price_of(const struct mdl_cost *c, uint32_t n_decodes, u
 
 static struct sim_price price_decodes(const struct mdl_cost *c, uint32_t n, uint64_t kv)
 {
-    return price_of(c, n, kv, (struct sim_chunk){0, 0});
+    return price_of(c, n, kv, (struct sim_chunk){0});
 }
 
 static struct sim_price price_prompt(const struct mdl_cost *c, uint32_t new_tokens, uint32_t past_tokens)
 {
-    return price_of(c, 0, 0, (struct sim_chunk){new_tokens, past_tokens});
+    return price_of(c, 0, 0, (struct sim_chunk){.new_tokens = new_tokens, .past_tokens = past_tokens});
 }
 
 static double evidence_s(const double by_evidence_s[SIM_N_EVIDENCE])
@@ -114,10 +119,13 @@ static void check_line(const struct mdl_cost *c, uint32_t n, uint64_t kv)
     const struct sim_cost *base = mdl_cost_base(c);
     struct sim_decode_line line;
     struct sim_price p = price_decodes(c, n, kv);
-    base->decode_line(base, n, kv, &line);
+    struct sim_reads reads = reads_of(n, kv);
+    base->decode_line(base, &reads, &line);
     double gpu_s = line.gpu_base_s + line.gpu_slope_s * (double)kv,
            step_s = fmax(gpu_s + line.add_s, line.floor_s);
-    ck_assert(line.kv_begin <= kv && kv < line.kv_end);
+    ck_assert(line.kv_begin <= (double)kv && (double)kv < line.kv_end);
+    ck_assert(line.kept_frac == 1 && line.all_frac == 0 && line.select_slope_s == 0);
+    ck_assert(sim_recall_sum_s(line.sum, gpu_s) == gpu_s && line.sum_token.wait_s == 0);
     ck_assert_msg(fabs(gpu_s - p.gpu_s) <= 1e-12 * p.gpu_s && fabs(step_s - p.step_s) <= 1e-12 * p.step_s,
                   "%u decodes of %llu tokens: line %.9g %.9g s, price %.9g %.9g s", n, (unsigned long long)kv,
                   gpu_s, step_s, p.gpu_s, p.step_s);
@@ -151,7 +159,8 @@ START_TEST(a_step_is_the_larger_of_gpu_and_cpu_time_or_their_sum)
     for (int async = 0; async < 2; async++) {
         engine.async_scheduling = async;
         struct mdl_cost *c = cost_of(base_spec());
-        struct sim_price p = price_decodes(c, 8, 8000), q = price_of(c, 8, 8000, (struct sim_chunk){100, 0});
+        struct sim_price p = price_decodes(c, 8, 8000),
+                         q = price_of(c, 8, 8000, (struct sim_chunk){.new_tokens = 100});
         double cpu_p = a + 8 * b, cpu_q = a + 9 * b + eager;
         ck_assert_double_eq_tol(p.step_s, async ? fmax(p.gpu_s, cpu_p) : p.gpu_s + cpu_p, 1e-15);
         ck_assert_double_eq_tol(q.step_s, async ? fmax(q.gpu_s, cpu_q) : q.gpu_s + cpu_q, 1e-15);
@@ -163,7 +172,8 @@ END_TEST
 /* Of GPU time only the gaps between kernels, which the engine file states, belong to no operator. */
 START_TEST(evidence_sums_to_gpu_time_and_is_analytic_by_the_datasheet)
 {
-    static const struct sim_chunk chunks[] = {{0, 0}, {1, 0}, {300, 5000}, {4096, 0}};
+    static const struct sim_chunk chunks[] = {
+        {0}, {.new_tokens = 1}, {.new_tokens = 300, .past_tokens = 5000}, {.new_tokens = 4096}};
     struct mdl_cost *c = cost_of(base_spec());
     for (uint32_t n = 0; n <= MAX_SEQS; n = 2 * n + 1) {
         for (int k = n == 0; k < 4; k++) {
@@ -193,8 +203,8 @@ START_TEST(a_step_never_falls_with_tokens_sequences_or_context)
     for (uint32_t m = 1; m <= MAX_TOKENS; m += 1 + m / 64) {
         rises(&prompt_s, price_prompt(c, m, 0).step_s, "prompt tokens", m);
         if (m < MAX_TOKENS - 32)
-            rises(&mixed_s, price_of(c, 32, 32000, (struct sim_chunk){m, 0}).step_s, "tokens beside decodes",
-                  m);
+            rises(&mixed_s, price_of(c, 32, 32000, (struct sim_chunk){.new_tokens = m}).step_s,
+                  "tokens beside decodes", m);
     }
     for (uint32_t n = 1; n <= MAX_SEQS; n++)
         rises(&seqs_s, price_decodes(c, n, (uint64_t)n * 300).step_s, "sequences of 300 tokens", n);
@@ -286,7 +296,8 @@ START_TEST(decode_attention_between_grid_points_is_what_the_profile_says)
         uint32_t n = 1 + (uint32_t)(sim_random_unit(2, sim_stream("n"), i) * 300);
         uint64_t kv = n * (10 + (uint64_t)(1000 * sim_random_unit(2, sim_stream("k"), i)));
         struct sim_decode_line line;
-        base->decode_line(base, n, kv, &line);
+        struct sim_reads reads = reads_of(n, kv);
+        base->decode_line(base, &reads, &line);
         double table_s = (line.attention_base_s + line.gpu_slope_s * (double)kv) / arch.n_layers;
         double direct_s = mdl_attn_decode_s(p, shape, n, (double)kv).s;
         ck_assert_msg(fabs(table_s / direct_s - 1) < 0.02,
@@ -330,8 +341,8 @@ END_TEST
 
 START_TEST(pipeline_stages_sum_to_the_whole)
 {
-    static const struct sim_chunk chunk = {700, 100};
-    const struct sim_batch b = {40, 20000, 1, &chunk, 740, 41};
+    static const struct sim_chunk chunk = {.new_tokens = 700, .past_tokens = 100};
+    const struct sim_batch b = {reads_of(40, 20000), 1, &chunk, 740, 41};
     struct mdl_cost *whole = split(1, 1);
     double whole_s = price_on(whole, &b, 0).gpu_s;
     for (uint32_t pp = 2; pp <= SIM_MAX_STAGES; pp++) {

@@ -60,7 +60,7 @@ static struct sim_outcome *add_as(struct hand *h, double arrival_s, uint16_t slo
     struct sim_outcome *o = &h->outcomes[res->n_requests];
     h->requests[res->n_requests] = (struct sim_request){
         .arrival_s = arrival_s, .input_tokens = 100, .output_tokens = 1, .slo_class = slo_class};
-    *o = (struct sim_outcome){.arrival_s = arrival_s, .status = (uint8_t)status};
+    *o = (struct sim_outcome){.arrival_s = arrival_s, .output_tokens = 1, .status = status};
     h->config.load.n_requests = ++res->n_requests;
     res->n_arrived += status != SIM_NOT_ARRIVED;
     res->first_arrival_s = fmin(res->first_arrival_s, arrival_s);
@@ -74,7 +74,7 @@ static void add(struct hand *h, double arrival_s, uint16_t slo_class, struct too
     o->queue_s = took.queue_s;
     o->ttft_s = took.ttft_s;
     o->e2el_s = took.e2el_s;
-    h->requests[h->result.n_requests - 1].output_tokens = took.output_tokens;
+    h->requests[h->result.n_requests - 1].output_tokens = o->output_tokens = took.output_tokens;
     h->result.end_s = fmax(h->result.end_s, arrival_s + took.e2el_s);
 }
 

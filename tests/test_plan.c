@@ -151,6 +151,44 @@ START_TEST(a_plan_executed_as_planned_has_no_error)
 }
 END_TEST
 
+/* A budget that these contexts exceed, so that the strategy drops, selects and recalls. */
+static void set_strategy(struct exp_scenario *s, const struct mdl_strategy *strategy)
+{
+    static const struct {
+        enum mdl_kv_key key;
+        double value;
+    } small[] = {{MDL_KV_BUDGET, 256}, {MDL_KV_SINK, 32}, {MDL_KV_RECENT, 64}};
+    struct sim_status st = {0};
+    ck_assert_msg(exp_scenario_take_strategy(s, strategy->name, &st), "%s", st.message);
+    for (int i = 0; i < 3; i++)
+        if (mdl_strategy_default(strategy, small[i].key))
+            s->fleet[0].kv.value[small[i].key] = (struct exp_number){small[i].value, true};
+    if (mdl_strategy_default(strategy, MDL_KV_PYRAMID_LOW))
+        s->fleet[0].kv.value[MDL_KV_PYRAMID_LOW] = (struct exp_number){0.5, true};
+    ck_assert(exp_scenario_set(s, "engine.num_gpu_blocks_override", "200", &st));
+}
+
+START_TEST(a_plan_of_any_strategy_is_priced_again_as_it_was)
+{
+    const struct mdl_strategy *strategy = mdl_strategy_at((size_t)_i);
+    struct fixture f = setup(scenario_text);
+    set_strategy(f.scenario, strategy);
+    struct exp_run *r = run(&f, true);
+    struct exp_plan p = read_plan(&f, r);
+    struct exp_steps x;
+    struct sim_status st = {0};
+    ck_assert_msg(exp_steps_new(f.plan, measured(&p, 1, 1), f.scenario, f.cache, &x, &st), "%s", st.message);
+    ck_assert_uint_eq(x.n, p.n_steps);
+    /* where part of the layers reads everything, a row tells its reads in whole tokens */
+    bool blend = r->setup->fleets[0].kv.plan.rule.all_frac > 0;
+    ck_assert_msg(x.all.worst < (blend ? 1e-3 : 1e-6), "%s: %g", strategy->name, x.all.worst);
+    exp_steps_fini(&x);
+    exp_plan_fini(&p);
+    exp_run_free(r);
+    teardown(&f);
+}
+END_TEST
+
 /* The TTFT that a plan's clock gives is the TTFT that the simulation gave. */
 START_TEST(ttft_from_a_plan_is_the_simulations)
 {
@@ -216,6 +254,7 @@ Suite *test_suite(void)
     tcase_add_test(c, a_run_does_not_notice_that_its_plan_is_written);
     tcase_add_test(c, tokens_of_a_plan_add_up_and_pasts_continue);
     tcase_add_test(c, a_plan_executed_as_planned_has_no_error);
+    tcase_add_loop_test(c, a_plan_of_any_strategy_is_priced_again_as_it_was, 0, (int)mdl_strategy_count());
     tcase_add_test(c, ttft_from_a_plan_is_the_simulations);
     tcase_add_loop_test(c, a_wrong_plan_is_refused_with_its_line, 0, (int)(sizeof wrong / sizeof *wrong));
     suite_add_tcase(s, c);

@@ -1,6 +1,7 @@
 /* Scenarios: the key table against itself, YAML against --set, what a setup makes of a scenario, and one
  * request through a whole run against its closed form. */
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,12 @@ static const char base_text[] = "model: llama-3.1-8b\n"
                                 "workload: {closed_loop: {concurrency: 4}}\n"
                                 "slo: {ttft_ms: 500}\n"
                                 "cost: {kind: linear, step_s: 0.01, token_s: 1e-5, kv_token_s: 1e-8}\n";
+
+/* All but where the values came from. */
+static bool same_values(const struct exp_scenario *a, const struct exp_scenario *b)
+{
+    return memcmp(a, b, offsetof(struct exp_scenario, origin)) == 0;
+}
 
 static struct exp_scenario *parsed(const char *text)
 {
@@ -108,7 +115,7 @@ START_TEST(every_key_is_found_at_every_place_and_setting_its_default_changes_not
                 : k->optional || !k->fallback[0] ? "default"
                                                  : k->fallback);
             s->workload.source = before->workload.source;
-            ck_assert_msg(memcmp(before, s, sizeof *s) == 0, "%s", path);
+            ck_assert_msg(same_values(before, s), "%s", path);
             free(before);
             free(path);
             n++;
@@ -199,8 +206,6 @@ START_TEST(what_a_file_gets_wrong_is_named_with_its_line_and_what_was_expected)
     refused("fleet: [l4]\n", "fleet.0 is not a mapping");
     refused("weights: fp4\n", "weights is `fp4`, expected one of: bf16, fp8, int8, int4");
     refused("router: magic\n", "least_outstanding");
-    refused("fleet: [{gpu: l4, kv: {strategy: h2o}}]\n",
-            "which this version does not simulate, expected one of: full");
     refused("engine: {prefix_caching: true}\n", "which this version does not simulate");
     refused("engine: 5\n", "engine is a single value");
     refused("seed: 99999999999999999999999\n", "seed is");
@@ -248,7 +253,7 @@ START_TEST(setting_keys_one_by_one_gives_the_same_scenario_as_a_file)
     set(b, "fleet.0.replicas", "2");
     set(b, "workload.closed_loop.concurrency", "4");
     set(b, "slo.ttft_ms", "500");
-    ck_assert_mem_eq(a, b, sizeof *a);
+    ck_assert(same_values(a, b));
     free(a);
     free(b);
 }

@@ -78,7 +78,7 @@ static bool same_outcome(const struct sim_outcome *a, const struct sim_outcome *
 {
     return a->arrival_s == b->arrival_s && a->queue_s == b->queue_s && a->ttft_s == b->ttft_s &&
            a->e2el_s == b->e2el_s && a->replica == b->replica && a->preemptions == b->preemptions &&
-           a->status == b->status;
+           a->status == b->status && a->output_tokens == b->output_tokens;
 }
 
 bool toy_equal(const struct sim_result *a, const struct sim_result *b)

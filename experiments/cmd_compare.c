@@ -1,0 +1,194 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "experiments/cli.h"
+#include "experiments/command.h"
+#include "experiments/compare.h"
+#include "experiments/parallel.h"
+#include "experiments/results.h"
+#include "sim/memory.h"
+
+enum { MAX_SETS = 256, MAX_REPLICATIONS = 100000, LEAST_WIDTH = 80, MOST_WIDTH = 160 };
+
+struct arguments {
+    const char *scenario, *trace, *strategies, *out;
+    const char *set[MAX_SETS];
+    uint32_t n_sets;
+    struct exp_compare_options options;
+    bool json, csv;
+};
+
+enum { KEY_STRATEGIES = 0x100, KEY_TRACE, KEY_SET, KEY_REPLICATIONS, KEY_JSON, KEY_CSV, KEY_NO_LENGTH_SHIFT };
+
+static const struct argp_option options[] = {
+    {"strategies", KEY_STRATEGIES, "A,B,C", 0,
+     "KV-cache strategies, with settings as in freekv:budget=1024, or all (kvsim list strategies); full is "
+     "always among "
+     "them",
+     0},
+    {"trace", KEY_TRACE, "FILE", 0, "the request trace, in place of the scenario's load", 0},
+    {"set", KEY_SET, "KEY=VALUE", 0,
+     "set one key, e.g. workload.multiply=4 (kvsim list keys); may be repeated", 0},
+    {"replications", KEY_REPLICATIONS, "N", 0,
+     "intervals: N runs of each with operator errors and seeds drawn anew, the same for every strategy", 0},
+    {"jobs", 'j', "N", 0, "threads (default: all cores)", 0},
+    {"no-length-shift", KEY_NO_LENGTH_SHIFT, NULL, 0, "outputs as long as with full KV", 0},
+    {"out", 'o', "DIR", 0, "write compare.json, compare.csv and a summary of each strategy there", 0},
+    {"json", KEY_JSON, NULL, 0, "print one JSON object instead of tables", 0},
+    {"csv", KEY_CSV, NULL, 0, "print one CSV row per strategy instead of tables", 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+    switch (key) {
+    case KEY_STRATEGIES:
+        a->strategies = arg;
+        return 0;
+    case KEY_TRACE:
+        a->trace = arg;
+        return 0;
+    case KEY_SET:
+        if (a->n_sets == MAX_SETS)
+            argp_failure(state, SIM_EXIT_USAGE, 0, "more than %d times --set", MAX_SETS);
+        a->set[a->n_sets++] = arg;
+        return 0;
+    case KEY_REPLICATIONS:
+        a->options.n_replications =
+            (uint32_t)exp_cli_count(state, "--replications", arg, 2, MAX_REPLICATIONS);
+        return 0;
+    case 'j':
+        a->options.n_threads = (uint32_t)exp_cli_count(state, "--jobs", arg, 1, 1024);
+        return 0;
+    case KEY_NO_LENGTH_SHIFT:
+        a->options.no_length_shift = true;
+        return 0;
+    case 'o':
+        if (!*arg) argp_failure(state, SIM_EXIT_USAGE, 0, "--out is empty, expected a folder");
+        a->out = arg;
+        return 0;
+    case KEY_JSON:
+        a->json = true;
+        return 0;
+    case KEY_CSV:
+        a->csv = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+    switch (key) {
+    case ARGP_KEY_ARG:
+        if (a->scenario)
+            argp_failure(state, SIM_EXIT_USAGE, 0, "too many arguments: `%s`, expected one scenario", arg);
+        a->scenario = arg;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_failure(state, SIM_EXIT_USAGE, 0, "no scenario given; `kvsim init scenario` writes one");
+        return 0;
+    case ARGP_KEY_END:
+        if (a->json && a->csv)
+            argp_failure(state, SIM_EXIT_USAGE, 0,
+                         "--json and --csv: both go to standard output, expected one");
+        return 0;
+    default:
+        return parse_option(key, arg, state);
+    }
+}
+
+static const struct argp argp = {
+    options,
+    parse,
+    "SCENARIO",
+    "Runs a scenario under several KV-cache strategies, prints them side by side with their differences to "
+    "full, and says which win for this load and why the others do not.",
+    NULL,
+    NULL,
+    NULL};
+
+static struct exp_scenario *load(const struct arguments *a, struct sim_status *st)
+{
+    struct exp_scenario *s = exp_scenario_load(a->scenario, st);
+    bool ok = s != NULL;
+    if (ok && a->trace) {
+        s->workload.source = EXP_TRACE;
+        ok = snprintf(s->workload.trace, sizeof s->workload.trace, "%s", a->trace) <
+                 (int)sizeof s->workload.trace ||
+             sim_fail_as(st, SIM_EXIT_USAGE, "--trace: the path is longer than %d bytes", EXP_TEXT_BYTES - 1);
+    }
+    for (uint32_t i = 0; ok && i < a->n_sets; i++) ok = exp_scenario_set_option(s, a->set[i], st);
+    if (ok) return s;
+    free(s);
+    return NULL;
+}
+
+/* Of the terminal, within what the tables are made for; the least where there is none. */
+static uint32_t screen_width(void)
+{
+    struct winsize w = {0};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0 || w.ws_col < LEAST_WIDTH) return LEAST_WIDTH;
+    return w.ws_col > MOST_WIDTH ? MOST_WIDTH : w.ws_col;
+}
+
+static bool bold_screen(void)
+{
+    const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+    return isatty(STDOUT_FILENO) == 1 && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
+}
+
+static void next(const struct arguments *a, const char *line, const struct exp_compare *c)
+{
+    const struct exp_compare_row *best = exp_compare_winner(c);
+    if (!a->options.n_replications)
+        exp_next("%s --replications 16   (which differences are more than noise)", line);
+    else if (best)
+        exp_next("kvsim run %s%s%s --strategy %s --out DIR   (every request under the best)", a->scenario,
+                 a->trace ? " --trace " : "", a->trace ? a->trace : "", best->strategy);
+    else
+        exp_next("kvsim run %s%s%s   (what the load waits for)", a->scenario, a->trace ? " --trace " : "",
+                 a->trace ? a->trace : "");
+}
+
+static bool show(const struct arguments *a, const char *line, const struct exp_compare *c,
+                 struct sim_status *st)
+{
+    if (a->out && !exp_compare_write(c, a->out, st)) return false;
+    if (a->json) {
+        if (!exp_print_json(exp_compare_json(c), st)) return false;
+    } else if (a->csv) {
+        exp_compare_csv(c, stdout);
+    } else {
+        exp_compare_print(c, screen_width(), bold_screen(), stdout);
+    }
+    next(a, line, c);
+    return true;
+}
+
+bool exp_cmd_compare(int argc, char **argv, struct sim_status *st)
+{
+    struct arguments a = {.options.n_threads = exp_processors()};
+    char *line = exp_cli_line(argc, argv); /* argp reorders argv */
+    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    struct exp_contenders *contenders = sim_alloc(1, sizeof *contenders);
+    struct exp_compare c = {0};
+    struct exp_scenario *s = NULL;
+    struct exp_cache *cache = NULL;
+    bool ok = exp_contenders_parse(a.strategies, contenders, st) && (s = load(&a, st)) &&
+              exp_scenario_check(s, st) && (!a.out || exp_results_prepare(a.out, st)) &&
+              (cache = exp_cache_new(st)) && exp_compare_run(s, contenders, cache, &a.options, &c, st) &&
+              show(&a, line, &c, st);
+    exp_compare_fini(&c);
+    exp_cache_free(cache);
+    free(contenders);
+    free(s);
+    free(line);
+    return ok;
+}

@@ -1,0 +1,158 @@
+#include "experiments/print_kv.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "experiments/cli.h"
+#include "experiments/kv_setup.h"
+#include "experiments/list_strategies.h"
+
+enum { WIDTH = 100, INDENT = 4 };
+
+/* Pieces behind one another, broken between them. */
+struct line {
+    FILE *out;
+    int at; /* column; 0 = nothing yet */
+};
+
+static void put(struct line *l, const char *piece)
+{
+    int n = (int)strlen(piece);
+    if (l->at > INDENT && l->at + n + 2 > WIDTH) {
+        fprintf(l->out, ",\n%*s", INDENT + 2, "");
+        l->at = INDENT + 2;
+    } else if (l->at > INDENT) {
+        l->at += fprintf(l->out, ", ");
+    }
+    l->at += fprintf(l->out, "%s", piece);
+}
+
+static void begin(struct line *l, const char *title)
+{
+    fprintf(l->out, "%*s%s ", INDENT, "", title);
+    l->at = INDENT; /* the first piece needs no comma */
+}
+
+/* "12.3 KiB", "1.5 MiB". */
+static struct exp_words bytes_words(double bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB"};
+    struct exp_words w;
+    int u = 0;
+    for (; u < 3 && bytes >= 1024; u++) bytes /= 1024;
+    snprintf(w.text, sizeof w.text, "%.4g %s", bytes, units[u]);
+    return w;
+}
+
+/* ---- parameters ---- */
+
+static void put_parameter(struct line *l, enum mdl_kv_key key, double value)
+{
+    char piece[96];
+    json_t *v = exp_parameter_json(key, value);
+    char *text = json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+    snprintf(piece, sizeof piece, "%s %s", mdl_kv_key_info(key)->name, text ? text : json_string_value(v));
+    put(l, piece);
+    free(text);
+    json_decref(v);
+}
+
+/* Those that were given, or those that were not. */
+static void print_parameters(const struct mdl_kv_use *use, const struct exp_kv_keys *k, bool given, FILE *out)
+{
+    struct line l = {out, 0};
+    int n = 0;
+    for (int i = 0; i < MDL_N_KV_KEY; i++) {
+        if (isnan(use->value[i]) || k->value[i].given != given) continue;
+        if (!n++) begin(&l, given ? "given" : "default");
+        put_parameter(&l, (enum mdl_kv_key)i, use->value[i]);
+    }
+    if (n) fputc('\n', out);
+}
+
+/* ---- memory ---- */
+
+static void print_pages(const struct mdl_kv_use *use, FILE *out)
+{
+    struct line l = {out, 0};
+    struct mdl_kv_memory m = {0};
+    use->strategy->memory(use, &m);
+    begin(&l, "pages");
+    for (uint32_t i = 0; i < m.n_parts; i++) {
+        char piece[160];
+        const struct mdl_kv_part *p = &m.part[i];
+        snprintf(piece, sizeof piece, "%s of %u tokens %s%s", p->what, p->page_tokens,
+                 bytes_words(p->page_bytes).text, p->place == SIM_KV_HOST ? " on the host" : "");
+        put(&l, piece);
+    }
+    if (m.replica_bytes > 0) {
+        char piece[64];
+        snprintf(piece, sizeof piece, "buffers %s", bytes_words(m.replica_bytes).text);
+        put(&l, piece);
+    }
+    fputc('\n', out);
+}
+
+static void print_bytes(const struct exp_kv_setup *kv, FILE *out)
+{
+    fprintf(out, "%*sholds %s on the GPU", INDENT, "", bytes_words(1024 * kv->gpu_bytes_per_token).text);
+    if (kv->host_bytes_per_token > 0)
+        fprintf(out, " and %s on the host", bytes_words(1024 * kv->host_bytes_per_token).text);
+    fprintf(out, " per 1,024 tokens of a request of %s (the load's mean)\n",
+            exp_count_words(kv->mean_tokens).text);
+}
+
+static void print_host(const struct mdl_host *h, FILE *out)
+{
+    fprintf(out, "%*shost link %.4g GB/s, duplex %.3g, %u GPU%s on it; %.4g GiB of host memory per GPU\n",
+            INDENT, "", h->link_byte_per_s * 1e-9, h->duplex, h->gpus_per_link,
+            h->gpus_per_link == 1 ? "" : "s", h->memory_bytes / 1073741824.0);
+}
+
+/* ---- the whole ---- */
+
+static bool uses_host(const struct exp_kv_setup *kv)
+{
+    struct mdl_kv_decode d = {0};
+    kv->use.strategy->decode(&kv->use, &d);
+    return kv->plan.unit_bytes[SIM_KV_HOST] > 0 || d.when != SIM_RECALL_NONE;
+}
+
+void exp_print_kv(const struct exp_fleet_setup *f, const struct exp_kv_keys *k, FILE *out)
+{
+    const struct exp_kv_setup *kv = &f->kv;
+    if (exp_kv_is_full(f)) return;
+    fprintf(out, "  kv %s: %s%s\n", kv->use.strategy->name, kv->use.strategy->help,
+            kv->methods || !f->profile ? "" : "; its kernels and copies were not measured on this card");
+    print_parameters(&kv->use, k, true, out);
+    print_parameters(&kv->use, k, false, out);
+    print_pages(&kv->use, out);
+    print_bytes(kv, out);
+    if (uses_host(kv)) print_host(&kv->host, out);
+    if (kv->shifts)
+        fprintf(
+            out,
+            "%*soutputs x %.3g on average; at most half as long %.1f %%, half as long again or more %.1f %%\n"
+            "%*s  (%s)\n",
+            INDENT, "", kv->lengths->mean, 100 * kv->lengths->half_frac, 100 * kv->lengths->longer_frac,
+            INDENT, "", kv->lengths->source);
+    else
+        fprintf(out, "%*soutputs as long as with full KV (%s)\n", INDENT, "",
+                kv->lengths->any ? "length_shift is off" : kv->lengths->source);
+}
+
+void exp_print_transfers(const struct exp_figures *f, FILE *out)
+{
+    double up = exp_figure(f, "link_up_bytes").mean, down = exp_figure(f, "link_down_bytes").mean;
+    double shift = exp_figure(f, "mean_length_shift").mean;
+    if (up + down > 0)
+        fprintf(out,
+                "%-13s link busy %.3g %%, GPU waits for it %.3g %% of step time; up %s, down %s; %s pages "
+                "recalled\n",
+                "transfers", 100 * exp_figure(f, "link_busy").mean, 100 * exp_figure(f, "exposed_frac").mean,
+                bytes_words(up).text, bytes_words(down).text,
+                exp_count_words(exp_figure(f, "recalled_pages").mean).text);
+    if (shift != 0)
+        fprintf(out, "%-13s outputs %+.1f %% against full KV; %.4g output tokens/s in tokens of full KV\n",
+                "lengths", 100 * shift, exp_figure(f, "equivalent_output_throughput").mean);
+}
