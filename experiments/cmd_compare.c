@@ -130,6 +130,13 @@ static struct exp_scenario *load(const struct arguments *a, struct sim_status *s
     return NULL;
 }
 
+struct job {
+    const struct arguments *a;
+    const char *line; /* the command as typed */
+    struct exp_scenario *scenario;
+    struct exp_cache *cache;
+};
+
 /* Of the terminal, within what the tables are made for; the least where there is none. */
 static uint32_t screen_width(void)
 {
@@ -144,22 +151,46 @@ static bool bold_screen(void)
     return isatty(STDOUT_FILENO) == 1 && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
 }
 
-static void next(const struct arguments *a, const char *line, const struct exp_compare *c)
+enum { MAX_WORDS = 8 + 2 * (MAX_SETS + EXP_MAX_KV_SETTINGS * EXP_MAX_FLEETS) };
+
+/* `kvsim run` of the same scenario, under a contender when there is one; free with free(). */
+static char *run_line(const struct arguments *a, const struct exp_scenario *s, const struct exp_contender *c)
 {
-    const struct exp_compare_row *best = exp_compare_winner(c);
-    if (!a->options.n_replications)
-        exp_next("%s --replications 16   (which differences are more than noise)", line);
-    else if (best)
-        exp_next("kvsim run %s%s%s --strategy %s --out DIR   (every request under the best)", a->scenario,
-                 a->trace ? " --trace " : "", a->trace ? a->trace : "", best->strategy);
-    else
-        exp_next("kvsim run %s%s%s   (what the load waits for)", a->scenario, a->trace ? " --trace " : "",
-                 a->trace ? a->trace : "");
+    char **word = sim_alloc(MAX_WORDS, sizeof *word);
+    int n = 0;
+    word[n++] = sim_strdup("kvsim run");
+    word[n++] = sim_strdup(a->scenario);
+    if (a->trace) word[n++] = sim_printf("--trace=%s", a->trace);
+    for (uint32_t i = 0; i < a->n_sets; i++) word[n++] = sim_printf("--set=%s", a->set[i]);
+    if (c) word[n++] = sim_printf("--strategy=%s", c->strategy->name);
+    for (uint32_t i = 0; c && i < c->n_settings; i++)
+        for (uint32_t f = 0; f < s->n_fleets; f++)
+            word[n++] = sim_printf("--set=fleet.%u.kv.%s=%s", f, mdl_kv_key_info(c->setting[i].key)->name,
+                                   c->setting[i].value);
+    char *line = exp_cli_line(n, word);
+    while (n > 0) free(word[--n]);
+    free(word);
+    return line;
 }
 
-static bool show(const struct arguments *a, const char *line, const struct exp_compare *c,
-                 struct sim_status *st)
+static void next(const struct job *j, const struct exp_compare *c)
 {
+    if (!j->a->options.n_replications) {
+        exp_next("%s --replications 16   (which differences are more than noise)", j->line);
+        return;
+    }
+    const struct exp_compare_row *best = exp_compare_winner(c);
+    char *line = run_line(j->a, j->scenario, best ? &j->a->options.contenders->at[best - c->row] : NULL);
+    if (best)
+        exp_next("%s --out DIR   (every request under the best)", line);
+    else
+        exp_next("%s   (what the load waits for)", line);
+    free(line);
+}
+
+static bool show(const struct job *j, const struct exp_compare *c, struct sim_status *st)
+{
+    const struct arguments *a = j->a;
     if (a->out && !exp_compare_write(c, a->out, st)) return false;
     if (a->json) {
         if (!exp_print_json(exp_compare_json(c), st)) return false;
@@ -168,8 +199,18 @@ static bool show(const struct arguments *a, const char *line, const struct exp_c
     } else {
         exp_compare_print(c, screen_width(), bold_screen(), stdout);
     }
-    next(a, line, c);
+    next(j, c);
     return true;
+}
+
+static bool compare(struct job *j, struct sim_status *st)
+{
+    struct exp_compare c = {0};
+    bool ok = exp_scenario_check(j->scenario, st) && (!j->a->out || exp_results_prepare(j->a->out, st)) &&
+              (j->cache = exp_cache_new(st)) &&
+              exp_compare_run(j->scenario, j->cache, &j->a->options, &c, st) && show(j, &c, st);
+    exp_compare_fini(&c);
+    return ok;
 }
 
 bool exp_cmd_compare(int argc, char **argv, struct sim_status *st)
@@ -178,17 +219,13 @@ bool exp_cmd_compare(int argc, char **argv, struct sim_status *st)
     char *line = exp_cli_line(argc, argv); /* argp reorders argv */
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     struct exp_contenders *contenders = sim_alloc(1, sizeof *contenders);
-    struct exp_compare c = {0};
-    struct exp_scenario *s = NULL;
-    struct exp_cache *cache = NULL;
-    bool ok = exp_contenders_parse(a.strategies, contenders, st) && (s = load(&a, st)) &&
-              exp_scenario_check(s, st) && (!a.out || exp_results_prepare(a.out, st)) &&
-              (cache = exp_cache_new(st)) && exp_compare_run(s, contenders, cache, &a.options, &c, st) &&
-              show(&a, line, &c, st);
-    exp_compare_fini(&c);
-    exp_cache_free(cache);
+    struct job j = {.a = &a, .line = line};
+    a.options.contenders = contenders;
+    bool ok =
+        exp_contenders_parse(a.strategies, contenders, st) && (j.scenario = load(&a, st)) && compare(&j, st);
+    exp_cache_free(j.cache);
     free(contenders);
-    free(s);
+    free(j.scenario);
     free(line);
     return ok;
 }

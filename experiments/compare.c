@@ -35,6 +35,7 @@ struct study {
     struct task *task;
     uint32_t n_tasks;
     struct exp_point_load load; /* of full's run */
+    uint32_t fleet;             /* the first that takes the strategies: its step is taken apart */
 
     pthread_mutex_t lock; /* of what follows, and of st of entries in the second round */
     struct exp_progress progress;
@@ -70,6 +71,13 @@ static bool is_pinned(const struct exp_scenario *s, uint32_t fleet)
     return false;
 }
 
+/* Without "--set: " in front: it was another option. */
+static const char *key_message(const struct sim_status *why)
+{
+    static const char option[] = "--set: ";
+    return why->message + (strncmp(why->message, option, strlen(option)) == 0 ? strlen(option) : 0);
+}
+
 static bool set_all(struct exp_scenario *s, uint32_t fleet, const struct exp_contender *c,
                     struct sim_status *st)
 {
@@ -78,7 +86,7 @@ static bool set_all(struct exp_scenario *s, uint32_t fleet, const struct exp_con
         struct sim_status why = {0};
         snprintf(path, sizeof path, "fleet.%u.kv.%s", fleet, mdl_kv_key_info(c->setting[i].key)->name);
         if (!exp_scenario_set(s, path, c->setting[i].value, &why))
-            return sim_fail_as(st, SIM_EXIT_USAGE, "--strategies: %s: %s", c->label, why.message);
+            return sim_fail_as(st, SIM_EXIT_USAGE, "--strategies: %s: %s", c->label, key_message(&why));
     }
     return true;
 }
@@ -88,19 +96,13 @@ static struct exp_scenario *scenario_of(const struct study *x, const struct exp_
 {
     struct exp_scenario *s = exp_scenario_copy(x->scenario);
     bool ok = exp_scenario_take_strategy(s, c->strategy->name, st);
-    uint32_t taken = 0;
     for (uint32_t f = 0; ok && f < s->n_fleets; f++) {
-        if (is_pinned(x->scenario, f)) {
+        if (is_pinned(x->scenario, f))
             s->fleet[f].kv = x->scenario->fleet[f].kv;
-        } else {
+        else
             ok = set_all(s, f, c, st);
-            taken++;
-        }
     }
     if (x->options->no_length_shift) s->length_shift = false;
-    if (ok && !taken)
-        ok = sim_fail(
-            st, "every fleet is asked for by its strategy (classes.NAME.kv.strategy): nothing to compare");
     if (ok) return s;
     free(s);
     return NULL;
@@ -108,6 +110,11 @@ static struct exp_scenario *scenario_of(const struct study *x, const struct exp_
 
 static bool make_scenarios(struct study *x, struct sim_status *st)
 {
+    while (x->fleet < x->scenario->n_fleets && is_pinned(x->scenario, x->fleet)) x->fleet++;
+    if (x->fleet == x->scenario->n_fleets)
+        return sim_fail(
+            st, "classes.NAME.kv.strategy asks for the strategy of every fleet, expected one at least that "
+                "may take others; leave one out");
     for (uint32_t i = 0; i < x->contenders->n; i++)
         if (!(x->entry[i].scenario = scenario_of(x, &x->contenders->at[i], st))) return false;
     return true;
@@ -228,25 +235,25 @@ static void run_all(struct study *x)
 
 /* Share of one host link's time that carries data, alone or both directions together; links shared by several replicas
  * carry the data of all of them. */
-static double link_busy(const struct exp_setup *u, const struct exp_figures *f)
+static double link_busy(const struct study *x, const struct exp_setup *u, const struct exp_figures *f)
 {
-    const struct exp_fleet_setup *fleet = &u->fleets[0];
+    const struct exp_fleet_setup *fleet = &u->fleets[x->fleet];
     double up = 1e9 * exp_figure(f, "link_up_gb_per_s").mean,
            down = 1e9 * exp_figure(f, "link_down_gb_per_s").mean;
-    double sharers = fmax(1, u->sim_fleets[0].replicas_per_link);
+    double sharers = fmax(1, u->sim_fleets[x->fleet].replicas_per_link);
     if (!(fleet->kv.host.link_byte_per_s > 0)) return 0;
     double busiest = fmax(fmax(up, down), (up + down) / fmax(1, fleet->kv.host.duplex));
     return sharers * busiest / fleet->kv.host.link_byte_per_s;
 }
 
-static struct exp_sample sample_of(const struct entry *e, const struct exp_figures *f,
+static struct exp_sample sample_of(const struct study *x, const struct entry *e, const struct exp_figures *f,
                                    const struct exp_figures *same)
 {
     const struct exp_setup *u = e->run->setup;
-    const struct exp_kv_setup *kv = &u->fleets[0].kv;
+    const struct exp_kv_setup *kv = &u->fleets[x->fleet].kv;
     struct exp_sample s;
     exp_sample_take(&s, f);
-    s.value[EXP_LINK_BUSY] = link_busy(u, f);
+    s.value[EXP_LINK_BUSY] = link_busy(x, u, f);
     s.value[EXP_LENGTH_LONGER] = shifts(u) && kv->lengths ? kv->lengths->longer_frac : 0;
     s.value[EXP_E2EL_SAME_LENGTH] = same ? exp_figure(same, "mean_e2el_ms").mean : s.value[EXP_E2EL_MEAN];
     s.value[EXP_UNMEASURED] = exp_figure(f, "time_extrapolated_frac").mean +
@@ -260,8 +267,8 @@ static struct exp_sample *samples_of(const struct study *x, const struct entry *
 {
     uint32_t n = x->options->n_replications;
     struct exp_sample *s = sim_alloc(n ? n : 1, sizeof *s);
-    if (!n) s[0] = sample_of(e, e->run->figures, e->same);
-    for (uint32_t k = 0; k < n; k++) s[k] = sample_of(e, e->replication[k], e->same_replication[k]);
+    if (!n) s[0] = sample_of(x, e, e->run->figures, e->same);
+    for (uint32_t k = 0; k < n; k++) s[k] = sample_of(x, e, e->replication[k], e->same_replication[k]);
     for (uint32_t k = 0; k < (n ? n : 1); k++) s[k].value[EXP_NEGATIVES] = negatives;
     return s;
 }
@@ -276,6 +283,14 @@ static void take_negatives(const struct study *x, uint32_t i, struct exp_compare
     snprintf(row->negative_source, sizeof row->negative_source, "%s%s", found.source,
              x->contenders->at[i].n_settings && found.rate > 0 ? "; with the strategy's defaults" : "");
     free(csv);
+}
+
+static const char *graphs_of(const struct mdl_kv_use *use)
+{
+    static const char *const words[] = {
+        [MDL_GRAPH_NO] = "no", [MDL_GRAPH_PIECEWISE] = "piecewise", [MDL_GRAPH_YES] = "yes"};
+    double given = use->value[MDL_KV_GRAPH];
+    return words[isnan(given) ? use->strategy->graph : (enum mdl_kv_graph)given];
 }
 
 static void take_evidence(struct exp_compare_row *row)
@@ -317,8 +332,9 @@ static void make_row(const struct study *x, uint32_t i, struct exp_compare *out,
     take_negatives(x, i, row, &negatives);
     struct exp_sample *own = samples_of(x, e, negatives);
     exp_compare_row_set(row, own, *base, n);
-    row->anatomy = exp_anatomy_of(e->run->setup, &x->load);
-    const struct mdl_lengths *lengths = e->run->setup->fleets[0].kv.lengths;
+    row->anatomy = exp_anatomy_of(e->run->setup, x->fleet, &x->load);
+    row->graphs = graphs_of(&e->run->setup->fleets[x->fleet].kv.use);
+    const struct mdl_lengths *lengths = e->run->setup->fleets[x->fleet].kv.lengths;
     snprintf(row->length_source, sizeof row->length_source, "%s", lengths ? lengths->source : "");
     take_figures(x, e, row);
     if (i == 0)
@@ -438,16 +454,16 @@ static bool any_runs(const struct study *x, struct sim_status *st)
     return sim_fail_as(st, x->entry[0].st.code, "%s", x->entry[0].st.message);
 }
 
-bool exp_compare_run(const struct exp_scenario *s, const struct exp_contenders *contenders,
-                     struct exp_cache *cache, const struct exp_compare_options *options,
-                     struct exp_compare *out, struct sim_status *st)
+bool exp_compare_run(const struct exp_scenario *s, struct exp_cache *cache,
+                     const struct exp_compare_options *options, struct exp_compare *out,
+                     struct sim_status *st)
 {
     struct study x = {
         .scenario = s,
-        .contenders = contenders,
+        .contenders = options->contenders,
         .cache = cache,
         .options = options,
-        .entry = sim_alloc(contenders->n, sizeof *x.entry),
+        .entry = sim_alloc(options->contenders->n, sizeof *x.entry),
         .load = {.n_seqs = NAN, .prompt_tokens = NAN, .context_tokens = NAN, .output_tokens = NAN}};
     bool ok = make_scenarios(&x, st);
     if (ok) run_all(&x);

@@ -120,8 +120,9 @@ struct exp_anatomy {
 
 /* From a run of full that still has its requests. */
 struct exp_point_load exp_point_load_of(const struct exp_setup *u, const struct exp_figures *f);
-/* Prices of the set-up's first fleet there. A step of several pipeline stages stays unknown. */
-struct exp_anatomy exp_anatomy_of(const struct exp_setup *u, const struct exp_point_load *load);
+/* Prices of one fleet there. A step of several pipeline stages stays unknown. */
+struct exp_anatomy exp_anatomy_of(const struct exp_setup *u, uint32_t fleet,
+                                  const struct exp_point_load *load);
 
 struct exp_compare_row {
     char label[EXP_LABEL_BYTES], strategy[EXP_NAME_BYTES];
@@ -131,6 +132,7 @@ struct exp_compare_row {
     enum sim_load_state load_state;
     double evidence[SIM_N_EVIDENCE]; /* shares of GPU time */
     char negative_source[192], length_source[192];
+    const char *graphs; /* CUDA graphs that the strategy allows: "yes", "piecewise", "no" */
     struct exp_anatomy anatomy;
     struct exp_figures *figures; /* all figures, as `run` has them; may be NULL */
     json_t *summary;             /* as `run --json` prints it; may be NULL */
@@ -153,15 +155,16 @@ struct exp_compare {
 };
 
 struct exp_compare_options {
+    const struct exp_contenders *contenders;
     uint32_t n_threads, n_replications; /* 0 replications: no intervals */
     bool no_length_shift;
 };
 
 /* Every contender on every fleet of the scenario. A strategy that cannot run there is a row that says why. False only
  * when the scenario itself is wrong. Free with exp_compare_fini. */
-bool exp_compare_run(const struct exp_scenario *s, const struct exp_contenders *contenders,
-                     struct exp_cache *cache, const struct exp_compare_options *options,
-                     struct exp_compare *out, struct sim_status *st);
+bool exp_compare_run(const struct exp_scenario *s, struct exp_cache *cache,
+                     const struct exp_compare_options *options, struct exp_compare *out,
+                     struct sim_status *st);
 void exp_compare_fini(struct exp_compare *c);
 
 /* ---- what comes out ---- */

@@ -104,10 +104,11 @@ static double prompt_s(const struct sim_fleet *f, uint32_t tokens)
     return s;
 }
 
-struct exp_anatomy exp_anatomy_of(const struct exp_setup *u, const struct exp_point_load *load)
+struct exp_anatomy exp_anatomy_of(const struct exp_setup *u, uint32_t fleet,
+                                  const struct exp_point_load *load)
 {
     struct exp_anatomy a = {NAN, NAN, NAN, NAN, NAN, NAN, NAN};
-    const struct sim_fleet *f = &u->sim_fleets[0];
+    const struct sim_fleet *f = &u->sim_fleets[fleet];
     if (!isfinite(load->n_seqs) || !isfinite(load->prompt_tokens)) return a;
     struct sim_kv_rule full = sim_kv_full(f->engine.block_size);
     struct sim_reads reads = reads_of(f->kv ? f->kv : &full, load);

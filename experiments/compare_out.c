@@ -37,6 +37,7 @@ static void put_columns(json_t *o, const struct exp_compare_row *row, bool repli
         if (!info->of_figures) put_band(o, info->key, row->value[k], replicated);
     }
     json_object_set_new(o, "negative_source", json_string(row->negative_source));
+    json_object_set_new(o, "cuda_graphs", json_string(row->graphs));
     json_object_set_new(o, "length_source", json_string(row->length_source));
 }
 
@@ -143,7 +144,7 @@ static void put_heads(bool replicated, FILE *out)
         const struct exp_column_info *info = exp_column_info((enum exp_column)k);
         if (info->against != EXP_NO_DELTA) put_head(info->key, "_against_full", replicated, out);
     }
-    fputs(",negative_source,length_source\n", out);
+    fputs(",cuda_graphs,negative_source,length_source\n", out);
 }
 
 static void put_row(const struct exp_compare_row *row, bool replicated, FILE *out)
@@ -163,7 +164,7 @@ static void put_row(const struct exp_compare_row *row, bool replicated, FILE *ou
     for (int k = 0; k < EXP_N_COLUMNS; k++)
         if (exp_column_info((enum exp_column)k)->against != EXP_NO_DELTA)
             put_numbers(ran ? row->delta[k] : none, replicated, out);
-    fputc(',', out);
+    fprintf(out, ",%s,", ran ? row->graphs : "");
     put_text(row->negative_source, out);
     fputc(',', out);
     put_text(row->length_source, out);

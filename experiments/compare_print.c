@@ -295,8 +295,7 @@ static void put_legend(const struct page *p)
     }
     put_wrapped(p,
                 "* best of its column, of those that complete about as much; differences are to full (%, p: "
-                "points, x: "
-                "times)",
+                "points, x: times)",
                 0, 2);
     if (!c->n_replications) return;
     char *text = sim_printf("mean and [5 %%, 95 %%] of %u replications; ~ the difference may be none",

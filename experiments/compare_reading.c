@@ -107,11 +107,17 @@ static void put_names(const struct reader *x, const struct names *names,
 
 /* ---- what limits full ---- */
 
+/* Few requests leave room that is too small for one more: each holds its share of the peak. */
+static bool is_cache_full(const struct exp_compare_row *full)
+{
+    double peak = value(full, EXP_KV_PEAK);
+    return peak >= FULL_PEAK || peak * (1 + 1 / value(full, EXP_MAX_RUNNING)) > 1;
+}
+
 static bool is_memory_bound(const struct exp_compare_row *full)
 {
-    return value(full, EXP_PREEMPTIONS) > 0 ||
-           (value(full, EXP_KV_PEAK) >= FULL_PEAK &&
-            value(full, EXP_QUEUE) >= QUEUE_FRAC * value(full, EXP_E2EL_MEAN));
+    bool queues = value(full, EXP_QUEUE) >= QUEUE_FRAC * value(full, EXP_E2EL_MEAN);
+    return value(full, EXP_PREEMPTIONS) > 0 || (is_cache_full(full) && queues);
 }
 
 static bool is_memory_idle(const struct exp_compare_row *full)
@@ -134,19 +140,18 @@ static void read_limit(const struct reader *x)
     const struct exp_compare_row *f = x->full;
     double queue = value(f, EXP_QUEUE), e2el = value(f, EXP_E2EL_MEAN);
     if (is_memory_bound(f)) {
-        fprintf(x->out,
-                "Under full KV memory is the limit: the cache peaks at %.0f %%, there are %s preemptions, "
-                "and requests "
-                "queue for %s on average (%.0f %% of E2EL).",
-                percent(f, EXP_KV_PEAK), exp_count_words(value(f, EXP_PREEMPTIONS)).text,
-                time_words(queue).text, 100 * queue / e2el);
+        fprintf(x->out, "Under full KV memory is the limit: the cache peaks at %.0f %%",
+                percent(f, EXP_KV_PEAK));
+        if (value(f, EXP_PREEMPTIONS) > 0)
+            fprintf(x->out, ", there are %s preemptions,", exp_count_words(value(f, EXP_PREEMPTIONS)).text);
+        fprintf(x->out, " and requests queue for %s on average (%.0f %% of E2EL), at most %s running.",
+                time_words(queue).text, 100 * queue / e2el, exp_count_words(value(f, EXP_MAX_RUNNING)).text);
         return;
     }
     if (is_memory_idle(f))
         fprintf(x->out,
                 "KV memory is not what limits this load, and no strategy can raise throughput by holding "
-                "less: under "
-                "full the cache peaks at %.0f %% and nothing is preempted.",
+                "less: under full the cache peaks at %.0f %% and nothing is preempted.",
                 percent(f, EXP_KV_PEAK));
     else
         fprintf(x->out,
@@ -164,8 +169,7 @@ static void read_step(const struct reader *x)
     double frac = a->attention_s / a->step_s;
     fprintf(x->out,
             " At full's mean batch (%.0f sequences of %s tokens a replica) a decode step takes %.3g ms, of "
-            "which decode "
-            "attention is %.3g ms (%.0f %%)",
+            "which decode attention is %.3g ms (%.0f %%)",
             x->c->load.n_seqs, exp_count_words(round(x->c->load.context_tokens)).text, 1e3 * a->step_s,
             1e3 * a->attention_s, 100 * frac);
     fputs(frac < SMALL_FRAC ? ": reading less cannot save more than that." : ".", x->out);
@@ -388,14 +392,20 @@ static void put_kernel(const struct reader *x, const struct exp_compare_row *r)
     fprintf(x->out, "%.2fx", r->anatomy.attention_s / x->full->anatomy.attention_s);
 }
 
+static void put_step(const struct reader *x, const struct exp_compare_row *r, double more_s)
+{
+    fprintf(x->out, "%+.2g ms", 1e3 * more_s);
+    if (strcmp(r->graphs, "yes") != 0) fprintf(x->out, ", CUDA graphs: %s", r->graphs);
+}
+
 static void put_extra(const struct reader *x, const struct exp_compare_row *r)
 {
-    fprintf(x->out, "%+.2g ms a step", 1e3 * (other_s(&r->anatomy) - other_s(&x->full->anatomy)));
+    put_step(x, r, other_s(&r->anatomy) - other_s(&x->full->anatomy));
 }
 
 static void put_host(const struct reader *x, const struct exp_compare_row *r)
 {
-    fprintf(x->out, "%+.2g ms a step", 1e3 * (r->anatomy.host_s - x->full->anatomy.host_s));
+    put_step(x, r, r->anatomy.host_s - x->full->anatomy.host_s);
 }
 
 static void put_prefill(const struct reader *x, const struct exp_compare_row *r)
@@ -434,8 +444,8 @@ static const struct {
     [LINK] = {"Bound by the host link", put_exposed},
     [WAITS] = {"Waiting for copies to be submitted and synchronised while the link has time", put_exposed},
     [KERNEL] = {"Bound by their kernels, decode attention against full's", put_kernel},
-    [EXTRA] = {"Extra kernels to choose, convert or rebuild what is read", put_extra},
-    [HOST] = {"Without CUDA graphs the host is waited for", put_host},
+    [EXTRA] = {"Extra work in every step beside attention", put_extra},
+    [HOST] = {"The host is waited for in every step", put_host},
     [PREFILL] = {"Prefill takes longer", put_prefill},
     [LONGER] = {"Longer outputs make requests longer", put_longer},
     [LESS_ROOM] = {"Less room for requests", put_room},

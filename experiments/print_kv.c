@@ -77,7 +77,7 @@ static void print_pages(const struct mdl_kv_use *use, FILE *out)
     struct line l = {out, 0};
     struct mdl_kv_memory m = {0};
     use->strategy->memory(use, &m);
-    begin(&l, "pages");
+    begin(&l, "keeps");
     for (uint32_t i = 0; i < m.n_parts; i++) {
         char piece[160];
         const struct mdl_kv_part *p = &m.part[i];

@@ -14,13 +14,14 @@
 
 /* ---- constants ---- */
 
-static bool read_text(const struct mdl_yaml_node *n, const char *what, char *out, size_t room, struct sim_status *st)
+static bool read_text(const struct mdl_yaml_node *n, const char *what, char *out, size_t room,
+                      struct sim_status *st)
 {
     const char *text = mdl_yaml_string(n, what, st);
     if (!text) return false;
     if (!*text || strlen(text) >= room)
-        return sim_fail(st, "%s:%d: %s has %zu characters, expected 1 to %zu", mdl_yaml_file(n), mdl_yaml_line(n), what,
-                        strlen(text), room - 1);
+        return sim_fail(st, "%s:%d: %s has %zu characters, expected 1 to %zu", mdl_yaml_file(n),
+                        mdl_yaml_line(n), what, strlen(text), room - 1);
     snprintf(out, room, "%s", text);
     return true;
 }
@@ -44,8 +45,8 @@ static bool read_constant(const struct mdl_yaml_node *n, struct exp_constant *c,
         !read_text(mdl_yaml_get(n, "source"), "source", c->source, sizeof c->source, st))
         return false;
     if (c->low <= c->value && c->value <= c->high) return true;
-    return sim_fail(st, "%s:%d: %s is %g, expected a value in its range %g to %g", mdl_yaml_file(n), mdl_yaml_line(n),
-                    c->name, c->value, c->low, c->high);
+    return sim_fail(st, "%s:%d: %s is %g, expected a value in its range %g to %g", mdl_yaml_file(n),
+                    mdl_yaml_line(n), c->name, c->value, c->low, c->high);
 }
 
 /* A mapping with a `value` is a constant, any other a group of them. */
@@ -53,15 +54,17 @@ static bool read_group(struct exp_constants *out, const char *prefix, const stru
                        struct sim_status *st)
 {
     if (mdl_yaml_kind(map) != MDL_YAML_MAP)
-        return sim_fail(st, "%s:%d: %s is no mapping, expected {value, low, high, source} or a group of constants",
-                        mdl_yaml_file(map), mdl_yaml_line(map), prefix);
+        return sim_fail(
+            st, "%s:%d: %s is no mapping, expected {value, low, high, source} or a group of constants",
+            mdl_yaml_file(map), mdl_yaml_line(map), prefix);
     for (size_t i = 0; i < mdl_yaml_size(map); i++) {
         struct exp_constant c = {.used = false};
         const struct mdl_yaml_node *n = mdl_yaml_at(map, i);
-        int length = snprintf(c.name, sizeof c.name, "%s%s%s", prefix, *prefix ? "." : "", mdl_yaml_key(map, i));
+        int length =
+            snprintf(c.name, sizeof c.name, "%s%s%s", prefix, *prefix ? "." : "", mdl_yaml_key(map, i));
         if (length >= (int)sizeof c.name)
-            return sim_fail(st, "%s:%d: name is longer than %zu characters", mdl_yaml_file(n), mdl_yaml_line(n),
-                            sizeof c.name - 1);
+            return sim_fail(st, "%s:%d: name is longer than %zu characters", mdl_yaml_file(n),
+                            mdl_yaml_line(n), sizeof c.name - 1);
         bool group = mdl_yaml_kind(n) != MDL_YAML_MAP || !mdl_yaml_get(n, "value");
         if (group && !read_group(out, c.name, n, st)) return false;
         if (group) continue;
@@ -105,7 +108,8 @@ const struct exp_constant *exp_constant_find(struct exp_constants *c, const char
 bool exp_constant_value(struct exp_constants *c, const char *name, double *out, struct sim_status *st)
 {
     const struct exp_constant *found = exp_constant_find(c, name);
-    if (!found) return sim_fail(st, "experiments/published/constants.yaml: no constant `%s`; declare it", name);
+    if (!found)
+        return sim_fail(st, "experiments/published/constants.yaml: no constant `%s`; declare it", name);
     *out = found->value;
     return true;
 }
@@ -142,7 +146,8 @@ void exp_published_note(struct exp_published *p, const char *format, ...)
 double exp_published_value(const struct exp_published *p, const char *group, const char *name)
 {
     for (uint32_t i = 0; i < p->n_figures; i++)
-        if (strcmp(p->figure[i].group, group) == 0 && strcmp(p->figure[i].name, name) == 0) return p->figure[i].value;
+        if (strcmp(p->figure[i].group, group) == 0 && strcmp(p->figure[i].name, name) == 0)
+            return p->figure[i].value;
     return NAN;
 }
 
@@ -171,7 +176,9 @@ static bool check_raw(const struct exp_study *s, const char *raw_dir, struct sim
     bool there = access(path, R_OK) == 0;
     free(path);
     if (there) return true;
-    return sim_fail(st, "%s: no %s there, expected the published data that study %s reads; name its folder with --data DIR or KVSIM_SHARED",
+    return sim_fail(st,
+                    "%s: no %s there, expected the published data that study %s reads; name its folder with "
+                    "--data DIR or KVSIM_SHARED",
                     raw_dir, s->raw, s->name);
 }
 
@@ -181,7 +188,8 @@ bool exp_study_run(const struct exp_study *s, const char *raw_dir, bool fit, str
     *out = (struct exp_study_result){0};
     char *data_dir = mdl_data_dir(st);
     if (!data_dir) return false;
-    char *raw = raw_dir_of(raw_dir, data_dir), *path = sim_printf("%s/experiments/published/constants.yaml", data_dir);
+    char *raw = raw_dir_of(raw_dir, data_dir),
+         *path = sim_printf("%s/experiments/published/constants.yaml", data_dir);
     struct exp_study_run r = {data_dir, raw, fit, &out->constants, &out->results};
     bool ok = check_raw(s, raw, st) && exp_constants_load(path, &out->constants, st) && s->run(&r, st);
     free(path);

@@ -61,7 +61,8 @@ struct exp_published {
 
 void exp_published_row(struct exp_published *p, const struct exp_published_row *row);
 void exp_published_figure(struct exp_published *p, const struct exp_published_figure *figure);
-void exp_published_note(struct exp_published *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void exp_published_note(struct exp_published *p, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* A figure by group and name, NaN when there is none. */
 double exp_published_value(const struct exp_published *p, const char *group, const char *name);
 void exp_published_fini(struct exp_published *p);

@@ -8,5 +8,7 @@ bool exp_published_p1_throughput(const struct exp_study_run *r, struct sim_statu
 bool exp_published_p1_tp(const struct exp_study_run *r, struct sim_status *st);
 bool exp_published_p1_routing(const struct exp_study_run *r, struct sim_status *st);
 bool exp_published_memory(const struct exp_study_run *r, struct sim_status *st);
+bool exp_published_p2_absolute(const struct exp_study_run *r, struct sim_status *st);
+bool exp_published_p2_speedups(const struct exp_study_run *r, struct sim_status *st);
 
 #endif

@@ -72,7 +72,8 @@ static void tiered(const struct mdl_kv_use *u, double L, struct form *f)
 {
     double recent = fmin(L, v(u, MDL_KV_RECENT)), hot = v(u, MDL_KV_HOT_FRAC), page = v(u, MDL_KV_PAGE);
     add(f, SIM_KV_GPU, kvtok(u), recent, page);
-    add(f, SIM_KV_GPU, hot * kvtok(u) + (1 - hot) * per_token_codes(u, v(u, MDL_KV_COLD_BITS)), L - recent, page);
+    add(f, SIM_KV_GPU, hot * kvtok(u) + (1 - hot) * per_token_codes(u, v(u, MDL_KV_COLD_BITS)), L - recent,
+        page);
 }
 
 static void fp8(const struct mdl_kv_use *u, double L, struct form *f)
@@ -94,7 +95,8 @@ static void int4(const struct mdl_kv_use *u, double L, struct form *f)
  * code, GEAR's `extra`. The window's pages stay while few keys wait in them. */
 static void grouped(const struct mdl_kv_use *u, double L, double extra, struct form *f)
 {
-    double side = (double)u->n_layers * u->kv_heads * u->head_dim, R = v(u, MDL_KV_RESIDUAL), page = v(u, MDL_KV_PAGE);
+    double side = (double)u->n_layers * u->kv_heads * u->head_dim, R = v(u, MDL_KV_RESIDUAL),
+           page = v(u, MDL_KV_PAGE);
     double code = side * (v(u, MDL_KV_BITS) / 8 + 4 / v(u, MDL_KV_GROUP)) + extra;
     double keys = fmod(L, R), values = fmin(L, R);
     add(f, SIM_KV_GPU, code, L - keys, R);
@@ -113,7 +115,8 @@ static void kivi(const struct mdl_kv_use *u, double L, struct form *f)
 static void gear(const struct mdl_kv_use *u, double L, struct form *f)
 {
     double d = u->head_dim, R = v(u, MDL_KV_RESIDUAL), rank = ceil(v(u, MDL_KV_RANK_FRAC) * d);
-    grouped(u, L, u->n_layers * (double)u->kv_heads * (rank * (R + d) * 2 / R + v(u, MDL_KV_OUTLIER) * d * 6), f);
+    grouped(u, L, u->n_layers * (double)u->kv_heads * (rank * (R + d) * 2 / R + v(u, MDL_KV_OUTLIER) * d * 6),
+            f);
 }
 
 /* r numbers of 2 bytes for a token's keys and for its values on each layer, r directions of D, a rebuilt layer. */
@@ -162,7 +165,8 @@ static void quest(const struct mdl_kv_use *u, double L, struct form *f)
 /* Managed layers: `kept` tokens and digests of all on the GPU, all tokens on the host; the first layers dense. */
 static void arkvale(const struct mdl_kv_use *u, double L, struct form *f)
 {
-    double dense = fmin(v(u, MDL_KV_SKIP_LAYERS), u->n_layers), layer = kvtok(u) / u->n_layers, page = v(u, MDL_KV_PAGE);
+    double dense = fmin(v(u, MDL_KV_SKIP_LAYERS), u->n_layers), layer = kvtok(u) / u->n_layers,
+           page = v(u, MDL_KV_PAGE);
     double managed = layer * (u->n_layers - dense);
     add(f, SIM_KV_GPU, managed, fmin(L, v(u, MDL_KV_BUDGET)), page);
     if (dense > 0) add(f, SIM_KV_GPU, layer * dense, L, page);
@@ -200,10 +204,29 @@ static void shadowkv(const struct mdl_kv_use *u, double L, struct form *f)
 static const struct {
     const char *strategy;
     void (*form)(const struct mdl_kv_use *u, double L, struct form *f);
-} forms[] = {{"full", full},       {"swap", swap},     {"offload", offload}, {"tiered", tiered},    {"fp8", fp8},
-             {"int8", int8},       {"int4", int4},     {"kivi4", kivi},      {"kivi2", kivi},       {"gear4", gear},
-             {"gear2", gear},      {"lowrank", lowrank}, {"streaming_llm", budgeted}, {"razor", razor}, {"h2o", h2o},
-             {"snapkv", budgeted}, {"pyramidkv", budgeted}, {"raas", raas},  {"quest", quest},      {"arkvale", arkvale}, {"freekv", freekv}, {"infinigen", infinigen}, {"shadowkv", shadowkv}};
+} forms[] = {{"full", full},
+             {"swap", swap},
+             {"offload", offload},
+             {"tiered", tiered},
+             {"fp8", fp8},
+             {"int8", int8},
+             {"int4", int4},
+             {"kivi4", kivi},
+             {"kivi2", kivi},
+             {"gear4", gear},
+             {"gear2", gear},
+             {"lowrank", lowrank},
+             {"streaming_llm", budgeted},
+             {"razor", razor},
+             {"h2o", h2o},
+             {"snapkv", budgeted},
+             {"pyramidkv", budgeted},
+             {"raas", raas},
+             {"quest", quest},
+             {"arkvale", arkvale},
+             {"freekv", freekv},
+             {"infinigen", infinigen},
+             {"shadowkv", shadowkv}};
 enum { N_FORMS = sizeof forms / sizeof *forms };
 
 static double unrounded(const struct form *f, enum sim_kv_place place)
@@ -231,7 +254,8 @@ static double rounded(const struct form *f, enum sim_kv_place place, double *pag
 
 /* ---- comparing ---- */
 
-static const char *const models[] = {"llama-2-7b", "llama-3.1-8b", "qwen2.5-7b", "llama-3.1-70b", "qwen2.5-14b"};
+static const char *const models[] = {"llama-2-7b", "llama-3.1-8b", "qwen2.5-7b", "llama-3.1-70b",
+                                     "qwen2.5-14b"};
 /* KiB a token. source: 2 nkv d s nl of the published configurations. */
 static const double token_kib[] = {512, 128, 56, 320, 192};
 static const uint32_t lengths[] = {1, 100, 512, 513, 2048, 4096, 10007, 32768};
@@ -244,7 +268,8 @@ struct study {
     uint32_t n;
 };
 
-static bool use_of(const struct mdl_arch *arch, const char *strategy, struct mdl_kv_use *u, struct sim_status *st)
+static bool use_of(const struct mdl_arch *arch, const char *strategy, struct mdl_kv_use *u,
+                   struct sim_status *st)
 {
     double given[MDL_N_KV_KEY];
     const struct mdl_strategy *s = mdl_strategy_find(strategy, st);
@@ -259,7 +284,8 @@ static double apart(double a, double b)
     return difference <= 1e-12 * fabs(b) ? 0 : difference;
 }
 
-static void compare(struct study *s, const struct mdl_kv_use *u, const struct mdl_kv_plan *plan, int form, uint32_t length)
+static void compare(struct study *s, const struct mdl_kv_use *u, const struct mdl_kv_plan *plan, int form,
+                    uint32_t length)
 {
     struct sim_kv_length at = {length, length};
     struct form f = {.n = 0};
@@ -267,13 +293,14 @@ static void compare(struct study *s, const struct mdl_kv_use *u, const struct md
     for (int place = 0; place < SIM_KV_N_PLACE; place++) {
         enum sim_kv_place where = (enum sim_kv_place)place;
         double pages, closed = unrounded(&f, where), in_pages = rounded(&f, where, &pages);
-        double bytes = where == SIM_KV_GPU           ? u->strategy->gpu_bytes(u, at)
+        double bytes = where == SIM_KV_GPU       ? u->strategy->gpu_bytes(u, at)
                        : u->strategy->host_bytes ? u->strategy->host_bytes(u, at)
                                                  : 0;
         double held = mdl_kv_plan_bytes(plan, where, at);
         double coarse = plan->unit_bytes[where] <= MDL_KV_LEAST_UNIT ? pages * MDL_KV_LEAST_UNIT : 0;
         s->most_apart = fmax(s->most_apart, apart(bytes, closed));
-        s->most_apart_in_pages = fmax(s->most_apart_in_pages, held < in_pages || held > in_pages + coarse ? apart(held, in_pages) : 0);
+        s->most_apart_in_pages = fmax(
+            s->most_apart_in_pages, held < in_pages || held > in_pages + coarse ? apart(held, in_pages) : 0);
         s->n++;
     }
 }
@@ -284,7 +311,8 @@ static bool compare_all(struct study *s, struct sim_status *st)
         for (int i = 0; i < N_FORMS; i++) {
             struct mdl_kv_use u;
             struct mdl_kv_plan plan;
-            if (!use_of(&s->arch[m], forms[i].strategy, &u, st) || !mdl_kv_plan_init(&plan, &u, MOST_LENGTH, st))
+            if (!use_of(&s->arch[m], forms[i].strategy, &u, st) ||
+                !mdl_kv_plan_init(&plan, &u, MOST_LENGTH, st))
                 return false;
             for (int l = 0; l < N_LENGTHS; l++) compare(s, &u, &plan, i, lengths[l]);
         }
@@ -293,8 +321,8 @@ static bool compare_all(struct study *s, struct sim_status *st)
 
 /* ---- what is printed ---- */
 
-static void add_row(const struct study *s, const char *group, const char *what, const char *unit, double published,
-                    double predicted)
+static void add_row(const struct study *s, const char *group, const char *what, const char *unit,
+                    double published, double predicted)
 {
     struct exp_published_row row = {.published = published, .predicted = predicted};
     snprintf(row.group, sizeof row.group, "%s", group);
@@ -311,7 +339,8 @@ static bool show_forms(const struct study *s, struct sim_status *st)
         struct form f = {.n = 0};
         if (!use_of(&s->arch[1], forms[i].strategy, &u, st)) return false;
         forms[i].form(&u, SHOWN_LENGTH, &f);
-        add_row(s, "llama-3.1-8b at 32768 tokens, GPU", forms[i].strategy, "MiB", unrounded(&f, SIM_KV_GPU) / 0x1p20,
+        add_row(s, "llama-3.1-8b at 32768 tokens, GPU", forms[i].strategy, "MiB",
+                unrounded(&f, SIM_KV_GPU) / 0x1p20,
                 u.strategy->gpu_bytes(&u, (struct sim_kv_length){SHOWN_LENGTH, SHOWN_LENGTH}) / 0x1p20);
     }
     return true;
@@ -320,7 +349,8 @@ static bool show_forms(const struct study *s, struct sim_status *st)
 static void show_tokens(const struct study *s)
 {
     for (int m = 0; m < N_MODELS; m++)
-        add_row(s, "KV of a token", models[m], "KiB", token_kib[m], mdl_arch_kv_byte_per_token(&s->arch[m], MDL_BF16) / 1024);
+        add_row(s, "KV of a token", models[m], "KiB", token_kib[m],
+                mdl_arch_kv_byte_per_token(&s->arch[m], MDL_BF16) / 1024);
 }
 
 static double gpu_mib(const struct mdl_kv_use *u, uint32_t length)
@@ -337,7 +367,8 @@ static bool show_shares(const struct study *s, struct sim_status *st)
     } rows[] = {{"int8", 0.516}, {"int4", 0.266}, {"kivi4", 0.3125}, {"kivi2", 0.1875}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct mdl_kv_use u, whole;
-        if (!use_of(&s->arch[1], rows[i].strategy, &u, st) || !use_of(&s->arch[1], "full", &whole, st)) return false;
+        if (!use_of(&s->arch[1], rows[i].strategy, &u, st) || !use_of(&s->arch[1], "full", &whole, st))
+            return false;
         if (!isnan(u.value[MDL_KV_RESIDUAL])) u.value[MDL_KV_RESIDUAL] = 0;
         add_row(s, "share of full's bytes", rows[i].strategy, "", rows[i].share,
                 gpu_mib(&u, SHOWN_LENGTH) / gpu_mib(&whole, SHOWN_LENGTH));
@@ -362,13 +393,13 @@ static double part_mib(const struct mdl_kv_use *u, const char *what, uint32_t le
 static bool show_examples(const struct study *s, struct sim_status *st)
 {
     static const char group[] = "llama-3.1-8b at 32768 tokens, printed";
-    struct mdl_kv_use free, infini, whole;
-    if (!use_of(&s->arch[1], "freekv", &free, st) || !use_of(&s->arch[1], "infinigen", &infini, st) ||
+    struct mdl_kv_use freed, infini, whole;
+    if (!use_of(&s->arch[1], "freekv", &freed, st) || !use_of(&s->arch[1], "infinigen", &infini, st) ||
         !use_of(&s->arch[1], "full", &whole, st))
         return false;
-    double kept = gpu_mib(&free, SHOWN_LENGTH), all = gpu_mib(&whole, SHOWN_LENGTH);
-    add_row(s, group, "freekv, pages", "MiB", 256, part_mib(&free, "pages", SHOWN_LENGTH));
-    add_row(s, group, "freekv, digests", "MiB", 128, part_mib(&free, "digests", SHOWN_LENGTH));
+    double kept = gpu_mib(&freed, SHOWN_LENGTH), all = gpu_mib(&whole, SHOWN_LENGTH);
+    add_row(s, group, "freekv, pages", "MiB", 256, part_mib(&freed, "pages", SHOWN_LENGTH));
+    add_row(s, group, "freekv, digests", "MiB", 128, part_mib(&freed, "digests", SHOWN_LENGTH));
     add_row(s, group, "full over freekv", "x", 10.7, all / kept);
     add_row(s, group, "infinigen, partial keys", "MiB", 410, part_mib(&infini, "partial keys", SHOWN_LENGTH));
     return true;
@@ -391,15 +422,19 @@ static bool show_recalls(const struct study *s, struct sim_status *st)
         snprintf(what, sizeof what, "%s, copies", models[rows[i].model]);
         add_row(s, "freekv, a step that misses every page", what, "", rows[i].copies, d.up_copies);
         snprintf(what, sizeof what, "%s, bytes", models[rows[i].model]);
-        add_row(s, "freekv, a step that misses every page", what, "MiB", rows[i].mib, d.up_copies * d.up_fragment_bytes / 0x1p20);
+        add_row(s, "freekv, a step that misses every page", what, "MiB", rows[i].mib,
+                d.up_copies * d.up_fragment_bytes / 0x1p20);
     }
     return true;
 }
 
 static void figure(const struct study *s, const char *name, double bytes)
 {
-    struct exp_published_figure f = {
-        .group = "closed forms", .unit = "byte", .value = bytes, .goal = bytes > 0 ? EXP_GOAL_MISSED : EXP_GOAL_MET, .wanted = "0"};
+    struct exp_published_figure f = {.group = "closed forms",
+                                     .unit = "byte",
+                                     .value = bytes,
+                                     .goal = bytes > 0 ? EXP_GOAL_MISSED : EXP_GOAL_MET,
+                                     .wanted = "0"};
     snprintf(f.name, sizeof f.name, "%s", name);
     exp_published_figure(s->run->out, &f);
 }
@@ -414,9 +449,12 @@ bool exp_published_memory(const struct exp_study_run *r, struct sim_status *st)
     show_tokens(&s);
     figure(&s, "largest difference, unrounded", s.most_apart);
     figure(&s, "largest difference, in pages", s.most_apart_in_pages);
-    exp_published_figure(r->out, &(struct exp_published_figure){.group = "closed forms", .name = "comparisons", .value = s.n});
-    exp_published_note(r->out, "%d models x %d strategies x %d lengths of 1 to %d tokens, on the GPU and on the host; in pages of %d tokens "
-                               "or the strategy's own",
+    exp_published_figure(
+        r->out, &(struct exp_published_figure){.group = "closed forms", .name = "comparisons", .value = s.n});
+    exp_published_note(r->out,
+                       "%d models x %d strategies x %d lengths of 1 to %d tokens, on the GPU and on the "
+                       "host; in pages of %d tokens "
+                       "or the strategy's own",
                        N_MODELS, N_FORMS, N_LENGTHS, MOST_LENGTH, BLOCK_TOKENS);
     return true;
 }

@@ -32,8 +32,8 @@ enum { EXP_P1_REPEATS = 16 };
 /* Repeats of one (stage, batch, length). */
 struct exp_p1_point {
     enum exp_p1_stage stage;
-    uint32_t batch, length;          /* length as the row says */
-    uint32_t prompt;                 /* of it, tokens of the prompt */
+    uint32_t batch, length;            /* length as the row says */
+    uint32_t prompt;                   /* of it, tokens of the prompt */
     double throughput[EXP_P1_REPEATS]; /* tokens/s, ascending */
     uint32_t n_repeats;
     double measured_s; /* time of a step at their median */
@@ -47,8 +47,8 @@ struct exp_p1_points {
 
 /* Throughput is batch x length (prefill) or batch (decode) over the time of a step; decode rows whose length is a
  * prompt of the grid and the tokens generated after it are that prompt's. Free with exp_p1_points_fini. */
-bool exp_p1_read(const char *path, const struct exp_p1_method *m, uint32_t generated_tokens, struct exp_p1_points *out,
-                 struct sim_status *st);
+bool exp_p1_read(const char *path, const struct exp_p1_method *m, uint32_t generated_tokens,
+                 struct exp_p1_points *out, struct sim_status *st);
 void exp_p1_points_fini(struct exp_p1_points *p);
 /* The point of the same stage, batch and length, else of the same prompt; NULL when there is none. */
 const struct exp_p1_point *exp_p1_point_like(const struct exp_p1_points *p, const struct exp_p1_point *like);
@@ -90,8 +90,9 @@ struct exp_p1_price {
 };
 
 /* `given` overrides parameters (NaN: as declared); NULL overrides none. */
-bool exp_p1_price_init(struct exp_p1_price *p, const struct exp_p1_machine *m, enum exp_p1_id method, uint32_t tp,
-                       const double given[MDL_N_KV_KEY], struct exp_constants *constants, struct sim_status *st);
+bool exp_p1_price_init(struct exp_p1_price *p, const struct exp_p1_machine *m, enum exp_p1_id method,
+                       uint32_t tp, const double given[MDL_N_KV_KEY], struct exp_constants *constants,
+                       struct sim_status *st);
 void exp_p1_price_fini(struct exp_p1_price *p);
 
 /* One step that computes `batch` prompts whole; the port multiplies all their rows with the LM head. */

@@ -13,6 +13,20 @@ enum { MOST_STEPS = 200, SCAN = 24 };
 
 static const double FACTOR_LOW = 0.5, FACTOR_HIGH = 2;
 
+/* Root mean square of log(measured / predicted), as engine files state it. */
+static double residual(const struct exp_p1_points *p, enum exp_p1_stage stage)
+{
+    double sum = 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->n; i++) {
+        double error = log(p->point[i].predicted_s / p->point[i].measured_s);
+        if (p->point[i].stage != stage) continue;
+        sum += error * error;
+        n++;
+    }
+    return n ? sqrt(sum / n) : 0;
+}
+
 static double log_error(const struct exp_p1_points *p, enum exp_p1_stage stage, uint32_t largest_batch)
 {
     double sum = 0;
@@ -79,6 +93,8 @@ bool exp_p1_fit_engine(struct exp_p1_machine *m, struct exp_p1_points *fp16, str
         if (gsl_multimin_test_size(gsl_multimin_fminimizer_size(solver), 1e-4) == GSL_SUCCESS) break;
     }
     engine_error(gsl_multimin_fminimizer_x(solver), &p); /* leaves the machine at the optimum */
+    m->engine.residual_frac = residual(fp16, EXP_P1_DECODE);
+    m->engine.residual_ttft_frac = residual(fp16, EXP_P1_PREFILL);
     gsl_multimin_fminimizer_free(solver);
     gsl_vector_free(step);
     gsl_vector_free(z);
@@ -125,12 +141,12 @@ bool exp_p1_fit_kernel(const struct exp_p1_machine *m, enum exp_p1_id method, st
     gsl_function f = {kernel_error, &p};
     gsl_min_fminimizer *solver = gsl_min_fminimizer_alloc(gsl_min_fminimizer_goldensection);
     SIM_CHECK(solver); /* out of memory */
-    bool bracketed = st->code == SIM_EXIT_OK &&
-                     gsl_min_fminimizer_set(solver, &f, x, x - step, x + step) == GSL_SUCCESS;
+    bool bracketed =
+        st->code == SIM_EXIT_OK && gsl_min_fminimizer_set(solver, &f, x, x - step, x + step) == GSL_SUCCESS;
     for (int i = 0; bracketed && i < MOST_STEPS; i++) {
         if (gsl_min_fminimizer_iterate(solver) != GSL_SUCCESS) break;
-        if (gsl_min_test_interval(gsl_min_fminimizer_x_lower(solver), gsl_min_fminimizer_x_upper(solver), 1e-4, 0) ==
-            GSL_SUCCESS)
+        if (gsl_min_test_interval(gsl_min_fminimizer_x_lower(solver), gsl_min_fminimizer_x_upper(solver),
+                                  1e-4, 0) == GSL_SUCCESS)
             break;
     }
     *efficiency = exp(bracketed ? gsl_min_fminimizer_x_minimum(solver) : x);

@@ -62,7 +62,16 @@ static void declared(const struct exp_p1_method *method, const double *given, st
     }
 }
 
-static bool make_cost(struct exp_p1_price *p, struct sim_status *st)
+/* p1.<method>.prefill_attention: the method's prefill attention over fp16's, time over time. */
+static double prefill_attention(const struct exp_p1_method *method, struct exp_constants *constants)
+{
+    char name[96];
+    snprintf(name, sizeof name, "p1.%s.prefill_attention", method->name);
+    const struct exp_constant *c = exp_constant_find(constants, name);
+    return c ? c->value : 1;
+}
+
+static bool make_cost(struct exp_p1_price *p, double prefill_factor, struct sim_status *st)
 {
     const struct exp_p1_machine *m = p->machine;
     struct mdl_cost_spec spec = {.arch = &m->arch,
@@ -79,22 +88,25 @@ static bool make_cost(struct exp_p1_price *p, struct sim_status *st)
                                  .use = &p->use,
                                  .plan = &p->plan,
                                  .host = &m->host};
-    spec.family_factor[MDL_ATTN_PREFILL] = spec.family_factor[MDL_ATTN_DECODE] = m->attention_factor;
+    spec.family_factor[MDL_ATTN_DECODE] = m->attention_factor;
+    spec.family_factor[MDL_ATTN_PREFILL] = m->attention_factor * prefill_factor;
     spec.family_factor[MDL_ALLREDUCE] = m->allreduce_factor;
     p->cost = mdl_cost_new(&spec, st);
     return p->cost != NULL;
 }
 
-bool exp_p1_price_init(struct exp_p1_price *p, const struct exp_p1_machine *m, enum exp_p1_id method, uint32_t tp,
-                       const double given[MDL_N_KV_KEY], struct exp_constants *constants, struct sim_status *st)
+bool exp_p1_price_init(struct exp_p1_price *p, const struct exp_p1_machine *m, enum exp_p1_id method,
+                       uint32_t tp, const double given[MDL_N_KV_KEY], struct exp_constants *constants,
+                       struct sim_status *st)
 {
     double values[MDL_N_KV_KEY];
     struct exp_p1_price price = {.machine = m, .tensor_parallel = tp};
     const struct mdl_strategy *s = mdl_strategy_find(exp_p1_methods[method].strategy, st);
     if (!s) return false;
     declared(&exp_p1_methods[method], given, constants, values);
+    double prefill_factor = prefill_attention(&exp_p1_methods[method], constants);
     if (!mdl_kv_use_init(&price.use, s, values, &m->arch, tp, m->arch.n_layers, m->engine.block_size, st) ||
-        !mdl_kv_plan_init(&price.plan, &price.use, MOST_LENGTH, st) || !make_cost(&price, st))
+        !mdl_kv_plan_init(&price.plan, &price.use, MOST_LENGTH, st) || !make_cost(&price, prefill_factor, st))
         return false;
     price.head = mdl_gemm_curve_new(m->profile, MDL_BF16, (m->arch.vocab + tp - 1) / tp, m->arch.hidden);
     *p = price;
@@ -116,10 +128,12 @@ double exp_p1_prefill_s(const struct exp_p1_price *p, uint32_t batch, uint32_t p
     struct sim_price price;
     SIM_CHECK(batch <= MOST_PROMPTS);
     for (uint32_t i = 0; i < batch; i++) chunks[i] = (struct sim_chunk){.new_tokens = prompt, .last = true};
-    struct sim_batch b = {.n_chunks = batch, .chunks = chunks, .new_tokens = (uint64_t)batch * prompt, .n_outputs = batch};
+    struct sim_batch b = {
+        .n_chunks = batch, .chunks = chunks, .new_tokens = (uint64_t)batch * prompt, .n_outputs = batch};
     const struct sim_cost *base = mdl_cost_base(p->cost);
     base->price(base, &b, 0, &price);
-    double rows = (double)batch * (prompt - 1.0) * p->machine->lm_head_rows; /* beside those that the price has */
+    double rows =
+        (double)batch * (prompt - 1.0) * p->machine->lm_head_rows; /* beside those that the price has */
     return price.step_s + mdl_gemm_curve_at(p->head, rows + batch).s - mdl_gemm_curve_at(p->head, batch).s;
 }
 

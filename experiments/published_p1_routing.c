@@ -41,8 +41,8 @@ static bool set_real(struct exp_scenario *s, const char *key, double value, stru
 }
 
 /* fleet.<n> takes the method, with what is declared for it. */
-static bool take_method(const struct study *s, struct exp_scenario *point, uint32_t fleet, enum exp_p1_id method,
-                        struct sim_status *st)
+static bool take_method(const struct study *s, struct exp_scenario *point, uint32_t fleet,
+                        enum exp_p1_id method, struct sim_status *st)
 {
     char key[64], name[96];
     snprintf(key, sizeof key, "fleet.%u.kv.strategy", fleet);
@@ -59,8 +59,8 @@ static bool take_method(const struct study *s, struct exp_scenario *point, uint3
     return true;
 }
 
-static bool set_predictor(const struct study *s, struct exp_scenario *point, enum exp_p1_id method, const char *what,
-                          struct sim_status *st)
+static bool set_predictor(const struct study *s, struct exp_scenario *point, enum exp_p1_id method,
+                          const char *what, struct sim_status *st)
 {
     char name[96], key[64];
     double accuracy;
@@ -76,18 +76,21 @@ static bool make_point(const struct study *s, int router, enum exp_p1_id method,
     if (!exp_scenario_set(point, "router", routers[router].router, st)) return false;
     if (router == BASELINE) return take_method(s, point, 0, method, st);
     return exp_scenario_set(point, "fleet.0.replicas", "1", st) &&
-           exp_scenario_set(point, "fleet.1", "{gpu: a6000, replicas: 3, tensor_parallel: 1, profile: a6000-vidur}", st) &&
+           exp_scenario_set(point, "fleet.1",
+                            "{gpu: a6000, replicas: 3, tensor_parallel: 1, profile: a6000-vidur}", st) &&
            take_method(s, point, 1, method, st) && set_predictor(s, point, method, "throughput", st) &&
            set_predictor(s, point, method, "length", st);
 }
 
-static bool run_point(const struct study *s, struct exp_scenario *point, double *e2el_s, struct sim_status *st)
+static bool run_point(const struct study *s, struct exp_scenario *point, double *e2el_s,
+                      struct sim_status *st)
 {
     double sum = 0;
     for (int seed = 1; seed <= (int)s->seeds; seed++) {
         char text[16];
         snprintf(text, sizeof text, "%d", seed);
-        struct exp_run *r = exp_scenario_set(point, "seed", text, st) ? exp_run_new(point, s->cache, NULL, st) : NULL;
+        struct exp_run *r =
+            exp_scenario_set(point, "seed", text, st) ? exp_run_new(point, s->cache, NULL, st) : NULL;
         if (!r) return false;
         sum += exp_figure(r->figures, "mean_e2el_ms").mean * 1e-3;
         exp_run_free(r);
@@ -112,8 +115,8 @@ static bool run_all(struct study *s, struct sim_status *st)
 
 /* ---- what is printed ---- */
 
-static void add_row(const struct study *s, const char *group, enum exp_p1_id m, const char *unit, double published,
-                    double predicted)
+static void add_row(const struct study *s, const char *group, enum exp_p1_id m, const char *unit,
+                    double published, double predicted)
 {
     struct exp_published_row row = {.published = published, .predicted = predicted};
     snprintf(row.group, sizeof row.group, "%s", group);
@@ -128,11 +131,13 @@ static void show_latencies(const struct study *s)
         char group[40];
         snprintf(group, sizeof group, "mean E2EL, %s", routers[r].name);
         for (int m = 0; m < EXP_P1_METHODS; m++)
-            if (!isnan(routers[r].e2el_s[m])) add_row(s, group, (enum exp_p1_id)m, "s", routers[r].e2el_s[m], s->e2el_s[r][m]);
+            if (!isnan(routers[r].e2el_s[m]))
+                add_row(s, group, (enum exp_p1_id)m, "s", routers[r].e2el_s[m], s->e2el_s[r][m]);
     }
 }
 
-static void figure(const struct study *s, int router, const char *name, double value, enum exp_goal goal, const char *wanted)
+static void figure(const struct study *s, int router, const char *name, double value, enum exp_goal goal,
+                   const char *wanted)
 {
     struct exp_published_figure f = {.value = value, .goal = goal};
     snprintf(f.group, sizeof f.group, "routing %s", routers[router].name);
@@ -162,7 +167,8 @@ static void show_gains(const struct study *s)
             most = fmax(most, predicted);
             worst = fmax(worst, fabs(predicted / published - 1));
         }
-        figure(s, r, "least gain", least, r == 2 ? goal_of(least >= 0.8) : goal_of(least > 1), r == 2 ? ">= 0.8" : "> 1");
+        figure(s, r, "least gain", least, r == 2 ? goal_of(least >= 0.8) : goal_of(least > 1),
+               r == 2 ? ">= 0.8" : "> 1");
         figure(s, r, "largest gain", most, r == 2 ? goal_of(most <= 1.1) : EXP_NO_GOAL, "<= 1.1");
         figure(s, r, "largest difference to a published gain", worst, goal_of(worst <= within), "<= 0.3");
     }
@@ -179,11 +185,17 @@ static void judge_best(const struct study *s)
 static void explain(const struct study *s)
 {
     struct exp_published *out = s->run->out;
-    exp_published_note(out, "lengths are assumed, not published (p1-routing.yaml); the mean answer is set by the fp16 baseline alone");
-    exp_published_note(out, "unexplained: four GPUs with kivi at 9.1 s against fp16's 11.4 s, although its released decode rows gain at most 4 %% and "
-                            "its answers get longer; the shares of longer answers used here are Mistral's (models/lengths.csv)");
-    exp_published_note(out, "unexplained: routing by length alone did not help Stream (0.91), although half of its answers are shorter than fp16's; "
-                            "the predictor here tells each request's lengths apart, whatever part of them is chance");
+    exp_published_note(out, "lengths are assumed, not published (p1-routing.yaml); the mean answer is set by "
+                            "the fp16 baseline alone");
+    exp_published_note(
+        out,
+        "unexplained: four GPUs with kivi at 9.1 s against fp16's 11.4 s, although its released decode rows "
+        "gain at most 4 %% and "
+        "its answers get longer; the shares of longer answers used here are Mistral's (models/lengths.csv)");
+    exp_published_note(
+        out, "unexplained: routing by length alone did not help Stream (0.91), although half of its answers "
+             "are shorter than fp16's; "
+             "the predictor here tells each request's lengths apart, whatever part of them is chance");
 }
 
 static bool run(struct study *s, struct sim_status *st)
@@ -191,7 +203,8 @@ static bool run(struct study *s, struct sim_status *st)
     char *path = sim_printf("%s/experiments/published/p1-routing.yaml", s->run->data_dir);
     s->base = exp_scenario_load(path, st);
     free(path);
-    if (!s->base || !exp_constant_value(s->run->constants, "p1.routing.seeds", &s->seeds, st) || !run_all(s, st))
+    if (!s->base || !exp_constant_value(s->run->constants, "p1.routing.seeds", &s->seeds, st) ||
+        !run_all(s, st))
         return false;
     show_latencies(s);
     show_gains(s);

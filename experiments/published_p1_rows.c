@@ -12,8 +12,10 @@
 #include "sim/memory.h"
 
 const struct exp_p1_method exp_p1_methods[EXP_P1_METHODS] = {
-    {"fp16", "None-16", "full"},       {"kivi", "KIVI-4", "kivi4"},
-    {"gear", "GEAR-4", "gear4"},       {"h2o", "H2O-16", "h2o"},
+    {"fp16", "None-16", "full"},
+    {"kivi", "KIVI-4", "kivi4"},
+    {"gear", "GEAR-4", "gear4"},
+    {"h2o", "H2O-16", "h2o"},
     {"stream", "StreamingLLM-16", "streaming_llm"},
 };
 
@@ -42,7 +44,8 @@ static bool read_header(struct reader *r, const struct sim_csv_row *row, struct 
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         *columns[i].at = sim_csv_column(row, columns[i].name);
         if (*columns[i].at < 0)
-            return sim_fail(st, "%s:%" PRIu64 ": no column `%s`, expected model,method,bsz,prompt_len,stage,thr",
+            return sim_fail(st,
+                            "%s:%" PRIu64 ": no column `%s`, expected model,method,bsz,prompt_len,stage,thr",
                             row->path, row->line, columns[i].name);
     }
     return true;
@@ -55,7 +58,8 @@ static uint32_t prompt_of(const struct reader *r, enum exp_p1_stage stage, uint3
     return length;
 }
 
-static struct exp_p1_point *point_of(struct reader *r, enum exp_p1_stage stage, uint32_t batch, uint32_t length)
+static struct exp_p1_point *point_of(struct reader *r, enum exp_p1_stage stage, uint32_t batch,
+                                     uint32_t length)
 {
     for (uint32_t i = 0; i < r->out->n; i++) {
         struct exp_p1_point *p = &r->out->point[i];
@@ -63,11 +67,13 @@ static struct exp_p1_point *point_of(struct reader *r, enum exp_p1_stage stage, 
     }
     r->out->point = sim_realloc(r->out->point, r->out->n + 1, sizeof *r->out->point);
     struct exp_p1_point *p = &r->out->point[r->out->n++];
-    *p = (struct exp_p1_point){.stage = stage, .batch = batch, .length = length, .prompt = prompt_of(r, stage, length)};
+    *p = (struct exp_p1_point){
+        .stage = stage, .batch = batch, .length = length, .prompt = prompt_of(r, stage, length)};
     return p;
 }
 
-static bool refuse(const struct sim_csv_row *row, const char *what, const char *expected, struct sim_status *st)
+static bool refuse(const struct sim_csv_row *row, const char *what, const char *expected,
+                   struct sim_status *st)
 {
     return sim_fail(st, "%s:%" PRIu64 ": %s, expected %s", row->path, row->line, what, expected);
 }
@@ -76,20 +82,24 @@ static bool read_row(struct reader *r, const struct sim_csv_row *row, struct sim
 {
     uint64_t batch, length;
     double throughput;
-    if (row->n_fields < 6) return refuse(row, "fewer than 6 fields", "model,method,bsz,prompt_len,stage,thr", st);
+    if (row->n_fields < 6)
+        return refuse(row, "fewer than 6 fields", "model,method,bsz,prompt_len,stage,thr", st);
     if (strcmp(row->field[r->method_at], r->method->column) != 0)
         return refuse(row, "another method than the file's", r->method->column, st);
     bool prefill = strcmp(row->field[r->stage_at], "prefill") == 0;
     if (!prefill && strcmp(row->field[r->stage_at], "decoding") != 0)
         return refuse(row, "an unknown stage", "prefill or decoding", st);
-    if (!sim_csv_u64(row, r->batch_at, "bsz", &batch, st) || !sim_csv_u64(row, r->length_at, "prompt_len", &length, st) ||
+    if (!sim_csv_u64(row, r->batch_at, "bsz", &batch, st) ||
+        !sim_csv_u64(row, r->length_at, "prompt_len", &length, st) ||
         !sim_csv_double(row, r->throughput_at, "thr", &throughput, st))
         return false;
     if (batch < 1 || batch > 1024 || length < 1 || length > 1u << 20 || !(throughput > 0))
-        return refuse(row, "a size or throughput out of range", "bsz 1 to 1024, prompt_len 1 to 2^20, thr > 0", st);
+        return refuse(row, "a size or throughput out of range",
+                      "bsz 1 to 1024, prompt_len 1 to 2^20, thr > 0", st);
     struct exp_p1_point *p =
         point_of(r, prefill ? EXP_P1_PREFILL : EXP_P1_DECODE, (uint32_t)batch, (uint32_t)length);
-    if (p->n_repeats == EXP_P1_REPEATS) return refuse(row, "one repeat more than there is room for", "at most 16", st);
+    if (p->n_repeats == EXP_P1_REPEATS)
+        return refuse(row, "one repeat more than there is room for", "at most 16", st);
     p->throughput[p->n_repeats++] = throughput;
     return true;
 }
@@ -107,8 +117,8 @@ static int by_stage_batch_length(const void *left, const void *right)
     return (a->length > b->length) - (a->length < b->length);
 }
 
-bool exp_p1_read(const char *path, const struct exp_p1_method *m, uint32_t generated_tokens, struct exp_p1_points *out,
-                 struct sim_status *st)
+bool exp_p1_read(const char *path, const struct exp_p1_method *m, uint32_t generated_tokens,
+                 struct exp_p1_points *out, struct sim_status *st)
 {
     struct exp_p1_points points = {0};
     struct reader r = {.method = m, .generated_tokens = generated_tokens, .out = &points};

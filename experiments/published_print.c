@@ -32,7 +32,8 @@ static void print_figures(const struct exp_published *p)
         if (strcmp(f->group, group) != 0) printf("%s\n", f->group);
         group = f->group;
         printf("  %-42s %10.4g %-6s", f->name, f->value, f->unit);
-        if (f->goal != EXP_NO_GOAL) printf(" goal %s: %s", f->wanted, f->goal == EXP_GOAL_MET ? "met" : "missed");
+        if (f->goal != EXP_NO_GOAL)
+            printf(" goal %s: %s", f->wanted, f->goal == EXP_GOAL_MET ? "met" : "missed");
         putchar('\n');
     }
 }
@@ -70,9 +71,10 @@ static json_t *rows_json(const struct exp_published *p)
     json_t *rows = json_array();
     for (uint32_t i = 0; i < p->n_rows; i++) {
         const struct exp_published_row *r = &p->row[i];
-        json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "group", r->group, "what", r->what, "unit",
-                                              r->unit, "published", number(r->published), "predicted",
-                                              number(r->predicted), "ratio", number(r->predicted / r->published)));
+        json_array_append_new(rows,
+                              json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "group", r->group, "what", r->what,
+                                        "unit", r->unit, "published", number(r->published), "predicted",
+                                        number(r->predicted), "ratio", number(r->predicted / r->published)));
     }
     return rows;
 }
@@ -82,8 +84,8 @@ static json_t *figures_json(const struct exp_published *p)
     json_t *figures = json_array();
     for (uint32_t i = 0; i < p->n_figures; i++) {
         const struct exp_published_figure *f = &p->figure[i];
-        json_t *o = json_pack("{s:s, s:s, s:s, s:o}", "group", f->group, "name", f->name, "unit", f->unit, "value",
-                              number(f->value));
+        json_t *o = json_pack("{s:s, s:s, s:s, s:o}", "group", f->group, "name", f->name, "unit", f->unit,
+                              "value", number(f->value));
         if (o && f->goal != EXP_NO_GOAL) {
             json_object_set_new(o, "goal", json_string(f->wanted));
             json_object_set_new(o, "met", json_boolean(f->goal == EXP_GOAL_MET));
@@ -99,8 +101,9 @@ static json_t *constants_json(const struct exp_constants *c)
     for (uint32_t i = 0; i < c->n; i++) {
         const struct exp_constant *k = &c->constant[i];
         if (k->used)
-            json_array_append_new(constants, json_pack("{s:s, s:f, s:f, s:f, s:s}", "name", k->name, "value", k->value, "low",
-                                                       k->low, "high", k->high, "source", k->source));
+            json_array_append_new(constants,
+                                  json_pack("{s:s, s:f, s:f, s:f, s:s}", "name", k->name, "value", k->value,
+                                            "low", k->low, "high", k->high, "source", k->source));
     }
     return constants;
 }
@@ -108,7 +111,8 @@ static json_t *constants_json(const struct exp_constants *c)
 json_t *exp_study_json(const struct exp_study *s, const struct exp_study_result *r)
 {
     json_t *notes = json_array();
-    for (uint32_t i = 0; i < r->results.n_notes; i++) json_array_append_new(notes, json_string(r->results.note[i]));
+    for (uint32_t i = 0; i < r->results.n_notes; i++)
+        json_array_append_new(notes, json_string(r->results.note[i]));
     return json_pack("{s:s, s:o, s:o, s:o, s:o}", "study", s->name, "rows", rows_json(&r->results), "figures",
                      figures_json(&r->results), "notes", notes, "constants", constants_json(&r->constants));
 }

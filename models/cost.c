@@ -342,10 +342,11 @@ static bool init_kv(struct mdl_cost *c, const struct mdl_cost_spec *spec, struct
     c->kv_layers = spec->use->n_layers;
     c->launch_s = spec->host->launch_s;
     if (!mdl_kvcost_init(&c->kv, kv, st)) return false;
-    c->moves = c->kv.up.when || c->kv.token.when || c->kv.down.down_s > 0 || c->kv.sync_s > 0 || c->kv.sync_seq_s > 0;
+    c->moves = c->kv.up.when || c->kv.token.when || c->kv.down.down_s > 0 || c->kv.sync_s > 0 ||
+               c->kv.sync_seq_s > 0;
     c->base.draws = c->kv.draws;
     c->base.n_draws = c->kv.n_draws;
-    c->base.swap_token_s = c->kv.swap_token_s;
+    c->base.swap_token_s = c->kv.swap_token_s * c->n_layers / c->kv_layers;
     return true;
 }
 

@@ -23,8 +23,8 @@ struct mdl_cost_spec {
     uint32_t tensor_parallel, pipeline_parallel;
     uint32_t max_num_seqs, max_num_batched_tokens;
     uint64_t kv_capacity_tokens;
-    /* The KV strategy, on the rank of the stage with the most layers; use NULL = full, whatever the others say. plan and
-     * host belong to it; methods may be NULL: nothing measured. All are needed only while the cost is made. */
+    /* The KV strategy on a rank of the stage with the most layers; use NULL = full, whatever the others say. With it
+     * come plan and host; methods may be NULL: nothing measured. All are needed only while the cost is made. */
     const struct mdl_kv_use *use;
     const struct mdl_kv_plan *plan;
     const struct mdl_host *host;

@@ -245,14 +245,28 @@ static double capped_mean(const double *x, uint32_t n, double scale, double most
     return sum / n;
 }
 
-/* Means of n equally likely slices: what lies below a quantile q has mean P(q; k + 1) of the whole. */
+/* GSL's inverse does not converge for every probability of a small shape: there the logarithm is halved. */
+static double gamma_quantile(double p, double shape, double scale)
+{
+    enum { HALVINGS = 60 };
+    double q = gsl_cdf_gamma_Pinv(p, shape, scale), low = -700, high = 10;
+    if (fabs(gsl_cdf_gamma_P(q, shape, scale) - p) < 1e-9) return q;
+    for (int i = 0; i < HALVINGS; i++) {
+        double middle = (low + high) / 2;
+        *(gsl_cdf_gamma_P(exp(middle), shape, scale) < p ? &low : &high) = middle;
+    }
+    return exp(low);
+}
+
+/* Means of n equally likely slices: what lies below a quantile q has mean P(q; shape + 1) of the whole. */
 static void gamma_slices(double cv, uint32_t n, double *out)
 {
     double shape = 1 / (cv * cv), below = 0;
     for (uint32_t i = 0; i < n; i++) {
-        double q = i + 1 < n ? gsl_cdf_gamma_Pinv((i + 1.0) / n, shape, cv * cv) : INFINITY;
-        double upto = isinf(q) ? 1 : gsl_cdf_gamma_P(q, shape + 1, cv * cv);
-        out[i] = n * (upto - below);
+        double upto = i + 1 < n
+                          ? gsl_cdf_gamma_P(gamma_quantile((i + 1.0) / n, shape, cv * cv), shape + 1, cv * cv)
+                          : 1;
+        out[i] = n * fmax(upto - below, 0);
         below = upto;
     }
 }

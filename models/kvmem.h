@@ -1,7 +1,8 @@
-/* How many KV blocks, or units of another strategy's pages, fit on a GPU: the memory the driver reports x gpu_memory_utilization, less weights, the
- * peak of a forward pass, CUDA graphs and context, over the bytes of a block; the smallest of all ranks and
- * stages. The breakdown is what `run` prints. Sources and the estimates' limits stand beside each formula in
- * kvmem.c; num_gpu_blocks_override is better than any of them where the engine's own log is at hand. */
+/* How many KV blocks, or units of another strategy's pages, fit on a GPU: the memory the driver reports x
+ * gpu_memory_utilization, less weights, the peak of a forward pass, CUDA graphs and context, over the bytes of a block;
+ * the smallest of all ranks and stages. The breakdown is what `run` prints. Sources and the estimates' limits stand
+ * beside each formula in kvmem.c; num_gpu_blocks_override is better than any of them where the engine's own log is at
+ * hand. */
 #ifndef KVSIM_MODELS_KVMEM_H
 #define KVSIM_MODELS_KVMEM_H
 

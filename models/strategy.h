@@ -3,7 +3,7 @@
  * family in models/strategies/; the functions fill in the descriptions below from parameters and shapes, and know
  * nothing of time: models/kvcost.c prices them, models/kvrule.c turns memory into pages. All figures are of one
  * rank (KV heads / TP) and its layers. Formulas, defaults and ranges carry their source; models/strategies/README.md
- * lists them. To add one: a function table, a line in strategies/list.c, a row in tests/test_strategies.c. */
+ * lists them. To add one: a function table, a line in strategies/list.c, a closed form in tests/test_strategies_*.c. */
 #ifndef KVSIM_MODELS_STRATEGY_H
 #define KVSIM_MODELS_STRATEGY_H
 
@@ -13,6 +13,7 @@
 
 /* Every parameter of every strategy: symbol, key below `kv.`, type, unit, least, most, words, help. A strategy takes
  * those that its table lists. Types: COUNT, REAL, FLAG, CHOICE (words in order of their values). */
+/* clang-format off */
 #define MDL_KV_KEYS(X)                                                                                               \
     X(BUDGET, "budget", COUNT, "tokens", 1, 16777216, "tokens that decode attention may read of a sequence, sink and recent ones included") \
     X(SINK, "sink", COUNT, "tokens", 0, 1048576, "first tokens, always kept")                                         \
@@ -24,14 +25,14 @@
     X(OUTLIER, "outlier_frac", REAL, "share", 0, 0.5, "elements kept apart, with their index")                        \
     X(RANK, "rank", COUNT, "", 1, 65536, "rank of the low-rank part")                                                 \
     X(RANK_FRAC, "rank_frac", REAL, "share", 0, 1, "rank of the low-rank part as a share of head_dim (gear) or of kv_heads x head_dim (lowrank)") \
-    X(HEAVY_FRAC, "heavy_frac", REAL, "share", 0, 1, "heavy hitters kept, as a share of the prompt; 0 = by budget")   \
+    X(HEAVY_FRAC, "heavy_frac", REAL, "share", 0, 1, "heavy hitters kept, as a share of the context; 0 = by budget")   \
     X(SCORE_WINDOW, "score_window", COUNT, "tokens", 0, 16777216, "last queries whose attention scores are summed in prefill; 0 = all") \
     X(EVICT_IN_DECODE, "evict_in_decode", FLAG, "", 0, 1, "the budget holds while decoding, as published; else the cache grows by what is generated, as in production ports") \
     X(FULL_HEADS, "full_heads_frac", REAL, "share", 0, 1, "heads that keep and read everything")                      \
     X(SKIP_LAYERS, "skip_layers", COUNT, "layers", 0, 1024, "first layers that keep and read everything")             \
     X(PYRAMID_LOW, "pyramid_low_frac", REAL, "share", 0.01, 1, "budget of the last layer as a share of the mean; the first layer has what is left over") \
     X(PARTIAL_FRAC, "partial_frac", REAL, "share", 0.01, 1, "share of the key's columns kept on the GPU to score with") \
-    X(FETCH_FRAC, "fetch_frac", REAL, "share", 0, 1, "most of the context that a step fetches")                       \
+    X(FETCH_FRAC, "fetch_frac", REAL, "share", 0, 1, "share of the context that a step fetches")                       \
     X(CHUNK, "chunk", COUNT, "tokens", 1, 4096, "tokens that share a landmark")                                       \
     X(COLD_BITS, "cold_bits", COUNT, "bits", 2, 16, "width of cold pages: 2, 4, 8, or 16 for as they are")            \
     X(COLD_ON_HOST, "cold_on_host", FLAG, "", 0, 1, "cold pages lie on the host and are fetched; else on the GPU")    \
@@ -54,6 +55,8 @@
     X(PREFILL_EFFICIENCY, "prefill_efficiency", REAL, "", 0.001, 1, "share of the matrix rate that extra prefill work reaches") \
     X(FUSED, "fused", FLAG, "", 0, 1, "dequantisation inside the attention kernel; else kernels of their own")        \
     X(GRAPH, "graph", CHOICE, "no|piecewise|yes", 0, 2, "CUDA graphs that the strategy allows")
+
+/* clang-format on */
 
 #define MDL_KV_ENUM(sym, ...) MDL_KV_##sym,
 enum mdl_kv_key { MDL_KV_KEYS(MDL_KV_ENUM) MDL_N_KV_KEY };
@@ -110,7 +113,7 @@ struct mdl_kv_memory {
     uint32_t budget;
     bool evicts_in_decode;
     uint32_t read_cap, select_after;
-    double dense_frac; /* share of KV bytes (layers or heads) that keep and read the whole context */
+    double dense_frac;    /* share of KV bytes (layers or heads) that keep and read the whole context */
     double replica_bytes; /* GPU buffers shared by all sequences of the replica */
 };
 
@@ -126,8 +129,8 @@ struct mdl_kv_prefill {
     struct mdl_work end;       /* when a prompt is complete: constant, */
     struct mdl_work end_token; /* x its length, */
     struct mdl_work end_pair;  /* x its length squared */
-    uint32_t end_after;        /* prompts of at most so many tokens pay no end work: nothing of them is let go */
-    double down_bytes;         /* for every new prompt token: KV on its way to the host */
+    uint32_t end_after; /* prompts of at most so many tokens pay no end work: nothing of them is let go */
+    double down_bytes;  /* for every new prompt token: KV on its way to the host */
     double down_fragment_bytes;
 };
 
@@ -136,29 +139,31 @@ struct mdl_kv_prefill {
 enum mdl_kv_pick { MDL_PICK_COPIES, MDL_PICK_KERNEL, MDL_PICK_CPU };
 
 struct mdl_kv_decode {
-    const char *kernel;  /* format as kvbench names it: "bf16", "fp8", "int4", "kivi4" ... */
-    double bytes_frac;   /* KV bytes that attention reads for a token over bf16's */
-    struct mdl_work seq; /* extra work for each sequence; but launches: of a whole step, all layers together */
+    const char *kernel; /* format as kvbench names it: "bf16", "fp8", "int4", "kivi4" ... */
+    double bytes_frac;  /* KV bytes that attention reads for a token over bf16's */
+    struct mdl_work
+        seq; /* extra work for each sequence; but launches: of a whole step, all layers together */
     struct mdl_work all_token;    /* extra work x whole context: unfused dequantisation, score upkeep */
     struct mdl_work select_seq;   /* of sequences that select: constant each; launches as above */
     struct mdl_work select_token; /* x their whole context: digests read and scored */
     bool select_overlaps;         /* selection runs beside the computation (a stream of its own) */
-    double select_fixed_s;        /* beside that, once in a step in which any selects: top-k, whose time its input hardly moves */
-    double n_sync;                /* host syncs of a step on the critical path, when any sequence selects */
-    double n_sync_seq;            /* and this many more for each sequence that selects */
+    double
+        select_fixed_s; /* beside that, once in a step in which any selects: top-k, whose time its input hardly moves */
+    double n_sync;     /* host syncs of a step on the critical path, when any sequence selects */
+    double n_sync_seq; /* and this many more for each sequence that selects */
 
     enum sim_recall_when when;
-    enum mdl_kv_pick pick;                   /* how fragments come up */
-    double up_copies, up_fragment_bytes;     /* per selecting sequence and step at the mean miss rate */
+    enum mdl_kv_pick pick;               /* how fragments come up */
+    double up_copies, up_fragment_bytes; /* per selecting sequence and step at the mean miss rate */
     /* and this many more, a page each, for every token of the selecting sequences' whole contexts (struct sim_reads,
      * selecting): swap, offload and tiered fetch all that lies on the host. up_copies, and pages with it, is then
      * negative where the latest tokens never leave the GPU; up_copies + up_copies_token x context >= 0 for every
      * sequence that selects. A recall of this kind has no miss rate, no corrections and no conversion. */
     double up_copies_token;
     double down_copies, down_fragment_bytes; /* per sequence and step, amortised */
-    double pages;                            /* recalled per selecting sequence and step, over layers and heads */
-    struct mdl_work convert;                 /* per selecting sequence: layout of what was recalled */
-    double pieces;                           /* into which copying and converting are cut, per sequence and layer */
+    double pages;            /* recalled per selecting sequence and step, over layers and heads */
+    struct mdl_work convert; /* per selecting sequence: layout of what was recalled */
+    double pieces;           /* into which copying and converting are cut, per sequence and layer */
     bool double_buffer;
     uint32_t recall_layers;
     double correct_frac, correct_share; /* as in struct sim_recall */
@@ -169,8 +174,9 @@ struct mdl_strategy {
     const char *group; /* keep all | quantise | low rank | drop, static | drop, dynamic | retrieve */
     const char *help;  /* one line */
     const char *source;
-    const char *flash, *paged; /* FlashAttention and PagedAttention compatibility as published: "yes", "extra pass" ... */
-    const char *fallback;      /* what a serving engine does when the strategy cannot: one line */
+    const char *flash,
+        *paged; /* FlashAttention and PagedAttention compatibility as published: "yes", "extra pass" ... */
+    const char *fallback; /* what a serving engine does when the strategy cannot: one line */
     const struct mdl_kv_default *defaults;
     uint32_t n_defaults;
     enum mdl_kv_graph graph;
@@ -189,7 +195,8 @@ size_t mdl_strategy_count(void);
 const struct mdl_strategy *mdl_strategy_at(size_t i);
 /* NULL with the nearest name in st. */
 const struct mdl_strategy *mdl_strategy_find(const char *name, struct sim_status *st);
-const struct mdl_kv_default *mdl_strategy_default(const struct mdl_strategy *s, enum mdl_kv_key key); /* NULL: has none */
+const struct mdl_kv_default *mdl_strategy_default(const struct mdl_strategy *s,
+                                                  enum mdl_kv_key key); /* NULL: has none */
 
 /* Resolves a strategy on a rank: given[key] is NaN where the user says nothing. Refuses a parameter that the strategy
  * does not have, values out of range and what its check refuses; st names the key. pp_stage_layers: layers on the rank. */

@@ -28,10 +28,10 @@ struct sim_engine {
     uint32_t block_size;                   /* tokens of a KV block, >= 1 */
     uint32_t long_prefill_token_threshold; /* most prompt tokens of one request in a step; 0 = no limit */
     uint32_t max_model_len;                /* input + output of a request; longer ones are rejected */
-    uint64_t n_blocks;                     /* GPU units of the KV strategy (`full`: blocks); must hold max_model_len */
-    uint64_t n_host_blocks;                /* host units; likewise where the strategy keeps KV on the host */
-    uint64_t watermark_blocks;             /* stay free at admission unless nothing runs */
-    bool reserve_full_isl;                 /* admit only when the whole known sequence fits */
+    uint64_t n_blocks;         /* GPU units of the KV strategy (`full`: blocks); must hold max_model_len */
+    uint64_t n_host_blocks;    /* host units; likewise where the strategy keeps KV on the host */
+    uint64_t watermark_blocks; /* stay free at admission unless nothing runs */
+    bool reserve_full_isl;     /* admit only when the whole known sequence fits */
     enum sim_policy policy;
     enum sim_preemption preemption;
     double ingress_s; /* arrival until the scheduler sees the request */
@@ -50,16 +50,18 @@ struct sim_fleet {
     uint32_t n_replicas;
     uint32_t gpus_per_replica;
     struct sim_engine engine;
-    const struct sim_cost *cost; /* outlives the run; shared by the replicas */
-    uint64_t slo_class_mask;     /* router by_class: bit c = serves class c; 0 = all not pinned elsewhere */
-    const struct sim_kv_rule *kv;    /* NULL = full: one block for block_size tokens */
+    const struct sim_cost *cost;  /* outlives the run; shared by the replicas */
+    uint64_t slo_class_mask;      /* router by_class: bit c = serves class c; 0 = all not pinned elsewhere */
+    const struct sim_kv_rule *kv; /* NULL = full: one block for block_size tokens */
     const struct sim_kv_rule *plain; /* what a request that falls back holds, in the same units */
     enum sim_fallback fallback;
     uint32_t fallback_tokens;
-    const float *length_factor; /* quantiles of output length over the request's own; NULL = as the request says */
+    const float
+        *length_factor; /* quantiles of output length over the request's own; NULL = as the request says */
     uint32_t n_length_factors;
-    uint32_t replicas_per_link; /* replicas that share a root complex, <= SIM_LINK_USERS; 0 or 1 = each has its own */
-    double duplex;              /* of that link, as in struct sim_recall */
+    uint32_t
+        replicas_per_link; /* replicas that share a root complex, <= SIM_LINK_USERS; 0 or 1 = each has its own */
+    double duplex;         /* of that link, as in struct sim_recall */
 };
 
 /* How well the routers predicted_* know what is to come: 1 - mean relative error; 1 or 0 = they know it. */
@@ -98,7 +100,8 @@ struct sim_plan_row {
     double start_s, end_s; /* of the step; end_s is 0 in a preemption, which comes before its step */
     uint32_t new_tokens, past_tokens; /* past: in the KV cache before; of a preemption: given up */
     uint32_t read_tokens;             /* by attention, the new ones included */
-    uint32_t recalled_pages, corrected_heads, evicted_pages; /* its share of the step's; evicted: page_tokens each */
+    uint32_t recalled_pages, corrected_heads,
+        evicted_pages; /* its share of the step's; evicted: page_tokens each */
 };
 
 struct sim_config {
@@ -135,12 +138,13 @@ struct sim_fleet_stats {
     double kv_block_s;                 /* integral of blocks in use over time, all replicas */
     double running_s;                  /* integral of running requests over time, all replicas */
     double gpu_s;                      /* GPU compute time, all replicas */
-    double link_s; /* links carry data: mean over pipeline hand-overs, plus swapped KV, all replicas */
-    double step_s; /* time with a step in flight, all replicas */
-    double exposed_s;              /* of it, the GPU waited for transfers */
-    double up_bytes, down_bytes;   /* moved over host links by recalls, prompts on their way to the host, and swapping */
+    double link_s;    /* links carry data: mean over pipeline hand-overs, plus swapped KV, all replicas */
+    double step_s;    /* time with a step in flight, all replicas */
+    double exposed_s; /* of it, the GPU waited for transfers */
+    double up_bytes,
+        down_bytes; /* moved over host links by recalls, prompts on their way to the host, and swapping */
     double recalled_pages, corrected_heads;
-    double host_block_s;           /* integral of host units in use over time, all replicas */
+    double host_block_s; /* integral of host units in use over time, all replicas */
     double host_peak_utilization;
     double by_evidence_s[SIM_N_EVIDENCE];
     uint64_t computed_tokens; /* tokens that passed through a step, recomputation included */

@@ -22,8 +22,9 @@ static bool check_engine(const struct sim_fleet *f, struct sim_status *st)
     uint64_t need = sim_kv_need(kv, SIM_KV_GPU, longest), host = sim_kv_need(kv, SIM_KV_HOST, longest);
     if (e->n_host_blocks < host)
         return sim_fail(st,
-                        "fleet %s: host memory of %" PRIu64 " units cannot hold one request of max_model_len %" PRIu32
-                        " (%" PRIu64 " units); lower max_model_len or give more host memory",
+                        "fleet %s: host memory of %" PRIu64
+                        " units cannot hold one request of max_model_len %" PRIu32 " (%" PRIu64
+                        " units); lower max_model_len or give more host memory",
                         f->name, e->n_host_blocks, e->max_model_len, host);
     if (e->n_blocks < need)
         return sim_fail(st,
@@ -44,7 +45,9 @@ static bool check_strategy(const struct sim_fleet *f, struct sim_status *st)
     if (f->fallback != SIM_FALLBACK_NEVER && !f->plain)
         return sim_fail(st, "fleet %s: a fallback needs a rule to fall back to", f->name);
     if (f->plain && f->kv && f->kv->period % f->plain->period)
-        return sim_fail(st, "fleet %s: the rule to fall back to grows every %" PRIu32 " tokens, expected a divisor of %" PRIu32,
+        return sim_fail(st,
+                        "fleet %s: the rule to fall back to grows every %" PRIu32
+                        " tokens, expected a divisor of %" PRIu32,
                         f->name, f->plain->period, f->kv->period);
     if (f->kv && (!f->kv->n_terms || f->kv->n_terms > SIM_KV_TERMS || !f->kv->period))
         return sim_fail(st, "fleet %s: a KV rule without pages", f->name);
@@ -108,7 +111,8 @@ bool sim_config_check(const struct sim_config *c, struct sim_status *st)
     if (!(c->load.think_time_s >= 0) || !isfinite(c->load.think_time_s))
         return sim_fail(st, "think_time_s must be finite and at least 0");
     const struct sim_predictor *p = &c->predictor;
-    if (!(p->throughput_accuracy >= 0 && p->throughput_accuracy <= 1 && p->length_accuracy >= 0 && p->length_accuracy <= 1))
+    if (!(p->throughput_accuracy >= 0 && p->throughput_accuracy <= 1 && p->length_accuracy >= 0 &&
+          p->length_accuracy <= 1))
         return sim_fail(st, "accuracies of the predictor are shares, expected 0 to 1");
     return check_plan(c, st) && check_fleets(c, st) && check_requests(c, st);
 }

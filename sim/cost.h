@@ -21,8 +21,8 @@ struct sim_chunk {
 
 /* What decode rows read. Their strategy says how much of it each kernel reads (sim/kv.h). */
 struct sim_reads {
-    uint64_t kept;      /* tokens that attention reads where a budget holds: contexts, at most the budget each */
-    uint64_t all;       /* whole contexts, the new tokens included */
+    uint64_t kept; /* tokens that attention reads where a budget holds: contexts, at most the budget each */
+    uint64_t all;  /* whole contexts, the new tokens included */
     uint64_t selecting; /* whole contexts of the rows that select pages */
     uint32_t n_seqs, n_selecting;
 };
@@ -42,7 +42,8 @@ struct sim_price {
     double by_evidence_s[SIM_N_EVIDENCE]; /* gpu_s by where its parts come from */
     struct sim_recall recall;             /* of its decode rows, all of it; step_s and gpu_s leave it out */
     double cpu_add_s, floor_s;            /* how step_s follows from gpu_s: max(gpu_s + cpu_add_s, floor_s) */
-    double prefill_down_s, prefill_down_bytes; /* KV of new prompt tokens on its way to the host, at the link's rate */
+    double prefill_down_s,
+        prefill_down_bytes; /* KV of new prompt tokens on its way to the host, at the link's rate */
 };
 
 /* Price of a decode step while kv_begin <= kv < kv_end, n_seqs and n_selecting being equal:
@@ -61,8 +62,9 @@ struct sim_decode_line {
     double attention_base_s;
     enum sim_evidence attention, select;
     double base_by_evidence_s[SIM_N_EVIDENCE];
-    struct sim_recall recall;       /* of n_seqs and n_selecting, whatever their contexts */
-    struct sim_recall recall_token; /* what is moved in proportion to `selecting`, for each of its tokens: only times,
+    struct sim_recall recall; /* of n_seqs and n_selecting, whatever their contexts */
+    struct sim_recall
+        recall_token; /* what is moved in proportion to `selecting`, for each of its tokens: only times,
                                        bytes and pages; all 0 for strategies that recall so many pages a step */
     struct sim_recall_sum sum, sum_token; /* of the two at the mean draw, alone on the link */
 };

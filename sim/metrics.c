@@ -215,8 +215,7 @@ static struct sim_summary summarise(const struct selection *sel)
         s.total_token_throughput = (double)(s.input_tokens + s.output_tokens) / s.duration_s;
         s.request_goodput = (double)t.good / s.duration_s;
     }
-    s.length_factor =
-        s.completed ? (double)s.output_tokens / (double)s.equivalent_output_tokens : 1;
+    s.length_factor = s.completed ? (double)s.output_tokens / (double)s.equivalent_output_tokens : 1;
     s.ttft = stat_over(sel, ttft, 1);
     s.tpot = stat_over(sel, sim_tpot_s, 2);
     s.e2el = stat_over(sel, e2el, 1);

@@ -37,8 +37,8 @@ struct sim_report {
     uint32_t n_classes;
     enum sim_load_state load_state;
     double kv_peak_utilization, kv_mean_utilization, gpu_busy, link_busy;
-    double exposed_frac;                    /* of the time with a step in flight, the GPU waited for transfers */
-    double link_up_bytes, link_down_bytes;  /* host to device, device to host */
+    double exposed_frac; /* of the time with a step in flight, the GPU waited for transfers */
+    double link_up_bytes, link_down_bytes; /* host to device, device to host */
     double recalled_pages, corrected_heads;
     double kv_host_peak_utilization;
     double mean_running;               /* whole cluster */

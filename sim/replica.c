@@ -91,18 +91,21 @@ static inline uint32_t plain_pages(const struct sim_kv_rule *kv, uint32_t tokens
     return tokens / page + (tokens % page > 0);
 }
 
-static inline uint64_t gpu_need(const struct sim_replica *r, const struct sim_kv_rule *kv, struct sim_kv_length at)
+static inline uint64_t gpu_need(const struct sim_replica *r, const struct sim_kv_rule *kv,
+                                struct sim_kv_length at)
 {
     if (!r->rich) return (uint64_t)plain_pages(kv, at.tokens) * kv->term[0].units;
     return sim_kv_need(kv, SIM_KV_GPU, at);
 }
 
-static inline uint64_t host_need(const struct sim_replica *r, const struct sim_kv_rule *kv, struct sim_kv_length at)
+static inline uint64_t host_need(const struct sim_replica *r, const struct sim_kv_rule *kv,
+                                 struct sim_kv_length at)
 {
     return r->rich ? sim_kv_need(kv, SIM_KV_HOST, at) : 0;
 }
 
-static inline uint32_t covered(const struct sim_replica *r, const struct sim_kv_rule *kv, struct sim_kv_length at)
+static inline uint32_t covered(const struct sim_replica *r, const struct sim_kv_rule *kv,
+                               struct sim_kv_length at)
 {
     if (!r->rich) return plain_pages(kv, at.tokens) * kv->term[0].page_tokens;
     return sim_kv_covered(kv, at);
@@ -270,7 +273,8 @@ static void tell(const struct sim_replica *r, const struct sim_seq *s, const str
                                .new_tokens = n_tokens,
                                .past_tokens = s->computed,
                                .read_tokens = n_tokens ? plan_reads(s, n_tokens) : 0};
-    if (n_tokens) row.evicted_pages = dropped_pages(s, s->computed + n_tokens) - dropped_pages(s, s->computed);
+    if (n_tokens)
+        row.evicted_pages = dropped_pages(s, s->computed + n_tokens) - dropped_pages(s, s->computed);
     row.recalled_pages = step->row_pages;
     row.corrected_heads = step->row_heads;
     r->shared->plan_row(r->shared->plan_user, &row);
@@ -285,7 +289,8 @@ static bool selects(const struct sim_seq *s, uint32_t n_tokens)
 static void tell_step(struct sim_replica *r, struct sim_step *step)
 {
     uint32_t n = 0, i_selecting = 0;
-    for (uint32_t i = 0; i < step->n_rows; i++) n += selects(&r->seqs[step->rows[i].slot], step->rows[i].n_tokens);
+    for (uint32_t i = 0; i < step->n_rows; i++)
+        n += selects(&r->seqs[step->rows[i].slot], step->rows[i].n_tokens);
     uint64_t pages = (uint64_t)llround(step->pages), heads = (uint64_t)llround(step->heads);
     for (uint32_t i = 0; i < step->n_rows; i++) {
         const struct sim_seq *s = &r->seqs[step->rows[i].slot];
@@ -321,18 +326,12 @@ void sim_replica_preempt(struct sim_replica *r, uint32_t index, struct sim_step 
 
 /* --- prices --- */
 
-/* Time that bytes alone take on the wire. */
-static double wire_s(const struct sim_recall *m)
-{
-    double both_s = m->duplex > 0 ? (m->up_s + m->down_s) / m->duplex : 0;
-    return fmax(fmax(m->up_s, m->down_s), both_s);
-}
-
 /* `miss` and `correct`: sums over steps of the draws; `steps`: of what does not depend on them. */
-static void book_recall(struct sim_replica *r, const struct sim_recall *m, double steps, double miss, double correct)
+static void book_recall(struct sim_replica *r, const struct sim_recall *m, double steps, double miss,
+                        double correct)
 {
     struct sim_fleet_stats *t = &r->stats;
-    t->link_s += wire_s(m) * miss;
+    t->link_s += sim_recall_wire_s(m, (struct sim_recall_draw){1, 1}) * miss;
     t->up_bytes += m->up_bytes * miss;
     t->down_bytes += m->down_bytes * steps;
     t->recalled_pages += m->pages * miss;
@@ -378,8 +377,8 @@ struct sim_recall_draw sim_replica_draw(const struct sim_replica *r, uint64_t it
 }
 
 /* A step that computes for gpu_s and moves m, without what the CPU adds. */
-static double moved_s(struct sim_replica *r, const struct sim_recall *m, struct sim_recall_draw draw, double gpu_s,
-                      double start_s)
+static double moved_s(struct sim_replica *r, const struct sim_recall *m, struct sim_recall_draw draw,
+                      double gpu_s, double start_s)
 {
     if (r->link) return sim_recall_layers_s(m, draw, gpu_s, start_s, r->link, r->link_user);
     return sim_recall_sum_s(sim_recall_sum(m, draw), gpu_s);
@@ -436,7 +435,8 @@ static struct sim_batch gather(struct sim_replica *r, struct sim_step *step)
 }
 
 /* A stage's price with what its rows move; `extra` is on top. */
-static double stage_s(struct sim_replica *r, const struct sim_price *price, struct sim_step *step, double start_s)
+static double stage_s(struct sim_replica *r, const struct sim_price *price, struct sim_step *step,
+                      double start_s)
 {
     if (price->recall.when == SIM_RECALL_NONE && !(price->prefill_down_s > 0)) return price->step_s;
     struct sim_recall_draw draw = sim_replica_draw(r, r->stats.iterations);
@@ -453,7 +453,8 @@ static double stage_s(struct sim_replica *r, const struct sim_price *price, stru
 }
 
 /* When a mixed batch, or one of several pipeline stages, leaves the last stage. */
-static double price_stages(struct sim_replica *r, const struct sim_batch *b, struct sim_step *step, double extra_s)
+static double price_stages(struct sim_replica *r, const struct sim_batch *b, struct sim_step *step,
+                           double extra_s)
 {
     double end_s = step->start_s + extra_s;
     for (uint32_t stage = 0; stage < n_stages(r); stage++) {
@@ -525,7 +526,8 @@ static void start_step(struct sim_replica *r, double now_s)
     struct sim_batch b = gather(r, step);
     double swap_s = (double)step->swapped_tokens * r->cost->swap_token_s;
     bool line = n_stages(r) == 1 && b.n_chunks == 0;
-    step->end_s = line ? now_s + (price_decodes(r, &b.decode, step) + swap_s) : price_stages(r, &b, step, swap_s);
+    step->end_s =
+        line ? now_s + (price_decodes(r, &b.decode, step) + swap_s) : price_stages(r, &b, step, swap_s);
     if (r->shared->plan_row) tell_step(r, step);
     r->n_in_flight++;
     r->stats.iterations++;

@@ -54,7 +54,7 @@ struct sim_decode_run {
     uint32_t n_growing;     /* sequences of which each step reads a kept token more */
     uint32_t phase;         /* growth[.][phase]: units that the next step needs */
     uint32_t *growth[SIM_KV_N_PLACE]; /* period entries */
-    uint32_t *per_class;         /* sequences of each class, and those not measured */
+    uint32_t *per_class;              /* sequences of each class, and those not measured */
     uint32_t gap_bucket, n_gaps; /* steps whose gap fell into this bucket and is not in the histogram yet */
 };
 
@@ -63,8 +63,9 @@ struct sim_line_use {
     struct sim_decode_line line;
     uint32_t n_seqs, n_selecting;
     uint64_t steps, kept_sum, all_sum, selecting_sum;
-    double exposed_s;                                 /* waited for transfers */
-    double miss_sum, miss_selecting_sum, correct_sum; /* of draws, and draws x selecting, where rates are drawn */
+    double exposed_s; /* waited for transfers */
+    double miss_sum, miss_selecting_sum,
+        correct_sum; /* of draws, and draws x selecting, where rates are drawn */
 };
 
 /* What the replicas of a cluster share. */
@@ -99,8 +100,8 @@ struct sim_replica {
 
     const struct sim_kv_rule *kv; /* of the fleet, or ... */
     struct sim_kv_rule full;      /* ... this when it names none */
-    bool rich;                    /* not just equal pages that are all read: several kinds, a budget, a selection */
-    struct sim_hostlink *link;    /* shared with other replicas; NULL when it has its own */
+    bool rich; /* not just equal pages that are all read: several kinds, a budget, a selection */
+    struct sim_hostlink *link; /* shared with other replicas; NULL when it has its own */
     uint32_t link_user;
     uint64_t draw_stream;
 
@@ -274,7 +275,8 @@ static inline double sim_line_gpu_s(const struct sim_decode_line *line, const st
 }
 
 /* At the mean rates, alone on the link. */
-static inline struct sim_step_time sim_line_time(const struct sim_decode_line *line, const struct sim_reads *reads)
+static inline struct sim_step_time sim_line_time(const struct sim_decode_line *line,
+                                                 const struct sim_reads *reads)
 {
     double gpu_s = sim_line_gpu_s(line, reads), selecting = (double)(int64_t)reads->selecting;
     double path_s = gpu_s + line->sum.wait_s + line->sum_token.wait_s * selecting;

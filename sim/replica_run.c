@@ -211,7 +211,8 @@ IN_LOOP bool room(const struct sim_replica *r, const struct pace *p, const bool 
 }
 
 /* A step of a strategy whose rates are drawn, which begins at p->start_s. */
-static struct sim_step_time drawn_time(struct sim_replica *r, const struct sim_reads *reads, const struct pace *p)
+static struct sim_step_time drawn_time(struct sim_replica *r, const struct sim_reads *reads,
+                                       const struct pace *p)
 {
     uint64_t iteration = r->stats.iterations + (p->priced_steps - r->use.steps);
     struct sim_recall_draw draw = sim_replica_draw(r, iteration);
@@ -221,8 +222,7 @@ static struct sim_step_time drawn_time(struct sim_replica *r, const struct sim_r
 
 IN_LOOP double rich_step_s(struct sim_replica *r, const struct sim_reads *reads, struct pace *p)
 {
-    struct sim_step_time t =
-        r->cost->n_draws ? drawn_time(r, reads, p) : sim_line_time(&r->use.line, reads);
+    struct sim_step_time t = r->cost->n_draws ? drawn_time(r, reads, p) : sim_line_time(&r->use.line, reads);
     p->priced_all += reads->all;
     p->priced_selecting += reads->selecting;
     p->exposed_s += t.step_s - t.computed_s;

@@ -51,7 +51,8 @@ struct took {
     double wall_s, per_step_ns;
 };
 
-static bool run(const char *strategy, const char *trace, const char *scale, struct exp_cache *cache, struct took *out)
+static bool run(const char *strategy, const char *trace, const char *scale, struct exp_cache *cache,
+                struct took *out)
 {
     struct sim_status st = {0};
     struct exp_scenario *s = scenario_of(strategy, trace, scale);
@@ -77,14 +78,16 @@ static void compare(const char *strategy, const char *trace, const char *scale, 
     }
     qsort(ratio, N_RUNS, sizeof *ratio, by_size);
     qsort(step, N_RUNS, sizeof *step, by_size);
-    printf("  %-14s %5.2f x the time of full, %5.2f x a step's\n", strategy, ratio[N_RUNS / 2], step[N_RUNS / 2]);
+    printf("  %-14s %5.2f x the time of full, %5.2f x a step's\n", strategy, ratio[N_RUNS / 2],
+           step[N_RUNS / 2]);
     fflush(stdout);
 }
 
 int main(void)
 {
     const char *shared = getenv("KVSIM_SHARED");
-    char *path = sim_printf("%s/traces/azure-2023/AzureLLMInferenceTrace_conv.csv", shared && *shared ? shared : "../shared");
+    char *path = sim_printf("%s/traces/azure-2023/AzureLLMInferenceTrace_conv.csv",
+                            shared && *shared ? shared : "../shared");
     const char *trace = access(path, R_OK) == 0 ? path : NULL;
     static const char *const scale[] = {"1", "0.05"};
     struct sim_status st = {0};
@@ -95,7 +98,8 @@ int main(void)
     }
     for (int i = 0; i < 2; i++) {
         printf("%s, time x %s\n", trace ? "Azure conversation trace" : "synthetic load", scale[i]);
-        for (size_t k = 0; k < mdl_strategy_count(); k++) compare(mdl_strategy_at(k)->name, trace, scale[i], cache);
+        for (size_t k = 0; k < mdl_strategy_count(); k++)
+            compare(mdl_strategy_at(k)->name, trace, scale[i], cache);
     }
     exp_cache_free(cache);
     free(path);

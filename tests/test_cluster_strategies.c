@@ -27,7 +27,8 @@ static struct sim_recall times(const struct sim_recall *r, double n)
     return sim_recall_plus(&none, r, n);
 }
 
-static void moving_line(const struct sim_cost *base, const struct sim_reads *reads, struct sim_decode_line *out)
+static void moving_line(const struct sim_cost *base, const struct sim_reads *reads,
+                        struct sim_decode_line *out)
 {
     const struct moving_cost *c = (const struct moving_cost *)base;
     struct sim_recall_draw mean = {1, 1};
@@ -51,7 +52,8 @@ static void moving_line(const struct sim_cost *base, const struct sim_reads *rea
     out->sum_token = sim_recall_sum(&out->recall_token, mean);
 }
 
-static void moving_price(const struct sim_cost *base, const struct sim_batch *b, uint32_t stage, struct sim_price *out)
+static void moving_price(const struct sim_cost *base, const struct sim_batch *b, uint32_t stage,
+                         struct sim_price *out)
 {
     const struct moving_cost *c = (const struct moving_cost *)base;
     (void)stage;
@@ -76,7 +78,8 @@ struct strategy_case {
 
 static struct sim_kv_term pages(enum sim_kv_place place, uint32_t units, bool kept)
 {
-    return (struct sim_kv_term){.place = place, .cap = SIM_KV_ALL, .page_tokens = PAGE, .units = units, .kept = kept};
+    return (struct sim_kv_term){
+        .place = place, .cap = SIM_KV_ALL, .page_tokens = PAGE, .units = units, .kept = kept};
 }
 
 /* Kinds of strategies, by how they keep a sequence. */
@@ -139,11 +142,22 @@ static void set_cost(struct strategy_case *s, int kind, bool drawn)
     c->all_frac = s->kv.all_frac;
     if (kind >= 5) {
         r.when = kind == 5 ? SIM_RECALL_STEP_AHEAD : kind == 6 ? SIM_RECALL_AT_LAYER : SIM_RECALL_LAYER_AHEAD;
-        struct sim_recall moved = {.when = r.when, .how = r.how, .n_layers = 4, .duplex = 1.5, .submit_s = 1e-4,
-                                   .engine_s = 2e-4, .up_s = 4e-4, .down_s = 1e-4, .up_bytes = 4000, .down_bytes = 1000,
-                                   .pages = 3, .heads = 2, .correct_select_s = 1e-4};
+        struct sim_recall moved = {.when = r.when,
+                                   .how = r.how,
+                                   .n_layers = 4,
+                                   .duplex = 1.5,
+                                   .submit_s = 1e-4,
+                                   .engine_s = 2e-4,
+                                   .up_s = 4e-4,
+                                   .down_s = 1e-4,
+                                   .up_bytes = 4000,
+                                   .down_bytes = 1000,
+                                   .pages = 3,
+                                   .heads = 2,
+                                   .correct_select_s = 1e-4};
         if (kind == 7)
-            c->token = moved, c->token.up_s = 2e-5, c->token.submit_s = c->token.engine_s = c->token.down_s = 0;
+            c->token = moved, c->token.up_s = 2e-5,
+            c->token.submit_s = c->token.engine_s = c->token.down_s = 0;
         else
             r = moved;
         r.correct_frac = kind == 5 ? 0.3 : 0;
@@ -151,12 +165,20 @@ static void set_cost(struct strategy_case *s, int kind, bool drawn)
     }
     c->recall = r;
     if (!c->token.n_layers) c->token = (struct sim_recall){.when = r.when, .n_layers = 4, .duplex = 1.5};
-    for (int i = 0; i < DRAWS; i++)
-        s->draws[i] = (struct sim_recall_draw){0.2 + 0.1 * i, 1.7 - 0.1 * i};
+    for (int i = 0; i < DRAWS; i++) s->draws[i] = (struct sim_recall_draw){0.2 + 0.1 * i, 1.7 - 0.1 * i};
     if (drawn) c->base.draws = s->draws, c->base.n_draws = DRAWS;
 }
 
-enum { V_PRIORITY = 1, V_SWAP = 2, V_CHUNKS = 4, V_DRAWS = 8, V_LINK = 16, V_LENGTHS = 32, V_FALLBACK = 64, V_END = 128 };
+enum {
+    V_PRIORITY = 1,
+    V_SWAP = 2,
+    V_CHUNKS = 4,
+    V_DRAWS = 8,
+    V_LINK = 16,
+    V_LENGTHS = 32,
+    V_FALLBACK = 64,
+    V_END = 128
+};
 
 static void set_case(struct strategy_case *s, int kind, int variant, uint64_t spare)
 {

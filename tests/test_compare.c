@@ -222,6 +222,7 @@ static void make(struct made *m)
         snprintf(m->row[i].strategy, sizeof m->row[i].strategy, "%s", names[i]);
         m->row[i].anatomy = (struct exp_anatomy){10e-3, 9e-3, 6e-3, 0, 0, 1e-3, 50e-3};
         m->row[i].evidence[SIM_INTERPOLATED] = 1;
+        m->row[i].graphs = i == 2 ? "no" : "yes";
     }
 }
 
@@ -386,7 +387,15 @@ START_TEST(preemptions_under_full_make_memory_the_limit_and_room_the_reason)
     reads(&m, "h2o wins by room, 32 instead of 128 MiB of GPU memory for 1K tokens and at most 96 requests",
           true);
     ck_assert_ptr_eq(exp_compare_winner(&m.c), &m.row[1]);
-    m.sample[0].value[EXP_PREEMPTIONS] = m.sample[0].value[EXP_QUEUE] = 0;
+    m.sample[0].value[EXP_PREEMPTIONS] = 0;
+    m.sample[0].value[EXP_KV_PEAK] = 0.7;
+    settle(&m);
+    reads(&m, "Under full KV memory is the limit", false);
+    m.sample[0].value[EXP_MAX_RUNNING] = 2; /* each takes 35 %: a third does not fit */
+    settle(&m);
+    reads(&m, "the cache peaks at 70 % and requests queue for 1.50 s on average", true);
+    m.sample[0].value[EXP_MAX_RUNNING] = 30;
+    m.sample[0].value[EXP_QUEUE] = 0;
     m.sample[0].value[EXP_KV_PEAK] = 0.9;
     settle(&m);
     reads(&m, "close to being the limit: the cache peaks at 90 %", true);
@@ -403,9 +412,9 @@ START_TEST(each_loser_is_named_with_what_it_pays_most)
          "Bound by the host link: arkvale (75 % of step time, link 90 % busy)"},
         {{16e-3, 15e-3, 12e-3, 0, 0, 1e-3, 50e-3}, "decode attention against full's: arkvale (2.00x)"},
         {{14e-3, 13e-3, 6e-3, 4e-3, 0, 1e-3, 50e-3},
-         "Extra kernels to choose, convert or rebuild what is read: arkvale (+4 ms a step)"},
+         "Extra work in every step beside attention: arkvale (+4 ms, CUDA graphs: no)"},
         {{19e-3, 9e-3, 6e-3, 0, 0, 10e-3, 50e-3},
-         "Without CUDA graphs the host is waited for: arkvale (+9 ms a step)"},
+         "The host is waited for in every step: arkvale (+9 ms, CUDA graphs: no)"},
         {{10e-3, 9e-3, 6e-3, 0, 0, 1e-3, 500e-3}, "Prefill takes longer: arkvale (10.00x, TTFT 0 %)"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -7,7 +7,6 @@
 
 #include "models/cost.h"
 #include "models/datadir.h"
-#include "models/kvmem.h"
 #include "sim/random.h"
 #include "tests/harness.h"
 
@@ -20,16 +19,6 @@ static struct mdl_arch arch;
 static struct mdl_engine engine;
 static struct mdl_host host;
 static struct mdl_profile *datasheet, *measured;
-
-static struct mdl_profile *profile_of(const char *name, const struct mdl_gpu *g)
-{
-    struct sim_status st = {0};
-    char path[4096];
-    snprintf(path, sizeof path, "%s/calib/profiles/%s", data_dir, name);
-    struct mdl_profile *p = mdl_profile_load(path, g, &st);
-    ck_assert_msg(p != NULL, "%s", st.message);
-    return p;
-}
 
 static void open_data(void)
 {
@@ -45,7 +34,9 @@ static void open_data(void)
     gpu = *mdl_gpu_find(catalogue, "h100-sxm", &st);
     host = mdl_host_of(&gpu);
     datasheet = mdl_profile_analytic(&gpu);
-    measured = profile_of("h100-sxm-vllm", &gpu);
+    snprintf(path, sizeof path, "%s/calib/profiles/h100-sxm-vllm", data_dir);
+    measured = mdl_profile_load(path, &gpu, &st);
+    ck_assert_msg(measured != NULL, "%s", st.message);
 }
 
 static void close_data(void)
@@ -645,22 +636,6 @@ START_TEST(a_correction_selects_while_the_layer_waits)
 }
 END_TEST
 
-START_TEST(a_link_without_bandwidth_is_refused_by_what_needs_it)
-{
-    struct mdl_host dead = host;
-    struct sim_status st = {0};
-    struct made m;
-    start_recall(320, 16384);
-    make(&m, datasheet);
-    dead.link_byte_per_s = 0;
-    m.spec.host = &dead;
-    ck_assert_ptr_null(mdl_cost_new(&m.spec, &st));
-    ck_assert_msg(strstr(st.message, "host.link_gb_per_s") && !strchr(st.message, '\n'), "%s", st.message);
-    start_toy();
-    mdl_cost_free(cost_of(&m.spec));
-}
-END_TEST
-
 START_TEST(pipeline_stages_share_the_extra_work_by_layers)
 {
     static const struct sim_chunk chunk = {.new_tokens = 300, .past_tokens = 100, .last = true};
@@ -715,7 +690,6 @@ Suite *test_suite(void)
     tcase_add_test(c, what_grows_with_the_context_is_fetched_by_its_length);
     tcase_add_test(c, two_buffers_leave_one_piece_of_the_conversion);
     tcase_add_test(c, a_correction_selects_while_the_layer_waits);
-    tcase_add_test(c, a_link_without_bandwidth_is_refused_by_what_needs_it);
     tcase_add_test(c, pipeline_stages_share_the_extra_work_by_layers);
     suite_add_tcase(s, c);
     return s;

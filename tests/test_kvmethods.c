@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "models/cost.h"
 #include "models/datadir.h"
 #include "models/kvcost.h"
 #include "tests/harness.h"
@@ -325,29 +326,48 @@ START_TEST(draws_stay_below_what_a_rate_can_be_and_keep_their_mean)
 }
 END_TEST
 
-static bool make_freekv(struct mdl_kvcost *c, double draws, double miss, double correction)
-{
-    static struct mdl_arch arch = {
-        .n_layers = 32, .hidden = 4096, .n_q_heads = 32, .n_kv_heads = 8, .head_dim = 128};
-    struct sim_status st = {0};
-    struct mdl_kv_use u;
-    struct mdl_kv_plan plan;
-    struct mdl_host host = mdl_host_of(h100);
-    struct mdl_profile *p = mdl_profile_analytic(h100);
+/* ---- a strategy priced ---- */
+
+/* What a cost is made of, kept together. */
+struct made {
     double given[MDL_N_KV_KEY];
-    for (int k = 0; k < MDL_N_KV_KEY; k++) given[k] = NAN;
-    given[MDL_KV_DRAWS] = draws;
-    given[MDL_KV_MISS] = miss;
-    given[MDL_KV_CORRECTION] = correction;
-    given[MDL_KV_MISS_CV] = given[MDL_KV_CORRECTION_CV] = 0.4;
-    bool ok = mdl_kv_use_init(&u, mdl_strategy_find("freekv", &st), given, &arch, 1, 32, 16, &st) &&
-              mdl_kv_plan_init(&plan, &u, 131072, &st);
-    struct mdl_kvcost_spec spec = {
-        .use = &u, .plan = &plan, .host = &host, .gpu = h100, .profile = p, .tensor_parallel = 1};
-    ok = ok && mdl_kvcost_init(c, &spec, &st);
-    ck_assert_msg(ok, "%s", st.message);
+    struct mdl_kv_use use;
+    struct mdl_kv_plan plan;
+    struct mdl_host host;
+    struct mdl_kvcost_spec spec;
+};
+
+static void start(struct made *m)
+{
+    *m = (struct made){.host = mdl_host_of(h100), .spec = {.gpu = h100, .tensor_parallel = 1}};
+    for (int k = 0; k < MDL_N_KV_KEY; k++) m->given[k] = NAN;
+}
+
+static bool make(struct made *m, const char *name, struct mdl_kvcost *c, struct sim_status *st)
+{
+    static const struct mdl_arch arch = {
+        .n_layers = 32, .hidden = 4096, .n_q_heads = 32, .n_kv_heads = 8, .head_dim = 128};
+    const struct mdl_strategy *s = mdl_strategy_find(name, st);
+    m->spec.use = &m->use;
+    m->spec.plan = &m->plan;
+    m->spec.host = &m->host;
+    return s && mdl_kv_use_init(&m->use, s, m->given, &arch, 1, 32, 16, st) &&
+           mdl_kv_plan_init(&m->plan, &m->use, 131072, st) && mdl_kvcost_init(c, &m->spec, st);
+}
+
+static void make_freekv(struct mdl_kvcost *c, double draws, double miss, double correction)
+{
+    struct made m;
+    struct sim_status st = {0};
+    struct mdl_profile *p = mdl_profile_analytic(h100);
+    start(&m);
+    m.given[MDL_KV_DRAWS] = draws;
+    m.given[MDL_KV_MISS] = miss;
+    m.given[MDL_KV_CORRECTION] = correction;
+    m.given[MDL_KV_MISS_CV] = m.given[MDL_KV_CORRECTION_CV] = 0.4;
+    m.spec.profile = p;
+    ck_assert_msg(make(&m, "freekv", c, &st), "%s", st.message);
     mdl_profile_free(p);
-    return ok;
 }
 
 START_TEST(a_step_draws_both_rates_as_if_they_had_nothing_to_do_with_each_other)
@@ -375,6 +395,132 @@ START_TEST(a_step_draws_both_rates_as_if_they_had_nothing_to_do_with_each_other)
 }
 END_TEST
 
+static void expect_ratio(const struct made *m, const struct mdl_kvcost *c, double ratio,
+                         enum sim_evidence how)
+{
+    struct mdl_time t = mdl_kvcost_ratio(c, &m->spec, 16, 16 * 4096);
+    ck_assert_msg(fabs(t.s - ratio) < 1e-12 && t.how == how, "%g, %s", t.s, sim_evidence_name(t.how));
+}
+
+START_TEST(a_kernel_is_priced_by_the_best_that_is_known_of_it)
+{
+    struct made m;
+    struct mdl_kvcost c;
+    struct sim_status st = {0};
+    struct mdl_methods *methods = measured();
+    struct mdl_profile *p = mdl_profile_analytic(h100);
+    start(&m);
+    m.given[MDL_KV_KERNEL_EFFICIENCY] = 0.5;
+    m.spec.profile = p;
+    ck_assert_msg(make(&m, "int4", &c, &st), "%s", st.message);
+    expect_ratio(&m, &c, (64 + 4) / 256.0 / 0.5,
+                 SIM_ANALYTIC); /* a head's 128 elements at 4 bits, and a pair */
+    m.spec.methods = methods;
+    expect_ratio(&m, &c, 0.4, SIM_MEASURED);
+    mdl_kvcost_fini(&c);
+    ck_assert_msg(make(&m, "kivi4", &c, &st), "%s", st.message); /* beside it nobody measured kivi4 */
+    ck_assert_int_eq(mdl_kvcost_ratio(&c, &m.spec, 16, 16 * 4096).how, SIM_ANALYTIC);
+    mdl_kvcost_fini(&c);
+    m.given[MDL_KV_KERNEL_EFFICIENCY] = NAN;
+    ck_assert_msg(make(&m, "streaming_llm", &c, &st), "%s", st.message);
+    expect_ratio(&m, &c, 1, SIM_MEASURED); /* the engine's own kernel */
+    mdl_kvcost_fini(&c);
+    mdl_profile_free(p);
+    mdl_methods_free(methods);
+}
+END_TEST
+
+/* Ratios that fall faster than lengths rise. */
+START_TEST(a_falling_ratio_never_makes_attention_fall_with_its_context)
+{
+    static const struct mdl_arch arch = {.n_layers = 32,
+                                         .hidden = 4096,
+                                         .intermediate = 14336,
+                                         .vocab = 128256,
+                                         .n_q_heads = 32,
+                                         .n_kv_heads = 8,
+                                         .head_dim = 128,
+                                         .gated_mlp = true};
+    static const struct mdl_engine engine = {.capture_size = {8}, .n_capture_sizes = 1};
+    struct made m;
+    struct mdl_kvcost c;
+    struct sim_status st = {0};
+    const char *dir = folder("noisy");
+    put(dir, "profile.yaml", "gpu: h100-sxm\n");
+    put(dir, "ratio.csv",
+        "format,q_heads,kv_heads,head_dim,seqs,tokens,ratio\n"
+        "int4,32,8,128,1,30000,0.9\nint4,32,8,128,1,33000,0.4\nint4,32,8,128,1,60000,0.9\n");
+    struct mdl_methods *methods = load(dir);
+    struct mdl_profile *p = mdl_profile_analytic(h100);
+    start(&m);
+    m.spec.profile = p;
+    ck_assert_msg(make(&m, "int4", &c, &st), "%s", st.message);
+    mdl_kvcost_fini(&c);
+    struct mdl_cost_spec spec = {.arch = &arch,
+                                 .gpu = h100,
+                                 .profile = p,
+                                 .engine = &engine,
+                                 .tensor_parallel = 1,
+                                 .pipeline_parallel = 1,
+                                 .max_num_seqs = 8,
+                                 .max_num_batched_tokens = 512,
+                                 .kv_capacity_tokens = 100000,
+                                 .use = &m.use,
+                                 .plan = &m.plan,
+                                 .host = &m.host,
+                                 .methods = methods};
+    struct mdl_cost *cost = mdl_cost_new(&spec, &st);
+    ck_assert_msg(cost != NULL, "%s", st.message);
+    const struct sim_cost *base = mdl_cost_base(cost);
+    double before_s = 0;
+    for (uint64_t kv = 1; kv < 100000; kv += 1 + kv / 30) {
+        struct sim_reads r = {.kept = kv, .all = kv, .n_seqs = 1};
+        struct sim_decode_line line;
+        base->decode_line(base, &r, &line);
+        double s = line.attention_base_s + line.gpu_slope_s * (double)kv;
+        ck_assert_double_ge(s, before_s * (1 - 1e-12));
+        before_s = s;
+    }
+    mdl_cost_free(cost);
+    mdl_profile_free(p);
+    mdl_methods_free(methods);
+}
+END_TEST
+
+START_TEST(a_ratio_never_takes_a_kernel_below_a_launch)
+{
+    const struct mdl_time same = {1, SIM_ANALYTIC}, analytic = {0.25, SIM_ANALYTIC},
+                          kvbench = {0.25, SIM_MEASURED};
+    ck_assert_double_eq(mdl_kvcost_scaled_s(100e-6, 10e-6, same), 100e-6);
+    ck_assert_double_eq_tol(mdl_kvcost_scaled_s(100e-6, 10e-6, analytic), 32.5e-6, 1e-18);
+    ck_assert_double_eq_tol(mdl_kvcost_scaled_s(100e-6, 10e-6, kvbench), 25e-6, 1e-18);
+    ck_assert_double_eq_tol(mdl_kvcost_scaled_s(20e-6, 10e-6, kvbench), 10e-6, 1e-18);
+    ck_assert_double_eq_tol(mdl_kvcost_scaled_s(10e-6, 10e-6, analytic), 10e-6, 1e-18);
+}
+END_TEST
+
+START_TEST(a_link_without_bandwidth_is_refused_by_what_needs_it)
+{
+    static const char *const names[] = {"swap", "offload", "arkvale", "infinigen", "shadowkv", "freekv"};
+    struct mdl_profile *p = mdl_profile_analytic(h100);
+    struct mdl_kvcost c;
+    struct made m;
+    for (int i = 0; i < 6; i++) {
+        struct sim_status st = {0};
+        start(&m);
+        m.host.link_byte_per_s = 0;
+        m.spec.profile = p;
+        ck_assert(!make(&m, names[i], &c, &st));
+        ck_assert_msg(strstr(st.message, "host.link_gb_per_s") && !strchr(st.message, '\n'), "%s",
+                      st.message);
+    }
+    struct sim_status st = {0};
+    ck_assert_msg(make(&m, "kivi4", &c, &st), "%s", st.message);
+    mdl_kvcost_fini(&c);
+    mdl_profile_free(p);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *s = suite_create("kvmethods");
@@ -393,6 +539,10 @@ Suite *test_suite(void)
     tcase_add_test(c, draws_have_mean_one_and_the_spread_asked_for);
     tcase_add_test(c, draws_stay_below_what_a_rate_can_be_and_keep_their_mean);
     tcase_add_test(c, a_step_draws_both_rates_as_if_they_had_nothing_to_do_with_each_other);
+    tcase_add_test(c, a_kernel_is_priced_by_the_best_that_is_known_of_it);
+    tcase_add_test(c, a_falling_ratio_never_makes_attention_fall_with_its_context);
+    tcase_add_test(c, a_ratio_never_takes_a_kernel_below_a_launch);
+    tcase_add_test(c, a_link_without_bandwidth_is_refused_by_what_needs_it);
     suite_add_tcase(s, c);
     return s;
 }

@@ -21,7 +21,8 @@ static struct exp_constants shipped_constants(void)
 {
     struct sim_status st = {0};
     struct exp_constants c;
-    char *data_dir = mdl_data_dir(&st), *path = sim_printf("%s/experiments/published/constants.yaml", data_dir);
+    char *data_dir = mdl_data_dir(&st),
+         *path = sim_printf("%s/experiments/published/constants.yaml", data_dir);
     ck_assert_msg(exp_constants_load(path, &c, &st), "%s", st.message);
     free(path);
     free(data_dir);
@@ -35,7 +36,8 @@ START_TEST(a_constant_without_range_or_source_is_refused_with_its_line)
     } cases[] = {
         {"p1:\n  a: {value: 1, low: 0, high: 2}\n", "c.yaml:2: p1.a has no source"},
         {"p1:\n  a: {value: 1, low: 0, high: 2, source: \"\"}\n", "c.yaml:2: source"},
-        {"p1:\n  a: {value: 3, low: 0, high: 2, source: \"x\"}\n", "c.yaml:2: p1.a is 3, expected a value in its range 0 to 2"},
+        {"p1:\n  a: {value: 3, low: 0, high: 2, source: \"x\"}\n",
+         "c.yaml:2: p1.a is 3, expected a value in its range 0 to 2"},
         {"p1:\n  a: {value: 1, lo: 0, high: 2, source: \"x\"}\n", "c.yaml:2: unknown key `lo`"},
         {"p1:\n  a: 3\n", "c.yaml:2: p1.a is no mapping"},
         {"p1: {a: {value: many, low: 0, high: 2, source: \"x\"}}\n", "c.yaml:1"},
@@ -54,7 +56,9 @@ START_TEST(constants_are_found_by_their_group_and_remembered_as_used)
     struct sim_status st = {0};
     struct exp_constants c;
     double value;
-    const char *path = test_file("c.yaml", "a: {x: {value: 1, low: 0, high: 2, source: s}, b: {y: {value: -4, low: -5, high: 0, source: t}}}\n");
+    const char *path = test_file(
+        "c.yaml",
+        "a: {x: {value: 1, low: 0, high: 2, source: s}, b: {y: {value: -4, low: -5, high: 0, source: t}}}\n");
     ck_assert_msg(exp_constants_load(path, &c, &st), "%s", st.message);
     ck_assert_uint_eq(c.n, 2);
     ck_assert(exp_constant_value(&c, "a.b.y", &value, &st));
@@ -73,16 +77,18 @@ static struct exp_p1_points points_of(const char *rows, enum exp_p1_id method)
     struct sim_status st = {0};
     struct exp_p1_points p;
     char *text = sim_printf("%s%s", header, rows);
-    ck_assert_msg(exp_p1_read(test_file("rows.csv", text), &exp_p1_methods[method], 65, &p, &st), "%s", st.message);
+    ck_assert_msg(exp_p1_read(test_file("rows.csv", text), &exp_p1_methods[method], 65, &p, &st), "%s",
+                  st.message);
     free(text);
     return p;
 }
 
 START_TEST(repeats_are_gathered_whatever_model_their_label_names)
 {
-    struct exp_p1_points p = points_of("m7,None-16,2,256,decoding,60\nm13,None-16,2,256,decoding,50\nm7,None-16,2,256,decoding,40\n"
-                                       "m7,None-16,1,321,decoding,25\nm7,None-16,2,256,prefill,5120\nm7,None-16,2,256,prefill,2560\n",
-                                       EXP_P1_FP16);
+    struct exp_p1_points p = points_of(
+        "m7,None-16,2,256,decoding,60\nm13,None-16,2,256,decoding,50\nm7,None-16,2,256,decoding,40\n"
+        "m7,None-16,1,321,decoding,25\nm7,None-16,2,256,prefill,5120\nm7,None-16,2,256,prefill,2560\n",
+        EXP_P1_FP16);
     ck_assert_uint_eq(p.n, 3);
     ck_assert_uint_eq(p.point[0].stage, EXP_P1_PREFILL);
     ck_assert_double_eq_tol(p.point[0].measured_s, 512 / 3840.0, 1e-15); /* the median of two is their mean */
@@ -98,9 +104,10 @@ END_TEST
 /* Of 40, 50 and 60 tokens/s the medians of the others are 55, 50 and 45; accuracy is that of times. */
 START_TEST(a_repeat_is_told_by_the_median_of_the_others)
 {
-    struct exp_p1_points p = points_of("m,None-16,1,256,decoding,60\nm,None-16,1,256,decoding,40\nm,None-16,1,256,decoding,50\n"
-                                       "m,None-16,1,512,decoding,50\n",
-                                       EXP_P1_FP16);
+    struct exp_p1_points p =
+        points_of("m,None-16,1,256,decoding,60\nm,None-16,1,256,decoding,40\nm,None-16,1,256,decoding,50\n"
+                  "m,None-16,1,512,decoding,50\n",
+                  EXP_P1_FP16);
     double expected = ((1 - fabs(40 / 55.0 - 1)) + 1 + (1 - fabs(60 / 45.0 - 1))) / 3;
     ck_assert_double_eq_tol(exp_p1_repeatability(&p.point[0]), expected, 1e-12);
     ck_assert(isnan(exp_p1_repeatability(&p.point[1])));
@@ -146,7 +153,8 @@ static void bench_open(struct bench *b)
     struct sim_status st = {0};
     char *data_dir = mdl_data_dir(&st);
     *b = (struct bench){.constants = shipped_constants()};
-    struct exp_study_run r = {.data_dir = data_dir, .raw_dir = "", .constants = &b->constants, .out = &b->out};
+    struct exp_study_run r = {
+        .data_dir = data_dir, .raw_dir = "", .constants = &b->constants, .out = &b->out};
     ck_assert_msg(exp_p1_machine_init(&b->machine, &r, &st), "%s", st.message);
     free(data_dir);
 }
@@ -213,10 +221,11 @@ static struct exp_p1_points rows_under(const struct exp_p1_price *p, enum exp_p1
     struct exp_p1_points points;
     for (uint32_t batch = 1; batch <= 16; batch *= 2)
         for (uint32_t prompt = 256; prompt <= 2048; prompt *= 2)
-            n += (size_t)snprintf(rows + n, sizeof rows - n, "m,%s,%u,%u,decoding,%.17g\nm,%s,%u,%u,prefill,%.17g\n",
-                                  exp_p1_methods[method].column, batch, prompt, batch / exp_p1_decode_s(p, batch, prompt),
+            n += (size_t)snprintf(rows + n, sizeof rows - n,
+                                  "m,%s,%u,%u,decoding,%.17g\nm,%s,%u,%u,prefill,%.17g\n",
                                   exp_p1_methods[method].column, batch, prompt,
-                                  batch * prompt / exp_p1_prefill_s(p, batch, prompt));
+                                  batch / exp_p1_decode_s(p, batch, prompt), exp_p1_methods[method].column,
+                                  batch, prompt, batch * prompt / exp_p1_prefill_s(p, batch, prompt));
     ck_assert_uint_lt(n, sizeof rows);
     points = points_of(rows, method);
     return points;
@@ -251,9 +260,11 @@ START_TEST(a_fit_recovers_the_efficiency_of_a_kernel_from_small_batches)
     for (int k = 0; k < MDL_N_KV_KEY; k++) given[k] = NAN;
     given[MDL_KV_KERNEL_EFFICIENCY] = 0.62;
     struct exp_p1_price p;
-    ck_assert_msg(exp_p1_price_init(&p, &b.machine, EXP_P1_KIVI, 1, given, &b.constants, &st), "%s", st.message);
+    ck_assert_msg(exp_p1_price_init(&p, &b.machine, EXP_P1_KIVI, 1, given, &b.constants, &st), "%s",
+                  st.message);
     struct exp_p1_points rows = rows_under(&p, EXP_P1_KIVI);
-    ck_assert_msg(exp_p1_fit_kernel(&b.machine, EXP_P1_KIVI, &rows, 4, &b.constants, &found, &st), "%s", st.message);
+    ck_assert_msg(exp_p1_fit_kernel(&b.machine, EXP_P1_KIVI, &rows, 4, &b.constants, &found, &st), "%s",
+                  st.message);
     ck_assert_double_eq_tol(found, 0.62, 0.006);
     exp_p1_points_fini(&rows);
     exp_p1_price_fini(&p);
@@ -275,8 +286,8 @@ static struct exp_study_result study(const char *name, const char *raw_dir, bool
 static void all_goals_are_met(const struct exp_study_result *r)
 {
     for (uint32_t i = 0; i < r->results.n_figures; i++)
-        ck_assert_msg(r->results.figure[i].goal != EXP_GOAL_MISSED, "%s, %s is %g", r->results.figure[i].group,
-                      r->results.figure[i].name, r->results.figure[i].value);
+        ck_assert_msg(r->results.figure[i].goal != EXP_GOAL_MISSED, "%s, %s is %g",
+                      r->results.figure[i].group, r->results.figure[i].name, r->results.figure[i].value);
 }
 
 START_TEST(a_study_without_its_data_says_which_folder_it_looked_in)
@@ -321,12 +332,14 @@ END_TEST
 START_TEST(routing_by_both_predictions_is_best_for_every_method)
 {
     struct exp_study_result r = study("p1-routing", NULL, false);
-    ck_assert_double_eq(exp_published_value(&r.results, "routing by both", "methods for which both is best"), 4);
+    ck_assert_double_eq(exp_published_value(&r.results, "routing by both", "methods for which both is best"),
+                        4);
     ck_assert_double_gt(exp_published_value(&r.results, "routing by both", "least gain"), 1.1);
     ck_assert_double_ge(exp_published_value(&r.results, "routing by length", "least gain"), 0.8 - 0.05);
     const char *const groups[] = {"routing by throughput", "routing by length", "routing by both"};
     for (int g = 0; g < 3; g++)
-        ck_assert_double_le(exp_published_value(&r.results, groups[g], "largest difference to a published gain"), 0.3);
+        ck_assert_double_le(
+            exp_published_value(&r.results, groups[g], "largest difference to a published gain"), 0.3);
     exp_study_result_fini(&r);
 }
 END_TEST
@@ -347,7 +360,8 @@ static const char *folder_with(const char *fp16_path, enum exp_p1_id method)
         char *found = strstr(line, "None-16");
         fputs(line, out[0]);
         if (found)
-            fprintf(out[1], "%.*s%s%s", (int)(found - line), line, exp_p1_methods[method].column, found + strlen("None-16"));
+            fprintf(out[1], "%.*s%s%s", (int)(found - line), line, exp_p1_methods[method].column,
+                    found + strlen("None-16"));
         else
             fputs(line, out[1]);
     }
@@ -383,7 +397,7 @@ START_TEST(released_throughput_is_met_within_five_percent_for_every_method_and_s
     static const struct {
         const char *group;
         double least;
-    } stated[] = {{"fp16 prefill", 97.1}, {"fp16 decode", 97.0},  {"kivi prefill", 96.5},
+    } stated[] = {{"fp16 prefill", 97.1}, {"fp16 decode", 97.0},    {"kivi prefill", 96.5},
                   {"kivi decode", 96.4},  {"stream prefill", 97.1}, {"stream decode", 95.9}};
     struct exp_study_result r = study("p1-throughput", NULL, false);
     all_goals_are_met(&r);
@@ -405,10 +419,12 @@ START_TEST(fitting_again_gives_what_ships)
     struct exp_study_result r = study("p1-throughput", NULL, true);
     double factor = exp_constant_find(&c, "p1.attention_factor")->value;
     double efficiency = exp_constant_find(&c, "p1.kivi.kernel_efficiency")->value;
-    ck_assert_double_eq_tol(exp_published_value(&r.results, "fitted to fp16", "attention_factor"), factor, 0.01 * factor);
+    ck_assert_double_eq_tol(exp_published_value(&r.results, "fitted to fp16", "attention_factor"), factor,
+                            0.01 * factor);
     ck_assert_double_le(exp_published_value(&r.results, "fitted to fp16", "gpu_layer_s"), 1e-7);
-    ck_assert_double_eq_tol(exp_published_value(&r.results, "fitted to kivi, batch <= 4", "kernel_efficiency"), efficiency,
-                            0.02 * efficiency);
+    ck_assert_double_eq_tol(
+        exp_published_value(&r.results, "fitted to kivi, batch <= 4", "kernel_efficiency"), efficiency,
+        0.02 * efficiency);
     exp_study_result_fini(&r);
     exp_constants_fini(&c);
 }
@@ -428,7 +444,8 @@ START_TEST(json_has_every_row_figure_and_constant_that_was_used)
     json_t *constants = json_object_get(o, "constants");
     ck_assert_uint_ge(json_array_size(constants), 10);
     ck_assert_uint_lt(json_array_size(constants), r.constants.n); /* routing's are not this study's */
-    double published = json_number_value(json_object_get(json_array_get(json_object_get(o, "rows"), 0), "published"));
+    double published =
+        json_number_value(json_object_get(json_array_get(json_object_get(o, "rows"), 0), "published"));
     ck_assert_double_eq(published, 6610.24);
     json_decref(o);
     exp_study_result_fini(&r);

@@ -11,14 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char text[] = "model: llama-3.1-8b\n"
-                           "fleet:\n  - {gpu: h100-sxm, replicas: 2}\n"
-                           "engine: {name: vllm-0.24, max_num_seqs: 32, max_model_len: 16384}\n"
-                           "router: least_outstanding\n"
-                           "workload:\n"
-                           "  open_loop: {request_rate: 3, num_requests: 60, input_tokens: 'lognormal:3000:0.7:12000',\n"
-                           "              output_tokens: 'lognormal:200:0.8:2000'}\n"
-                           "seed: 3\n";
+static const char text[] =
+    "model: llama-3.1-8b\n"
+    "fleet:\n  - {gpu: h100-sxm, replicas: 2}\n"
+    "engine: {name: vllm-0.24, max_num_seqs: 32, max_model_len: 16384}\n"
+    "router: least_outstanding\n"
+    "workload:\n"
+    "  open_loop: {request_rate: 3, num_requests: 60, input_tokens: 'lognormal:3000:0.7:12000',\n"
+    "              output_tokens: 'lognormal:200:0.8:2000'}\n"
+    "seed: 3\n";
 
 static struct exp_cache *cache;
 
@@ -61,7 +62,8 @@ static bool same(const struct exp_run *a, const struct exp_run *b)
 {
     const struct sim_result *x = a->result, *y = b->result;
     for (uint64_t i = 0; i < x->n_requests; i++)
-        if (x->outcomes[i].ttft_s != y->outcomes[i].ttft_s || x->outcomes[i].e2el_s != y->outcomes[i].e2el_s ||
+        if (x->outcomes[i].ttft_s != y->outcomes[i].ttft_s ||
+            x->outcomes[i].e2el_s != y->outcomes[i].e2el_s ||
             x->outcomes[i].replica != y->outcomes[i].replica ||
             x->outcomes[i].output_tokens != y->outcomes[i].output_tokens)
             return false;

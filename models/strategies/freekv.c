@@ -176,7 +176,7 @@ static const struct mdl_kv_default freekv_defaults[] = {
     {MDL_KV_TAU, 0.8, 0, 0.9, "0.8 long inputs and MATH500, 0.9 long generation, AIME, GPQA [2nd]; the code corrects nothing unless told to"},
     {MDL_KV_CORRECT_EVERY, 1, 1, 16, "every step [code]; more: beyond the paper"},
     {MDL_KV_CORRECTION, 0.37, 0, 0.9, "651 to 658 of 1,764 layer checks, Llama-3.2-3B, tau 0.8 [2nd]; tau 0.9: 0.43 to 0.52 of steps, 0.89 of layer checks, R1-Distill-Llama-8B, AIME [2nd]"},
-    {MDL_KV_CORRECT_HEADS, 0.35, 0.15, 0.65, "0.65 of 8 KV heads where 0.9 of the checks correct [2nd], 2.3 times what independent heads would give; the same of the 0.15 that 0.37 would"},
+    {MDL_KV_CORRECT_HEADS, 0.35, 0.15, 0.65, "measured 0.65 of 8 KV heads where 0.9 of the checks correct [2nd], 2.3 times what heads independent of each other would give; at 0.37 those would give 0.15, times 2.3"},
     {MDL_KV_LAYOUT, MDL_HYBRID, MDL_NHD, MDL_HYBRID, "[2, page, heads, dim] on the GPU, [heads, 2, page, dim] on the host [code]"},
     {MDL_KV_DOUBLE_BUFFER, 1, 0, 1, "two buffers on a pair of streams [code]"},
     {MDL_KV_PREFETCH, 0, 0, 64, "none; beyond the paper"},

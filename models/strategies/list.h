@@ -6,7 +6,8 @@
 #include "models/strategy.h"
 
 /* keep_all.c */
-extern const struct mdl_strategy mdl_strategy_full, mdl_strategy_swap, mdl_strategy_offload, mdl_strategy_tiered;
+extern const struct mdl_strategy mdl_strategy_full, mdl_strategy_swap, mdl_strategy_offload,
+    mdl_strategy_tiered;
 /* quantise.c */
 extern const struct mdl_strategy mdl_strategy_fp8, mdl_strategy_int8, mdl_strategy_int4, mdl_strategy_kivi4,
     mdl_strategy_kivi2, mdl_strategy_gear4, mdl_strategy_gear2;
@@ -15,8 +16,9 @@ extern const struct mdl_strategy mdl_strategy_lowrank;
 /* drop_static.c */
 extern const struct mdl_strategy mdl_strategy_streaming_llm, mdl_strategy_razor;
 /* drop_dynamic.c */
-extern const struct mdl_strategy mdl_strategy_h2o, mdl_strategy_snapkv, mdl_strategy_pyramidkv, mdl_strategy_raas;
-/* retrieve.c */
+extern const struct mdl_strategy mdl_strategy_h2o, mdl_strategy_snapkv, mdl_strategy_pyramidkv,
+    mdl_strategy_raas;
+/* retrieve.c: quest, arkvale; retrieve_rows.c: infinigen, shadowkv; freekv.c */
 extern const struct mdl_strategy mdl_strategy_quest, mdl_strategy_arkvale, mdl_strategy_infinigen,
     mdl_strategy_shadowkv, mdl_strategy_freekv;
 

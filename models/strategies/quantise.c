@@ -132,9 +132,10 @@ enum {
     GEAR_LOOPS = 3, /* of the power iteration: --loop 3 in the released commands; 2 to 3 elsewhere */
 };
 
+/* Without rank and outliers nothing is corrected, and what is left is KIVI. */
 static bool is_gear(const struct mdl_kv_use *u)
 {
-    return !isnan(u->value[MDL_KV_RANK_FRAC]);
+    return mdl_kv_on(u, MDL_KV_RANK_FRAC) || mdl_kv_on(u, MDL_KV_OUTLIER);
 }
 
 /* Rank of one head's error over one chunk. */

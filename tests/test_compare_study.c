@@ -1,0 +1,340 @@
+/* Whole studies of strategies on a small load: the same on any number of threads, full's row against a run of its own,
+ * what longer outputs add against a study without them, rows that cannot run, and what is written. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "experiments/compare.h"
+#include "sim/csv_in.h"
+#include "sim/memory.h"
+#include "sim/outfile.h"
+#include "tests/harness.h"
+
+static const char base_text[] =
+    "model: llama-3.1-8b\n"
+    "fleet:\n"
+    "  - {gpu: h100-sxm, replicas: 2, profile: analytic}\n"
+    "workload: {open_loop: {request_rate: 8, num_requests: 120, input_tokens: 3000, output_tokens: 60}}\n"
+    "slo: {ttft_ms: 500, tpot_ms: 50}\n";
+
+/* ---- one study ---- */
+
+struct outcome {
+    bool ok;
+    struct exp_compare c;
+    struct sim_status st;
+};
+
+/* `settings` as --set has them, ended by NULL. */
+static struct exp_scenario *scenario_of(const char *text, const char *const *settings)
+{
+    struct sim_status st = {0};
+    struct exp_scenario *s = exp_scenario_parse("t.yaml", text, strlen(text), &st);
+    ck_assert_msg(s != NULL, "%s", st.message);
+    for (; settings && *settings; settings++)
+        ck_assert_msg(exp_scenario_set_option(s, *settings, &st), "%s", st.message);
+    return s;
+}
+
+static struct exp_cache *cache_new(void)
+{
+    struct sim_status st = {0};
+    struct exp_cache *cache = exp_cache_new(&st);
+    ck_assert_msg(cache != NULL, "%s", st.message);
+    return cache;
+}
+
+static struct outcome study(const struct exp_scenario *s, const char *strategies,
+                            struct exp_compare_options options)
+{
+    struct outcome out = {0};
+    struct exp_contenders *contenders = sim_alloc(1, sizeof *contenders);
+    struct exp_cache *cache = cache_new();
+    ck_assert_msg(exp_contenders_parse(strategies, contenders, &out.st), "%s", out.st.message);
+    options.contenders = contenders;
+    out.ok = exp_compare_run(s, cache, &options, &out.c, &out.st);
+    exp_cache_free(cache);
+    free(contenders);
+    return out;
+}
+
+static struct outcome study_of(const char *const *settings, const char *strategies,
+                               struct exp_compare_options options)
+{
+    struct exp_scenario *s = scenario_of(base_text, settings);
+    struct outcome out = study(s, strategies, options);
+    free(s);
+    return out;
+}
+
+static void runs(const struct outcome *o, uint32_t row)
+{
+    ck_assert_msg(o->ok, "%s", o->st.message);
+    ck_assert_msg(!o->c.row[row].why_not[0], "%s: %s", o->c.row[row].label, o->c.row[row].why_not);
+}
+
+static double value(const struct outcome *o, uint32_t row, enum exp_column c)
+{
+    return o->c.row[row].value[c].mean;
+}
+
+/* ---- the same on any number of threads ---- */
+
+START_TEST(threads_change_nothing)
+{
+    static const uint32_t replications[] = {0, 3};
+    for (int r = 0; r < 2; r++) {
+        struct exp_compare_options one = {.n_threads = 1, .n_replications = replications[r]}, many = one;
+        many.n_threads = 5;
+        struct outcome a = study_of(
+            NULL, "fp8,kivi4,h2o,streaming_llm,arkvale,freekv,freekv:budget=1024:sink=128:recent=128", one);
+        struct outcome b = study_of(
+            NULL, "fp8,kivi4,h2o,streaming_llm,arkvale,freekv,freekv:budget=1024:sink=128:recent=128", many);
+        char *read_a = exp_compare_reading(&a.c), *read_b = exp_compare_reading(&b.c);
+        ck_assert_str_eq(read_a, read_b);
+        for (uint32_t i = 0; i < a.c.n_rows; i++) {
+            runs(&a, i);
+            runs(&b, i);
+            ck_assert_mem_eq(a.c.row[i].value, b.c.row[i].value, sizeof a.c.row[i].value);
+            ck_assert_mem_eq(a.c.row[i].delta, b.c.row[i].delta, sizeof a.c.row[i].delta);
+            ck_assert_mem_eq(&a.c.row[i].anatomy, &b.c.row[i].anatomy, sizeof a.c.row[i].anatomy);
+        }
+        free(read_a);
+        free(read_b);
+        exp_compare_fini(&a.c);
+        exp_compare_fini(&b.c);
+    }
+}
+END_TEST
+
+/* ---- rows against runs ---- */
+
+START_TEST(a_row_is_what_a_run_of_that_strategy_gives)
+{
+    static const char *const names[] = {"full", "h2o", "freekv"};
+    struct exp_scenario *s = scenario_of(base_text, NULL);
+    struct outcome o = study(s, "h2o,freekv", (struct exp_compare_options){.n_threads = 2});
+    struct exp_cache *cache = cache_new();
+    for (uint32_t i = 0; i < 3; i++) {
+        struct sim_status st = {0};
+        runs(&o, i);
+        ck_assert(exp_scenario_set(s, "fleet.0.kv.strategy", names[i], &st));
+        struct exp_run *run = exp_run_new(s, cache, NULL, &st);
+        ck_assert_msg(run != NULL, "%s", st.message);
+        for (int c = 0; c < EXP_N_COLUMNS; c++)
+            if (exp_column_info((enum exp_column)c)->of_figures)
+                ck_assert_double_eq(value(&o, i, (enum exp_column)c),
+                                    exp_figure(run->figures, exp_column_info((enum exp_column)c)->key).mean);
+        exp_run_free(run);
+    }
+    exp_cache_free(cache);
+    exp_compare_fini(&o.c);
+    free(s);
+}
+END_TEST
+
+START_TEST(without_longer_outputs_a_study_gives_what_speed_alone_does)
+{
+    struct outcome with = study_of(NULL, "kivi4,gear4,fp8", (struct exp_compare_options){.n_threads = 2});
+    struct outcome without = study_of(NULL, "kivi4,gear4,fp8",
+                                      (struct exp_compare_options){.n_threads = 2, .no_length_shift = true});
+    ck_assert(with.c.length_shift && !without.c.length_shift);
+    for (uint32_t i = 0; i < 4; i++) {
+        runs(&with, i);
+        runs(&without, i);
+        ck_assert_double_eq(value(&with, i, EXP_E2EL_SAME_LENGTH), value(&without, i, EXP_E2EL_MEAN));
+        ck_assert_double_eq(value(&without, i, EXP_LENGTH_MEAN), 0);
+        ck_assert_double_eq(value(&without, i, EXP_LENGTH_LONGER), 0);
+        if (i) ck_assert_double_eq(value(&without, i, EXP_E2EL_LONGER), 0);
+    }
+    ck_assert_double_gt(value(&with, 1, EXP_E2EL_LONGER), 0.05);
+    ck_assert_double_gt(value(&with, 1, EXP_LENGTH_LONGER), 0.4);
+    ck_assert_double_eq(value(&with, 3, EXP_E2EL_LONGER), 0); /* nobody published lengths of fp8 */
+    exp_compare_fini(&with.c);
+    exp_compare_fini(&without.c);
+}
+END_TEST
+
+/* A decode step in full's mean batch: attention of fewer bytes is shorter, and the parts are no more than the whole. */
+START_TEST(a_step_is_taken_apart_into_what_it_is_made_of)
+{
+    struct outcome o =
+        study_of(NULL, "fp8,streaming_llm,freekv", (struct exp_compare_options){.n_threads = 2});
+    for (uint32_t i = 0; i < 4; i++) {
+        runs(&o, i);
+        const struct exp_anatomy *a = &o.c.row[i].anatomy;
+        ck_assert_double_gt(a->attention_s, 0);
+        ck_assert_double_ge(a->gpu_s, a->attention_s + a->select_s);
+        ck_assert_double_eq_tol(a->step_s, a->gpu_s + a->host_s + a->exposed_s, 1e-12);
+        ck_assert_double_gt(a->prefill_s, a->step_s); /* 3,000 tokens */
+        ck_assert_double_le(a->attention_s, o.c.row[0].anatomy.attention_s);
+    }
+    ck_assert_double_eq_tol(o.c.load.context_tokens, 3030.5, 0.6);
+    ck_assert_double_eq(o.c.load.prompt_tokens, 3000);
+    ck_assert_double_eq(o.c.load.output_tokens, 60);
+    exp_compare_fini(&o.c);
+}
+END_TEST
+
+/* ---- rows that cannot run ---- */
+
+START_TEST(a_strategy_that_cannot_run_is_a_row_that_says_why_and_the_others_go_on)
+{
+    static const char *const settings[] = {"fleet.0.pipeline_parallel=2", NULL};
+    struct outcome o = study_of(settings, "freekv,fp8", (struct exp_compare_options){.n_threads = 2});
+    runs(&o, 0);
+    runs(&o, 2);
+    ck_assert_ptr_nonnull(strstr(o.c.row[1].why_not, "pipeline"));
+    ck_assert_ptr_null(o.c.row[1].summary);
+    exp_compare_fini(&o.c);
+}
+END_TEST
+
+START_TEST(where_full_does_not_fit_the_others_are_shown_without_differences)
+{
+    static const char *const settings[] = {"engine.gpu_memory_utilization=0.35",
+                                           "engine.max_model_len=131072", NULL};
+    struct outcome o = study_of(settings, "fp8,int4", (struct exp_compare_options){.n_threads = 2});
+    ck_assert_msg(o.ok, "%s", o.st.message);
+    ck_assert_ptr_nonnull(strstr(o.c.row[0].why_not, "max_model_len"));
+    for (uint32_t i = 1; i < 3; i++) {
+        runs(&o, i);
+        ck_assert_double_gt(value(&o, i, EXP_E2EL_MEAN), 0);
+        ck_assert(isnan(o.c.row[i].delta[EXP_E2EL_MEAN].mean));
+        ck_assert(isnan(o.c.row[i].anatomy.step_s));
+    }
+    char *text = exp_compare_reading(&o.c);
+    ck_assert_ptr_nonnull(strstr(text, "full does not run here"));
+    free(text);
+    exp_compare_fini(&o.c);
+}
+END_TEST
+
+START_TEST(a_wrong_scenario_fails_as_a_whole)
+{
+    static const char *const no_gpu[] = {"fleet.0.gpu=h1000", NULL};
+    struct outcome o = study_of(no_gpu, "fp8", (struct exp_compare_options){.n_threads = 2});
+    ck_assert(!o.ok);
+    ck_assert_ptr_nonnull(strstr(o.st.message, "h1000"));
+    o = study_of(NULL, "freekv:budget=0", (struct exp_compare_options){.n_threads = 2});
+    ck_assert(!o.ok);
+    ck_assert_int_eq(o.st.code, SIM_EXIT_USAGE);
+    ck_assert_ptr_nonnull(strstr(o.st.message, "--strategies: freekv:budget=0"));
+}
+END_TEST
+
+START_TEST(a_fleet_that_a_class_asks_for_keeps_its_strategy)
+{
+    static const char text[] =
+        "model: llama-3.1-8b\n"
+        "fleet:\n"
+        "  - {gpu: h100-sxm, name: safe, profile: analytic}\n"
+        "  - {gpu: h100-sxm, name: fast, profile: analytic, kv: {strategy: int4}}\n"
+        "router: by_class\n"
+        "workload: {open_loop: {request_rate: 2, num_requests: 30, input_tokens: 500, output_tokens: 20}}\n"
+        "classes:\n"
+        "  critical: {slo: {ttft_ms: 500}, kv: {strategy: full}, assign: {max_input_tokens: 100}}\n"
+        "  default: {slo: {ttft_ms: 500}}\n";
+    struct exp_scenario *s = scenario_of(text, NULL);
+    struct outcome o = study(s, "h2o", (struct exp_compare_options){.n_threads = 2});
+    runs(&o, 0);
+    runs(&o, 1);
+    json_t *fleets = json_object_get(o.c.row[1].summary, "fleets");
+    ck_assert_uint_eq(json_array_size(fleets), 2);
+    double full = value(&o, 0, EXP_GPU_KV), mixed = value(&o, 1, EXP_GPU_KV);
+    ck_assert_double_gt(mixed, 0.5 * full); /* one half of it is full's */
+    ck_assert_double_lt(mixed, full + 1);
+    exp_compare_fini(&o.c);
+    free(s);
+}
+END_TEST
+
+/* ---- what is written ---- */
+
+static bool take_row(void *user, uint64_t index, const struct sim_csv_row *row, struct sim_status *st)
+{
+    uint32_t *n_fields = user;
+    (void)st;
+    ck_assert_uint_eq(row->n_fields, index ? n_fields[0] : row->n_fields);
+    n_fields[0] = row->n_fields;
+    n_fields[1]++;
+    return true;
+}
+
+START_TEST(json_has_the_promised_names_and_csv_a_row_for_each_strategy)
+{
+    static const char *const promised[] = {
+        "strategy",          "label",           "mean_ttft_ms", "p99_e2el_ms",
+        "output_throughput", "slo_attainment",  "preemptions",  "kv_bytes_per_token",
+        "negative_rate",     "negative_source", "exposed_frac", "time_analytic_frac",
+        "against_full"};
+    struct outcome o = study_of(NULL, "h2o,freekv:correction_tau=0",
+                                (struct exp_compare_options){.n_threads = 2, .n_replications = 2});
+    json_t *all = exp_compare_json(&o.c), *rows = json_object_get(all, "strategies");
+    ck_assert_str_eq(json_string_value(json_object_get(all, "baseline")), "full");
+    ck_assert_ptr_nonnull(json_string_value(json_object_get(all, "reading")));
+    ck_assert_uint_eq(json_array_size(rows), 3);
+    for (size_t i = 0; i < 3; i++) {
+        json_t *row = json_array_get(rows, i);
+        for (size_t k = 0; k < sizeof promised / sizeof promised[0]; k++)
+            ck_assert_msg(json_object_get(row, promised[k]) != NULL, "row %zu lacks %s", i, promised[k]);
+        ck_assert_double_eq(json_real_value(json_object_get(row, "mean_e2el_ms_lo")),
+                            o.c.row[i].value[EXP_E2EL_MEAN].lo);
+    }
+    ck_assert_double_eq(json_number_value(json_object_get(json_array_get(rows, 0), "negative_rate")), 0);
+    json_decref(all);
+
+    struct sim_status st = {0};
+    uint32_t csv[2] = {0, 0};
+    char *path = sim_printf("%s/compared/compare.csv", test_dir()),
+         *dir = sim_printf("%s/compared", test_dir());
+    ck_assert_msg(exp_compare_write(&o.c, dir, &st), "%s", st.message);
+    ck_assert_msg(sim_csv_read(path, take_row, csv, &st), "%s", st.message);
+    ck_assert_uint_eq(csv[1], 4);
+    struct stat is;
+    char *summary = sim_printf("%s/summary-freekv-correction_tau=0.json", dir);
+    ck_assert_int_eq(stat(summary, &is), 0);
+    free(summary);
+    free(path);
+    free(dir);
+    exp_compare_fini(&o.c);
+}
+END_TEST
+
+START_TEST(a_folder_gets_every_file_or_none)
+{
+    struct outcome o = study_of(NULL, "h2o", (struct exp_compare_options){.n_threads = 2});
+    struct sim_status st = {0};
+    struct stat is;
+    char *dir = sim_printf("%s/half", test_dir()), *in_the_way = sim_printf("%s/summary-h2o.json", dir);
+    char *first = sim_printf("%s/compare.json", dir);
+    ck_assert(sim_make_dir(in_the_way, &st));
+    ck_assert(!exp_compare_write(&o.c, dir, &st));
+    ck_assert_ptr_nonnull(strstr(st.message, "summary-h2o.json"));
+    ck_assert_int_ne(stat(first, &is), 0);
+    free(first);
+    free(in_the_way);
+    free(dir);
+    exp_compare_fini(&o.c);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+    Suite *s = suite_create("compare_study");
+    TCase *c = tcase_create("compare_study");
+    tcase_set_timeout(c, 120);
+    tcase_add_test(c, threads_change_nothing);
+    tcase_add_test(c, a_row_is_what_a_run_of_that_strategy_gives);
+    tcase_add_test(c, without_longer_outputs_a_study_gives_what_speed_alone_does);
+    tcase_add_test(c, a_step_is_taken_apart_into_what_it_is_made_of);
+    tcase_add_test(c, a_strategy_that_cannot_run_is_a_row_that_says_why_and_the_others_go_on);
+    tcase_add_test(c, where_full_does_not_fit_the_others_are_shown_without_differences);
+    tcase_add_test(c, a_wrong_scenario_fails_as_a_whole);
+    tcase_add_test(c, a_fleet_that_a_class_asks_for_keeps_its_strategy);
+    tcase_add_test(c, json_has_the_promised_names_and_csv_a_row_for_each_strategy);
+    tcase_add_test(c, a_folder_gets_every_file_or_none);
+    suite_add_tcase(s, c);
+    return s;
+}
