@@ -49,6 +49,13 @@ int exp_cli_choice(const struct argp_state *state, const char *option, const cha
     return 0;
 }
 
+void exp_cli_add_set(const struct argp_state *state, struct exp_sets *sets, const char *text)
+{
+    if (sets->n == EXP_MAX_SETS)
+        argp_failure(state, SIM_EXIT_USAGE, 0, "more than %d times --set", EXP_MAX_SETS);
+    sets->at[sets->n++] = text;
+}
+
 void exp_next(const char *format, ...)
 {
     if (fflush(stdout) != 0) return; /* the failure is told instead */

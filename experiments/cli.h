@@ -17,6 +17,14 @@ double exp_cli_real(const struct argp_state *state, const char *option, const ch
 int exp_cli_choice(const struct argp_state *state, const char *option, const char *text,
                    const char *const *choices);
 
+/* Every --set KEY=VALUE of a command line, in its order; more than there is room for is a usage error (exit 2). */
+enum { EXP_MAX_SETS = 256 };
+struct exp_sets {
+    const char *at[EXP_MAX_SETS];
+    uint32_t n;
+};
+void exp_cli_add_set(const struct argp_state *state, struct exp_sets *sets, const char *text);
+
 /* "next: kvsim ..." on stderr. */
 void exp_next(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -11,12 +11,11 @@
 #include "experiments/results.h"
 #include "sim/memory.h"
 
-enum { MAX_SETS = 256, MAX_REPLICATIONS = 100000, LEAST_WIDTH = 80, MOST_WIDTH = 160 };
+enum { MAX_REPLICATIONS = 100000, LEAST_WIDTH = 80, MOST_WIDTH = 160 };
 
 struct arguments {
     const char *scenario, *trace, *strategies, *out;
-    const char *set[MAX_SETS];
-    uint32_t n_sets;
+    struct exp_sets sets;
     struct exp_compare_options options;
     bool json, csv;
 };
@@ -53,9 +52,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         a->trace = arg;
         return 0;
     case KEY_SET:
-        if (a->n_sets == MAX_SETS)
-            argp_failure(state, SIM_EXIT_USAGE, 0, "more than %d times --set", MAX_SETS);
-        a->set[a->n_sets++] = arg;
+        exp_cli_add_set(state, &a->sets, arg);
         return 0;
     case KEY_REPLICATIONS:
         a->options.n_replications =
@@ -118,13 +115,8 @@ static struct exp_scenario *load(const struct arguments *a, struct sim_status *s
 {
     struct exp_scenario *s = exp_scenario_load(a->scenario, st);
     bool ok = s != NULL;
-    if (ok && a->trace) {
-        s->workload.source = EXP_TRACE;
-        ok = snprintf(s->workload.trace, sizeof s->workload.trace, "%s", a->trace) <
-                 (int)sizeof s->workload.trace ||
-             sim_fail_as(st, SIM_EXIT_USAGE, "--trace: the path is longer than %d bytes", EXP_TEXT_BYTES - 1);
-    }
-    for (uint32_t i = 0; ok && i < a->n_sets; i++) ok = exp_scenario_set_option(s, a->set[i], st);
+    if (ok && a->trace) ok = exp_scenario_set_trace(s, a->trace, st);
+    for (uint32_t i = 0; ok && i < a->sets.n; i++) ok = exp_scenario_set_option(s, a->sets.at[i], st);
     if (ok) return s;
     free(s);
     return NULL;
@@ -151,7 +143,7 @@ static bool bold_screen(void)
     return isatty(STDOUT_FILENO) == 1 && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
 }
 
-enum { MAX_WORDS = 8 + 2 * (MAX_SETS + EXP_MAX_KV_SETTINGS * EXP_MAX_FLEETS) };
+enum { MAX_WORDS = 8 + 2 * (EXP_MAX_SETS + EXP_MAX_KV_SETTINGS * EXP_MAX_FLEETS) };
 
 /* `kvsim run` of the same scenario, under a contender when there is one; free with free(). */
 static char *run_line(const struct arguments *a, const struct exp_scenario *s, const struct exp_contender *c)
@@ -161,7 +153,7 @@ static char *run_line(const struct arguments *a, const struct exp_scenario *s, c
     word[n++] = sim_strdup("kvsim run");
     word[n++] = sim_strdup(a->scenario);
     if (a->trace) word[n++] = sim_printf("--trace=%s", a->trace);
-    for (uint32_t i = 0; i < a->n_sets; i++) word[n++] = sim_printf("--set=%s", a->set[i]);
+    for (uint32_t i = 0; i < a->sets.n; i++) word[n++] = sim_printf("--set=%s", a->sets.at[i]);
     if (c) word[n++] = sim_printf("--strategy=%s", c->strategy->name);
     for (uint32_t i = 0; c && i < c->n_settings; i++)
         for (uint32_t f = 0; f < s->n_fleets; f++)

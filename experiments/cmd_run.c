@@ -10,12 +10,12 @@
 #include "sim/memory.h"
 #include "traces/prefix.h"
 
-enum { MAX_SETS = 256, TIMELINE_POINTS = 240, MAX_REPLICATIONS = 100000 };
+enum { TIMELINE_POINTS = 240, MAX_REPLICATIONS = 100000 };
 
 struct arguments {
     const char *scenario, *trace, *strategy, *out, *seed, *plan;
-    const char *set[MAX_SETS];
-    uint32_t n_sets, replications;
+    struct exp_sets sets;
+    uint32_t replications;
     bool json, no_fast_forward, no_length_shift;
 };
 
@@ -61,9 +61,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->trace = arg;
         return 0;
     case KEY_SET:
-        if (a->n_sets == MAX_SETS)
-            argp_failure(state, SIM_EXIT_USAGE, 0, "more than %d times --set", MAX_SETS);
-        a->set[a->n_sets++] = arg;
+        exp_cli_add_set(state, &a->sets, arg);
         return 0;
     case KEY_STRATEGY:
         a->strategy = arg;
@@ -122,14 +120,9 @@ static struct exp_scenario *load(const struct arguments *a, struct sim_status *s
 {
     struct exp_scenario *s = exp_scenario_load(a->scenario, st);
     bool ok = s != NULL;
-    if (ok && a->trace) {
-        s->workload.source = EXP_TRACE;
-        ok = snprintf(s->workload.trace, sizeof s->workload.trace, "%s", a->trace) <
-                 (int)sizeof s->workload.trace ||
-             sim_fail_as(st, SIM_EXIT_USAGE, "--trace: the path is longer than %d bytes", EXP_TEXT_BYTES - 1);
-    }
+    if (ok && a->trace) ok = exp_scenario_set_trace(s, a->trace, st);
     if (ok && a->strategy) ok = take_strategy(s, a->strategy, st);
-    for (uint32_t i = 0; ok && i < a->n_sets; i++) ok = exp_scenario_set_option(s, a->set[i], st);
+    for (uint32_t i = 0; ok && i < a->sets.n; i++) ok = exp_scenario_set_option(s, a->sets.at[i], st);
     if (ok && a->seed) ok = exp_scenario_set(s, "seed", a->seed, st);
     if (ok && a->no_length_shift) s->length_shift = false;
     if (ok) return s;

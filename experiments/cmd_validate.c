@@ -12,11 +12,8 @@
 #include "sim/memory.h"
 #include "sim/outfile.h"
 
-enum { MAX_SETS = 64 };
-
 struct arguments {
-    const char *set[MAX_SETS];
-    uint32_t n_sets;
+    struct exp_sets sets;
     const char *measured, *scenario, *fit, *steps;
     bool json, cross;
     uint32_t replications, threads;
@@ -57,9 +54,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->fit = arg;
         return 0;
     case KEY_SET:
-        if (a->n_sets == MAX_SETS)
-            argp_failure(state, SIM_EXIT_USAGE, 0, "more than %d times --set", MAX_SETS);
-        a->set[a->n_sets++] = arg;
+        exp_cli_add_set(state, &a->sets, arg);
         return 0;
     case KEY_STEPS:
         a->steps = arg;
@@ -282,7 +277,7 @@ static bool report(struct exp_trials *t, struct exp_cache *cache, const struct a
 
 static bool validate_steps(const struct arguments *a, struct sim_status *st)
 {
-    struct exp_validate_steps steps = {a->steps, a->measured, a->scenario, a->set, a->n_sets, a->json};
+    struct exp_validate_steps steps = {a->steps, a->measured, a->scenario, a->sets.at, a->sets.n, a->json};
     if (a->fit || a->cross || a->replications)
         return sim_fail_as(st, SIM_EXIT_USAGE, "--steps goes without --fit, --cross and --replications");
     if (!a->scenario)
@@ -298,7 +293,7 @@ bool exp_cmd_validate(int argc, char **argv, struct sim_status *st)
     struct exp_trials trials = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     if (a.steps) return validate_steps(&a, st);
-    if (a.n_sets) return sim_fail_as(st, SIM_EXIT_USAGE, "--set goes with --steps only");
+    if (a.sets.n) return sim_fail_as(st, SIM_EXIT_USAGE, "--set goes with --steps only");
     struct exp_cache *cache = exp_cache_new(st);
     char *shipped = cache ? sim_printf("%s/experiments/validate/vllm.yaml", exp_cache_data_dir(cache)) : NULL;
     bool ok = cache && exp_measured_read(a.measured, &measured, st) &&

@@ -91,11 +91,36 @@ static bool set_all(struct exp_scenario *s, uint32_t fleet, const struct exp_con
     return true;
 }
 
+static bool add_class(struct exp_fleet_keys *k, const char *name, struct sim_status *st)
+{
+    char *all = sim_printf("%s%s%s", k->classes, k->classes[0] ? "," : "", name);
+    bool fits = strlen(all) < sizeof k->classes;
+    if (fits) strcpy(k->classes, all);
+    free(all);
+    return fits ||
+           sim_fail(st, "fleet.classes: names of more than %zu letters in all, expected fewer classes",
+                    sizeof k->classes - 1);
+}
+
+/* Classes that ask for a strategy stay where they are served, whatever the other fleets take. */
+static bool keep_classes(const struct exp_scenario *base, struct exp_scenario *s, struct sim_status *st)
+{
+    for (uint32_t i = 0; i < s->n_classes; i++) {
+        struct exp_class_keys *c = &s->classes[i];
+        for (uint32_t f = 0; c->kv_strategy.given && f < s->n_fleets; f++)
+            if (base->fleet[f].kv.strategy == (int)c->kv_strategy.value &&
+                !add_class(&s->fleet[f], c->name, st))
+                return false;
+        c->kv_strategy.given = false;
+    }
+    return true;
+}
+
 static struct exp_scenario *scenario_of(const struct study *x, const struct exp_contender *c,
                                         struct sim_status *st)
 {
     struct exp_scenario *s = exp_scenario_copy(x->scenario);
-    bool ok = exp_scenario_take_strategy(s, c->strategy->name, st);
+    bool ok = exp_scenario_take_strategy(s, c->strategy->name, st) && keep_classes(x->scenario, s, st);
     for (uint32_t f = 0; ok && f < s->n_fleets; f++) {
         if (is_pinned(x->scenario, f))
             s->fleet[f].kv = x->scenario->fleet[f].kv;
@@ -233,17 +258,14 @@ static void run_all(struct study *x)
 
 /* ---- rows ---- */
 
-/* Share of one host link's time that carries data, alone or both directions together; links shared by several replicas
- * carry the data of all of them. */
+/* Share of a host link's time that carries data, of all replicas on it. Between pipeline stages the figure counts what
+ * they hand over, and no strategy there moves KV. */
 static double link_busy(const struct study *x, const struct exp_setup *u, const struct exp_figures *f)
 {
-    const struct exp_fleet_setup *fleet = &u->fleets[x->fleet];
-    double up = 1e9 * exp_figure(f, "link_up_gb_per_s").mean,
-           down = 1e9 * exp_figure(f, "link_down_gb_per_s").mean;
-    double sharers = fmax(1, u->sim_fleets[x->fleet].replicas_per_link);
-    if (!(fleet->kv.host.link_byte_per_s > 0)) return 0;
-    double busiest = fmax(fmax(up, down), (up + down) / fmax(1, fleet->kv.host.duplex));
-    return sharers * busiest / fleet->kv.host.link_byte_per_s;
+    const struct sim_fleet *fleet = &u->sim_fleets[x->fleet];
+    uint32_t users =
+        fleet->replicas_per_link < fleet->n_replicas ? fleet->replicas_per_link : fleet->n_replicas;
+    return fleet->cost->n_stages > 1 ? 0 : fmax(1, users) * exp_figure(f, "link_busy").mean;
 }
 
 static struct exp_sample sample_of(const struct study *x, const struct entry *e, const struct exp_figures *f,
@@ -465,7 +487,7 @@ bool exp_compare_run(const struct exp_scenario *s, struct exp_cache *cache,
         .options = options,
         .entry = sim_alloc(options->contenders->n, sizeof *x.entry),
         .load = {.n_seqs = NAN, .prompt_tokens = NAN, .context_tokens = NAN, .output_tokens = NAN}};
-    bool ok = make_scenarios(&x, st);
+    bool ok = exp_scenario_check(s, st) && make_scenarios(&x, st);
     if (ok) run_all(&x);
     ok = ok && any_runs(&x, st);
     if (ok) make_rows(&x, out);

@@ -472,7 +472,7 @@ static void read_losers(const struct reader *x)
 
 static void put_completed(const struct reader *x, const struct exp_compare_row *r)
 {
-    fprintf(x->out, "%.0f %%", percent(r, EXP_COMPLETED));
+    fprintf(x->out, "%.0f %% completed", percent(r, EXP_COMPLETED));
 }
 
 static void read_incomplete(const struct reader *x)
@@ -484,7 +484,7 @@ static void read_incomplete(const struct reader *x)
     if (!names.n) return;
     fputs(" Requests are left undone by ", x->out);
     put_names(x, &names, put_completed);
-    fprintf(x->out, " completed; full %.0f %%.", percent(x->full, EXP_COMPLETED));
+    fprintf(x->out, "; full completes %.0f %%.", percent(x->full, EXP_COMPLETED));
 }
 
 static void read_overloaded(const struct reader *x)

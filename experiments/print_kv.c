@@ -12,25 +12,24 @@ enum { WIDTH = 100, INDENT = 4 };
 /* Pieces behind one another, broken between them. */
 struct line {
     FILE *out;
-    int at; /* column; 0 = nothing yet */
+    int at;     /* column */
+    bool first; /* no piece yet */
 };
 
 static void put(struct line *l, const char *piece)
 {
-    int n = (int)strlen(piece);
-    if (l->at > INDENT && l->at + n + 2 > WIDTH) {
-        fprintf(l->out, ",\n%*s", INDENT + 2, "");
-        l->at = INDENT + 2;
-    } else if (l->at > INDENT) {
+    bool fits = l->at + (int)strlen(piece) + 3 <= WIDTH; /* a comma before it and one behind */
+    if (!l->first && fits)
         l->at += fprintf(l->out, ", ");
-    }
+    else if (!l->first)
+        l->at = fprintf(l->out, ",\n%*s", INDENT + 2, "") - 2;
     l->at += fprintf(l->out, "%s", piece);
+    l->first = false;
 }
 
-static void begin(struct line *l, const char *title)
+static struct line begin(const char *title, FILE *out)
 {
-    fprintf(l->out, "%*s%s ", INDENT, "", title);
-    l->at = INDENT; /* the first piece needs no comma */
+    return (struct line){out, fprintf(out, "%*s%s ", INDENT, "", title), true};
 }
 
 /* "12.3 KiB", "1.5 MiB". */
@@ -60,24 +59,22 @@ static void put_parameter(struct line *l, enum mdl_kv_key key, double value)
 /* Those that were given, or those that were not. */
 static void print_parameters(const struct mdl_kv_use *use, const struct exp_kv_keys *k, bool given, FILE *out)
 {
-    struct line l = {out, 0};
-    int n = 0;
+    struct line l = {0};
     for (int i = 0; i < MDL_N_KV_KEY; i++) {
         if (isnan(use->value[i]) || k->value[i].given != given) continue;
-        if (!n++) begin(&l, given ? "given" : "default");
+        if (!l.out) l = begin(given ? "given" : "default", out);
         put_parameter(&l, (enum mdl_kv_key)i, use->value[i]);
     }
-    if (n) fputc('\n', out);
+    if (l.out) fputc('\n', out);
 }
 
 /* ---- memory ---- */
 
 static void print_pages(const struct mdl_kv_use *use, FILE *out)
 {
-    struct line l = {out, 0};
     struct mdl_kv_memory m = {0};
     use->strategy->memory(use, &m);
-    begin(&l, "keeps");
+    struct line l = begin("keeps", out);
     for (uint32_t i = 0; i < m.n_parts; i++) {
         char piece[160];
         const struct mdl_kv_part *p = &m.part[i];

@@ -339,7 +339,7 @@ static bool show_forms(const struct study *s, struct sim_status *st)
         struct form f = {.n = 0};
         if (!use_of(&s->arch[1], forms[i].strategy, &u, st)) return false;
         forms[i].form(&u, SHOWN_LENGTH, &f);
-        add_row(s, "llama-3.1-8b at 32768 tokens, GPU", forms[i].strategy, "MiB",
+        add_row(s, "closed forms, llama-3.1-8b at 32K", forms[i].strategy, "MiB",
                 unrounded(&f, SIM_KV_GPU) / 0x1p20,
                 u.strategy->gpu_bytes(&u, (struct sim_kv_length){SHOWN_LENGTH, SHOWN_LENGTH}) / 0x1p20);
     }

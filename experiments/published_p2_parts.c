@@ -100,9 +100,8 @@ static bool show_corrections(const struct setting *s, struct sim_status *st)
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
         if (!corrected_s(s, 0.8, rates[i], step_s, st)) return false;
         for (int b = 0; b < N_BATCHES; b += N_BATCHES - 1) {
-            struct exp_published_figure f = {.group = "step with corrections, Llama, long input",
-                                             .unit = "%"};
-            snprintf(f.name, sizeof f.name, "longer at a rate of %.1f, batch %u", rates[i], batches[b]);
+            struct exp_published_figure f = {.group = "corrections, llama, 32K in", .unit = "%"};
+            snprintf(f.name, sizeof f.name, "step longer at a rate of %.1f, batch %u", rates[i], batches[b]);
             f.value = 100 * (step_s[b] / plain_s[b] - 1);
             exp_published_figure(s->run->out, &f);
         }

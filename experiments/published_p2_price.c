@@ -18,7 +18,8 @@ enum {
     POINTS = 8
 };
 
-const char *const exp_p2_model_names[EXP_P2_MODELS] = {"llama-3.1-8b", "qwen2.5-7b"};
+const char *const exp_p2_model_names[EXP_P2_MODELS] = {"llama", "qwen"};
+static const char *const archs[EXP_P2_MODELS] = {"llama-3.1-8b", "qwen2.5-7b"};
 const char *const exp_p2_method_names[EXP_P2_METHODS] = {"freekv", "arkvale", "shadowkv", "infinigen",
                                                          "raas"};
 
@@ -32,8 +33,7 @@ static bool load_parts(struct exp_p2_machine *m, const char *gpu, const char *da
     m->profile = m->gpu ? mdl_profile_analytic(m->gpu) : NULL;
     free(gpus);
     bool ok = m->profile && mdl_engine_load(data_dir, "hf-eager-unknown", &m->engine, st);
-    for (int i = 0; ok && i < EXP_P2_MODELS; i++)
-        ok = mdl_arch_load(data_dir, exp_p2_model_names[i], &m->arch[i], st);
+    for (int i = 0; ok && i < EXP_P2_MODELS; i++) ok = mdl_arch_load(data_dir, archs[i], &m->arch[i], st);
     return ok;
 }
 
@@ -61,6 +61,15 @@ static bool beside_the_step(const struct mdl_kv_use *u)
     return u->value[MDL_KV_SPECULATIVE] > 0;
 }
 
+static const struct exp_constant *declared(struct exp_constants *constants, const char *group,
+                                           const char *key)
+{
+    char name[96];
+    snprintf(name, sizeof name, "p2.%s.%s", group, key);
+    return exp_constant_find(constants, name);
+}
+
+/* p2.<method>.<key of host.*>, else p2.host.<key>, else what models/host.c says. */
 static bool make_host(const struct exp_p2_case *c, const struct mdl_kv_use *u,
                       struct exp_constants *constants, struct mdl_host *out, struct sim_status *st)
 {
@@ -75,9 +84,9 @@ static bool make_host(const struct exp_p2_case *c, const struct mdl_kv_use *u,
         return false;
     for (size_t i = 0; i < mdl_host_default_count(); i++) {
         const char *key = mdl_host_default_at(i)->name;
-        snprintf(name, sizeof name, "p2.host.%s", key);
-        const struct exp_constant *k = exp_constant_find(constants, name);
-        if (k && !mdl_host_set(out, key, k->value, st)) return false;
+        const struct exp_constant *d = declared(constants, u->strategy->name, key);
+        if (!d) d = declared(constants, "host", key);
+        if (d && !mdl_host_set(out, key, d->value, st)) return false;
     }
     return true;
 }
@@ -90,14 +99,6 @@ static double share_of_context(double tokens, const struct exp_p2_load *load)
     if (first >= tokens) return tokens / all;
     double below = (tokens - first) / (last - first);
     return (below * (first + tokens) / 2 + (1 - below) * tokens) / all;
-}
-
-static const struct exp_constant *declared(struct exp_constants *constants, const char *group,
-                                           const char *key)
-{
-    char name[96];
-    snprintf(name, sizeof name, "p2.%s.%s", group, key);
-    return exp_constant_find(constants, name);
 }
 
 /* What is given; else p2.<method>.<parameter>; else p2.all.<parameter> where the strategy has it; else NaN. */

@@ -1,6 +1,6 @@
 /* Study p2-speedups: how much shorter FreeKV's decode steps are than those of ArkVale, ShadowKV and InfiniGen on an A100,
- * the largest over batches of 1, 2 and 4, as Table and text of paper 2 state it. Every constant is declared; their
- * ranges, drawn all at once, give the intervals. Then what its four parts are worth, and what a correction costs. */
+ * the largest over batches of 1, 2 and 4, as paper 2 states it; shares of a step; what FreeKV's four parts are worth
+ * (published_p2_parts.c). Every constant is declared; their ranges, drawn all at once, give the intervals. */
 #include "experiments/published_list.h"
 #include "experiments/published_p2.h"
 
@@ -16,8 +16,7 @@
 #include "sim/random.h"
 
 enum { N_LOADS = 2, N_BATCHES = 3, SEED = 1 };
-static const struct exp_p2_load loads[N_LOADS] = {{"long input", 32768, 512},
-                                                  {"long generation", 600, 16384}};
+static const struct exp_p2_load loads[N_LOADS] = {{"32K in", 32768, 512}, {"16K out", 600, 16384}};
 static const uint32_t batches[N_BATCHES] = {1, 2, 4};
 static const double CLOSE = 0.35, FAR = 2;
 
@@ -109,20 +108,13 @@ static double drawn(const struct exp_constant *c, uint32_t draw)
     return u < 0.5 ? c->low + 2 * u * (c->value - c->low) : c->value + (2 * u - 1) * (c->high - c->value);
 }
 
-static bool whole(const struct exp_constant *c)
-{
-    return c->value == floor(c->value) && c->low == floor(c->low) && c->high == floor(c->high) &&
-           c->high - c->low <= 1;
-}
-
 static struct exp_constants drawn_constants(const struct exp_constants *declared, uint32_t draw)
 {
     struct exp_constants c = {sim_alloc(declared->n, sizeof *c.constant), declared->n};
     memcpy(c.constant, declared->constant, declared->n * sizeof *c.constant);
     for (uint32_t i = 0; i < c.n; i++) {
         struct exp_constant *k = &c.constant[i];
-        if (strncmp(k->name, "p2.", 3) != 0 || !(k->low < k->high)) continue;
-        k->value = whole(k) ? round(drawn(k, draw)) : drawn(k, draw);
+        if (strncmp(k->name, "p2.", 3) == 0) k->value = drawn(k, draw);
     }
     return c;
 }
@@ -179,8 +171,8 @@ static void figure(const struct study *s, const char *group, const char *name, d
 
 static void name_of(const struct maximum *m, char *out, size_t room)
 {
-    snprintf(out, room, "%s, %s, %s", exp_p2_method_names[m->rival],
-             m->model == EXP_P2_LLAMA ? "llama" : "qwen", loads[m->load].name);
+    snprintf(out, room, "%s, %s, %s", exp_p2_method_names[m->rival], exp_p2_model_names[m->model],
+             loads[m->load].name);
 }
 
 static void add_maximum(const struct study *s, const struct maximum *m, double predicted, int at)
@@ -191,7 +183,7 @@ static void add_maximum(const struct study *s, const struct maximum *m, double p
                                     .predicted = predicted};
     char name[64];
     name_of(m, name, sizeof name);
-    snprintf(row.what, sizeof row.what, "%.50s, %u", name, batches[at]);
+    snprintf(row.what, sizeof row.what, "%.50s, b%u", name, batches[at]);
     exp_published_row(s->run->out, &row);
 }
 
@@ -217,30 +209,33 @@ static bool inside(int i, const struct draws *d)
 
 /* ---- judgement ---- */
 
-/* Two maxima that differ in one thing: as published, the first is larger. */
-static bool one_apart(const struct maximum *a, const struct maximum *b)
+enum differ { IN_RIVAL, IN_MODEL, IN_LOAD, IN_MORE };
+
+/* Two maxima that differ in one thing only, by more than 2 %, the first being larger as published. */
+static enum differ differ(const struct maximum *a, const struct maximum *b)
 {
-    int differences = (a->rival != b->rival) + (a->model != b->model) + (a->load != b->load);
-    return differences == 1 && a->speedup > b->speedup;
+    if (a->speedup < 1.02 * b->speedup) return IN_MORE;
+    if (a->model == b->model && a->load == b->load) return IN_RIVAL;
+    if (a->rival != b->rival) return IN_MORE;
+    return a->load == b->load ? IN_MODEL : a->model == b->model ? IN_LOAD : IN_MORE;
 }
 
 static void judge_order(const struct study *s, const double predicted[N_MAXIMA])
 {
-    int right = 0, pairs = 0;
+    static const char *const names[IN_MORE] = {"pairs of rivals in order", "pairs of models in order",
+                                               "pairs of loads in order"};
+    int right[IN_MORE + 1] = {0}, pairs[IN_MORE + 1] = {0};
     for (int i = 0; i < N_MAXIMA; i++)
         for (int j = 0; j < N_MAXIMA; j++) {
-            if (!one_apart(&maxima[i], &maxima[j])) continue;
-            pairs++;
-            right += predicted[i] > predicted[j];
-            if (predicted[i] <= predicted[j])
-                exp_published_note(s->run->out, "the other way round: %s %s %s (%.1f) over %s %s %s (%.1f)",
-                                   exp_p2_method_names[maxima[i].rival], exp_p2_model_names[maxima[i].model],
-                                   loads[maxima[i].load].name, maxima[i].speedup,
-                                   exp_p2_method_names[maxima[j].rival], exp_p2_model_names[maxima[j].model],
-                                   loads[maxima[j].load].name, maxima[j].speedup);
+            enum differ d = differ(&maxima[i], &maxima[j]);
+            pairs[d]++;
+            right[d] += predicted[i] > predicted[j];
         }
-    figure(s, "maxima", "pairs one thing apart, in order", right, "all", right == pairs);
-    figure(s, "maxima", "pairs one thing apart", pairs, NULL, false);
+    for (int d = 0; d < IN_MORE; d++) {
+        char wanted[16];
+        snprintf(wanted, sizeof wanted, "%d", pairs[d]);
+        figure(s, "maxima", names[d], right[d], wanted, right[d] == pairs[d]);
+    }
 }
 
 static void judge(const struct study *s, const double predicted[N_MAXIMA], const struct draws *d)
@@ -256,6 +251,9 @@ static void judge(const struct study *s, const double predicted[N_MAXIMA], const
     figure(s, "maxima", "off by more than 2x", far, "0", far == 0);
     figure(s, "maxima", "published inside the 80 % interval", in, NULL, false);
     judge_order(s, predicted);
+    exp_published_note(
+        s->run->out,
+        "the headline, 13.7x over ArkVale, is reported like the others and was fitted to nothing");
 }
 
 /* ---- shares of a step ---- */
@@ -266,15 +264,12 @@ static const struct {
     double frac;
 } shares[] = {{EXP_P2_ARKVALE, 0.94}, {EXP_P2_SHADOWKV, 0.73}, {EXP_P2_INFINIGEN, 0.53}};
 
-static bool show_shares(const struct study *s, struct sim_status *st)
+static bool show_shares(const struct study *s, const struct exp_p2_machine *machine, struct sim_status *st)
 {
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
-        struct exp_p2_machine machine;
         struct exp_p2_price price;
-        struct exp_p2_case c = {&machine, EXP_P2_LLAMA, shares[i].method, &loads[0], NULL};
-        if (!with_host(s, s->run->constants, &machine, st) ||
-            !exp_p2_price_init(&price, &c, s->run->constants, st))
-            return false;
+        struct exp_p2_case c = {machine, EXP_P2_LLAMA, shares[i].method, &loads[0], NULL};
+        if (!exp_p2_price_init(&price, &c, s->run->constants, st)) return false;
         for (int b = 0; b < N_BATCHES; b += N_BATCHES - 1) {
             struct exp_published_row row = {.group = "selection and recall, share of a step",
                                             .unit = "%",
@@ -289,6 +284,43 @@ static bool show_shares(const struct study *s, struct sim_status *st)
     return true;
 }
 
+/* ---- what is not explained ---- */
+
+/* ShadowKV as its own code fetches: a kernel reads chunks from host memory. */
+static bool name_own_kernel(const struct study *s, const struct exp_p2_machine *machine, step_table t,
+                            struct sim_status *st)
+{
+    double given[MDL_N_KV_KEY], step_s[N_BATCHES];
+    struct exp_p2_price price;
+    struct exp_p2_case c = {machine, EXP_P2_LLAMA, EXP_P2_SHADOWKV, &loads[1], given};
+    for (int k = 0; k < MDL_N_KV_KEY; k++) given[k] = NAN;
+    given[MDL_KV_PICK] = MDL_PICK_KERNEL;
+    if (!price_steps(&c, s->run->constants, step_s, st)) return false;
+    c.load = &loads[0];
+    if (!exp_p2_price_init(&price, &c, s->run->constants, st)) return false;
+    exp_published_note(s->run->out,
+                       "ShadowKV is assumed to copy every chunk of every head by itself: with its own gather "
+                       "kernel FreeKV would be %.1f times as fast "
+                       "instead of %.1f, and selection and recall would be %.0f %% of a step at 32K instead "
+                       "of the published 73 %%",
+                       step_s[N_BATCHES - 1] / t[EXP_P2_FREEKV][EXP_P2_LLAMA][1][N_BATCHES - 1],
+                       t[EXP_P2_SHADOWKV][EXP_P2_LLAMA][1][N_BATCHES - 1] /
+                           t[EXP_P2_FREEKV][EXP_P2_LLAMA][1][N_BATCHES - 1],
+                       100 * exp_p2_recall_frac(&price, c.load, 1));
+    exp_p2_price_fini(&price);
+    return true;
+}
+
+static void name_the_unexplained(const struct study *s)
+{
+    exp_published_note(s->run->out, "unexplained: published speed-ups are 1.36 to 1.69 times larger for 16K "
+                                    "out than for 32K in; predicted ones are smaller, because no "
+                                    "step selects until 2048 tokens are there. On an RTX PRO 6000 FreeKV "
+                                    "itself was 1.2 to 1.3 times slower for 32K in (p2-absolute)");
+    exp_published_note(s->run->out, "not modelled: how the miss rate depends on the load; 0.30 to 0.37 was "
+                                    "seen in the longest outputs of a reasoning model [2nd]");
+}
+
 /* ---- the study ---- */
 
 static bool run(struct study *s, struct draws *d, struct sim_status *st)
@@ -301,9 +333,10 @@ static bool run(struct study *s, struct draws *d, struct sim_status *st)
         predicted[i] = largest(t, &maxima[i], &at);
         add_maximum(s, &maxima[i], predicted[i], at);
     }
-    if (!show_shares(s, st) || !with_host(s, s->run->constants, &machine, st) ||
-        !exp_p2_parts(s->run, &machine, loads, N_LOADS, st))
+    if (!with_host(s, s->run->constants, &machine, st) || !show_shares(s, &machine, st) ||
+        !exp_p2_parts(s->run, &machine, loads, N_LOADS, st) || !name_own_kernel(s, &machine, t, st))
         return false;
+    name_the_unexplained(s);
     for (int i = 0; i < N_MAXIMA; i++) add_interval(s, i, d);
     judge(s, predicted, d);
     return true;

@@ -201,6 +201,14 @@ bool exp_scenario_set_option(struct exp_scenario *s, const char *option, struct 
     return ok || sim_fail_as(st, SIM_EXIT_USAGE, "%s", why.message);
 }
 
+bool exp_scenario_set_trace(struct exp_scenario *s, const char *path, struct sim_status *st)
+{
+    s->workload.source = EXP_TRACE;
+    return snprintf(s->workload.trace, sizeof s->workload.trace, "%s", path) <
+               (int)sizeof s->workload.trace ||
+           sim_fail_as(st, SIM_EXIT_USAGE, "--trace: the path is longer than %d bytes", EXP_TEXT_BYTES - 1);
+}
+
 static const char *file_of(const struct exp_scenario *s)
 {
     return s->file[0] ? s->file : "scenario";

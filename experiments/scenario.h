@@ -160,6 +160,9 @@ struct exp_scenario *exp_scenario_parse(const char *name, const char *text, size
  * named here replaces the one that was there. fleet.N with N = the number of fleets adds one. The scenario is
  * unchanged on failure. */
 bool exp_scenario_set(struct exp_scenario *s, const char *path, const char *value, struct sim_status *st);
+/* A trace in place of the scenario's load; the path as a command line has it. */
+bool exp_scenario_set_trace(struct exp_scenario *s, const char *path, struct sim_status *st);
+
 /* "path=value" as a command line has it. */
 bool exp_scenario_set_option(struct exp_scenario *s, const char *option, struct sim_status *st);
 

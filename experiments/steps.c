@@ -197,7 +197,7 @@ static double step_s(const struct sim_cost *cost, const struct sim_batch *b)
     if (m.when == SIM_RECALL_NONE && !(p.prefill_down_s > 0)) return p.step_s;
     m.down_s += p.prefill_down_s;
     struct sim_recall_sum sum = sim_recall_sum(&m, (struct sim_recall_draw){1, 1});
-    return fmax(sim_recall_sum_s(sum, p.gpu_s) + p.cpu_add_s, p.floor_s);
+    return fmax(sim_recall_sum_s(sum, fmax(p.gpu_s, p.launch_s)) + p.cpu_add_s, p.floor_s);
 }
 
 static void price(const struct exp_steps *x, const struct exp_plan_step *s, const struct exp_setup *u,

@@ -133,10 +133,32 @@ static double shift_tokens(const struct mdl_kv_decode *d)
     return d->up_copies < 0 && d->up_copies_token > 0 ? -d->up_copies / d->up_copies_token : 0;
 }
 
-static void recall_line(const struct mdl_cost *c, const struct sim_reads *r, struct sim_decode_line *out)
+/* A host that launches kernel by kernel, ahead of the GPU, launches nothing while it waits for the GPU in its layers, */
+static double launch_s(const struct mdl_cost *c, enum launched how, const struct sim_recall *r, double cpu)
+{
+    return c->async && how == EAGER && r->sync_s > 0 ? cpu : 0;
+}
+
+/* or while it collects rows: that takes it the launches' time, too. */
+static double collecting_s(const struct mdl_cost *c, enum launched how, double cpu)
+{
+    return c->async && how == EAGER && c->kv.decode.pick == MDL_PICK_CPU ? cpu : 0;
+}
+
+/* What a step moves whatever the contexts. */
+static struct sim_recall moved(const struct mdl_cost *c, const struct sim_reads *r, double collecting)
+{
+    if (!c->moves) return (struct sim_recall){0};
+    struct sim_recall m = mdl_kvcost_recall(&c->kv, r->n_seqs, r->n_selecting);
+    if (r->n_selecting) m.submit_s += collecting;
+    return m;
+}
+
+static void recall_line(const struct mdl_cost *c, const struct sim_reads *r, double collecting,
+                        struct sim_decode_line *out)
 {
     if (!c->moves) return;
-    out->recall = mdl_kvcost_recall(&c->kv, r->n_seqs, r->n_selecting);
+    out->recall = moved(c, r, collecting);
     out->recall_token = c->kv.token;
     out->sum = sum_at(out, 0);
     if (!r->n_selecting || !c->kv.token.when) return;
@@ -175,8 +197,9 @@ static void decode_line(const struct sim_cost *base, const struct sim_reads *r, 
     out->select = c->kv.select.how;
     out->kept_frac = c->kept_frac;
     out->all_frac = c->all_frac;
-    recall_line(c, r, out);
     double cpu = cpu_s(c, r->n_seqs, how, c->n_layers, row_launches(c, r));
+    recall_line(c, r, collecting_s(c, how, cpu), out);
+    out->launch_s = launch_s(c, how, &out->recall, cpu);
     if (c->async)
         out->floor_s = cpu;
     else
@@ -218,7 +241,7 @@ static void add_attention(const struct mdl_cost *c, const struct sim_batch *b, u
     }
 }
 
-/* The strategy's kernels on `share` of the layers that kv is made for, and what they move. */
+/* The strategy's kernels on `share` of the layers that kv is made for. */
 static void add_rows(const struct mdl_cost *c, const struct sim_reads *r, double share, struct sim_price *out)
 {
     if (!r->n_seqs) return;
@@ -275,6 +298,10 @@ static void price(const struct sim_cost *base, const struct sim_batch *b, uint32
     add_rows(c, &b->decode, share, out);
     double launches = share * row_launches(c, &b->decode) + add_prompts(c, b, share, out);
     double cpu = stage == 0 ? cpu_s(c, n_sequences, how, layers, launches) : 0;
+    struct sim_recall fixed = moved(c, &b->decode, collecting_s(c, how, cpu));
+    if (c->moves && b->decode.n_seqs)
+        out->recall = sim_recall_plus(&fixed, &c->kv.token, (double)b->decode.selecting);
+    out->launch_s = launch_s(c, how, &fixed, cpu);
     if (c->async)
         out->floor_s = cpu;
     else

@@ -38,6 +38,7 @@
     X(COLD_ON_HOST, "cold_on_host", FLAG, "", 0, 1, "cold pages lie on the host and are fetched; else on the GPU")    \
     X(HOT_FRAC, "hot_frac", REAL, "share", 0, 1, "share of the older pages that stays hot beside the recent ones")    \
     X(BY_LAYER, "layer_ahead", FLAG, "", 0, 1, "layers are fetched one ahead of the computation; else all at the layer")  \
+    X(PICK, "pick", CHOICE, "copies|kernel|cpu", 0, 2, "how scattered pieces come up: a copy each; read by a kernel from mapped host memory; collected by the CPU into one block") \
     X(SPECULATIVE, "speculative_retrieval", FLAG, "", 0, 1, "recall for the next step beside this one; else on the critical path") \
     X(TAU, "correction_tau", REAL, "", 0, 1, "similarity of a head's query to the last step's below which it is corrected; 0 = never") \
     X(LAYOUT, "layout", CHOICE, "nhd|hnd|hybrid", 0, 2, "pages: nhd on GPU and host, hnd on both, hybrid: nhd on the GPU, hnd on the host") \

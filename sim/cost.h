@@ -42,6 +42,7 @@ struct sim_price {
     double by_evidence_s[SIM_N_EVIDENCE]; /* gpu_s by where its parts come from */
     struct sim_recall recall;             /* of its decode rows, all of it; step_s and gpu_s leave it out */
     double cpu_add_s, floor_s;            /* how step_s follows from gpu_s: max(gpu_s + cpu_add_s, floor_s) */
+    double launch_s;                      /* a recall runs beside max(gpu_s, launch_s), see below */
     double prefill_down_s,
         prefill_down_bytes; /* KV of new prompt tokens on its way to the host, at the link's rate */
 };
@@ -50,15 +51,15 @@ struct sim_price {
  *   kv   = kept_frac x kept + all_frac x all
  *   gpu  = gpu_base_s + gpu_slope_s x kv + select_slope_s x selecting
  *   step = max(gpu + add_s, floor_s)      sync engine: add = CPU time; async: floor = CPU time
- * and with a recall, max(add_s + sim_recall_sum_s(sum + sum_token x selecting, gpu), floor_s). Everything but the four
- * variables is a function of the cell, never of the point in it, so that a line means the same whenever it is fetched.
- * Of gpu, attention_base_s + gpu_slope_s x kv is
- * decode attention, with evidence `attention`, select_slope_s x selecting has evidence `select`; the rest is
- * base_by_evidence_s. */
+ * and with a recall, max(add_s + sim_recall_sum_s(sum + sum_token x selecting, max(gpu, launch_s)), floor_s): a host that
+ * waits for the GPU in its layers cannot launch kernels ahead, so that waits are on top of the longer of both; launch_s
+ * is then its CPU time, else 0. Everything but the four variables is a function of the cell, never of the point in it,
+ * so that a line means the same whenever it is fetched. Of gpu, attention_base_s + gpu_slope_s x kv is decode attention,
+ * with evidence `attention`, select_slope_s x selecting has evidence `select`; the rest is base_by_evidence_s. */
 struct sim_decode_line {
     double kv_begin, kv_end;
     double kept_frac, all_frac;
-    double gpu_base_s, gpu_slope_s, select_slope_s, add_s, floor_s;
+    double gpu_base_s, gpu_slope_s, select_slope_s, add_s, floor_s, launch_s;
     double attention_base_s;
     enum sim_evidence attention, select;
     double base_by_evidence_s[SIM_N_EVIDENCE];

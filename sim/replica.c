@@ -376,12 +376,12 @@ struct sim_recall_draw sim_replica_draw(const struct sim_replica *r, uint64_t it
     return c->draws[(uint32_t)(u * c->n_draws)];
 }
 
-/* A step that computes for gpu_s and moves m, without what the CPU adds. */
+/* A step that moves m beside beside_s, without what the CPU adds. */
 static double moved_s(struct sim_replica *r, const struct sim_recall *m, struct sim_recall_draw draw,
-                      double gpu_s, double start_s)
+                      double beside_s, double start_s)
 {
-    if (r->link) return sim_recall_layers_s(m, draw, gpu_s, start_s, r->link, r->link_user);
-    return sim_recall_sum_s(sim_recall_sum(m, draw), gpu_s);
+    if (r->link) return sim_recall_layers_s(m, draw, beside_s, start_s, r->link, r->link_user);
+    return sim_recall_sum_s(sim_recall_sum(m, draw), beside_s);
 }
 
 struct sim_step_time sim_replica_drawn_time(struct sim_replica *r, const struct sim_reads *reads,
@@ -389,7 +389,8 @@ struct sim_step_time sim_replica_drawn_time(struct sim_replica *r, const struct 
 {
     const struct sim_decode_line *line = &r->use.line;
     struct sim_recall m = sim_recall_plus(&line->recall, &line->recall_token, (double)reads->selecting);
-    double gpu_s = sim_line_gpu_s(line, reads), moving_s = moved_s(r, &m, draw, gpu_s, start_s);
+    double gpu_s = sim_line_gpu_s(line, reads);
+    double moving_s = moved_s(r, &m, draw, sim_longer(gpu_s, line->launch_s), start_s);
     return (struct sim_step_time){sim_longer(gpu_s + line->add_s, line->floor_s),
                                   sim_longer(moving_s + line->add_s, line->floor_s)};
 }
@@ -443,7 +444,8 @@ static double stage_s(struct sim_replica *r, const struct sim_price *price, stru
     struct sim_recall m = price->recall;
     m.down_s += price->prefill_down_s;
     m.down_bytes += price->prefill_down_bytes;
-    double step_s = fmax(moved_s(r, &m, draw, price->gpu_s, start_s) + price->cpu_add_s, price->floor_s);
+    double beside_s = fmax(price->gpu_s, price->launch_s);
+    double step_s = fmax(moved_s(r, &m, draw, beside_s, start_s) + price->cpu_add_s, price->floor_s);
     book_recall(r, &m, 1, draw.miss, draw.correct);
     r->stats.exposed_s += step_s - price->step_s;
     r->stats.by_evidence_s[m.how] += step_s - price->step_s;

@@ -279,9 +279,10 @@ static inline struct sim_step_time sim_line_time(const struct sim_decode_line *l
                                                  const struct sim_reads *reads)
 {
     double gpu_s = sim_line_gpu_s(line, reads), selecting = (double)(int64_t)reads->selecting;
-    double path_s = gpu_s + line->sum.wait_s + line->sum_token.wait_s * selecting;
+    double beside_s = sim_longer(gpu_s, line->launch_s);
+    double path_s = beside_s + line->sum.wait_s + line->sum_token.wait_s * selecting;
     double move_s = line->sum.move_s + line->sum_token.move_s * selecting +
-                    gpu_s * sim_longer(line->sum.move_frac, line->sum_token.move_frac);
+                    beside_s * sim_longer(line->sum.move_frac, line->sum_token.move_frac);
     return (struct sim_step_time){sim_longer(gpu_s + line->add_s, line->floor_s),
                                   sim_longer(sim_longer(path_s, move_s) + line->add_s, line->floor_s)};
 }

@@ -1,5 +1,5 @@
-/* Strategies side by side: who takes part, rows against closed forms, tables within the screen, what the paragraph
- * says of made-up rows, and whole studies on threads. */
+/* Strategies side by side: who takes part, rows against closed forms, tables within the screen, and what the paragraph
+ * says of made-up rows; tests/test_compare_study.c runs whole studies. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -485,7 +485,7 @@ START_TEST(requests_left_undone_win_nothing)
     set_e2el(&m, 2, 1000);
     m.sample[2].value[EXP_COMPLETED] = 0.6;
     settle(&m);
-    reads(&m, "Requests are left undone by arkvale (60 %) completed; full 100 %.", true);
+    reads(&m, "Requests are left undone by arkvale (60 % completed); full completes 100 %.", true);
     reads(&m, "Mean E2EL falls", false);
 }
 END_TEST

@@ -224,29 +224,75 @@ START_TEST(a_wrong_scenario_fails_as_a_whole)
 }
 END_TEST
 
-START_TEST(a_fleet_that_a_class_asks_for_keeps_its_strategy)
+/* Two fleets and a class `critical`; the arguments end the lines of both and of the class. */
+static struct exp_scenario *pinned(const char *first, const char *second, const char *critical)
 {
-    static const char text[] =
-        "model: llama-3.1-8b\n"
-        "fleet:\n"
-        "  - {gpu: h100-sxm, name: safe, profile: analytic}\n"
-        "  - {gpu: h100-sxm, name: fast, profile: analytic, kv: {strategy: int4}}\n"
-        "router: by_class\n"
-        "workload: {open_loop: {request_rate: 2, num_requests: 30, input_tokens: 500, output_tokens: 20}}\n"
-        "classes:\n"
-        "  critical: {slo: {ttft_ms: 500}, kv: {strategy: full}, assign: {max_input_tokens: 100}}\n"
-        "  default: {slo: {ttft_ms: 500}}\n";
+    char *text = sim_printf("model: llama-3.1-8b\n"
+                            "fleet:\n"
+                            "  - {gpu: h100-sxm, name: safe, profile: analytic%s}\n"
+                            "  - {gpu: h100-sxm, name: fast, profile: analytic%s}\n"
+                            "router: by_class\n"
+                            "workload: {open_loop: {request_rate: 12, num_requests: 200, input_tokens: "
+                            "'uniform:10:4000', output_tokens: 40}}\n"
+                            "classes:\n"
+                            "  critical: {slo: {ttft_ms: 500}, assign: {max_input_tokens: 800}%s}\n"
+                            "  default: {slo: {ttft_ms: 500}}\n",
+                            first, second, critical);
     struct exp_scenario *s = scenario_of(text, NULL);
+    free(text);
+    return s;
+}
+
+/* Requests go where they went, also in full's row, where both fleets have what the class asks for. */
+START_TEST(a_fleet_that_a_class_asks_for_keeps_its_strategy_and_its_requests)
+{
+    static const char *const others[] = {"", ", kv: {strategy: h2o}"}; /* as in rows 0 and 1 */
+    struct exp_scenario *s = pinned("", ", kv: {strategy: int4}", ", kv: {strategy: full}");
     struct outcome o = study(s, "h2o", (struct exp_compare_options){.n_threads = 2});
-    runs(&o, 0);
-    runs(&o, 1);
-    json_t *fleets = json_object_get(o.c.row[1].summary, "fleets");
-    ck_assert_uint_eq(json_array_size(fleets), 2);
-    double full = value(&o, 0, EXP_GPU_KV), mixed = value(&o, 1, EXP_GPU_KV);
-    ck_assert_double_gt(mixed, 0.5 * full); /* one half of it is full's */
-    ck_assert_double_lt(mixed, full + 1);
+    struct exp_cache *cache = cache_new();
+    for (uint32_t i = 0; i < 2; i++) {
+        struct sim_status st = {0};
+        runs(&o, i);
+        struct exp_scenario *same = pinned(", classes: [critical]", others[i], "");
+        struct exp_run *run = exp_run_new(same, cache, NULL, &st);
+        ck_assert_msg(run != NULL, "%s", st.message);
+        ck_assert_uint_eq(run->setup->sim_fleets[1].slo_class_mask, 0);
+        for (int c = 0; c < EXP_N_COLUMNS; c++)
+            if (exp_column_info((enum exp_column)c)->of_figures)
+                ck_assert_double_eq(value(&o, i, (enum exp_column)c),
+                                    exp_figure(run->figures, exp_column_info((enum exp_column)c)->key).mean);
+        exp_run_free(run);
+        free(same);
+    }
+    exp_cache_free(cache);
     exp_compare_fini(&o.c);
     free(s);
+}
+END_TEST
+
+/* The link of a root complex carries what all replicas on it move, and no more replicas are on it than there are. */
+START_TEST(a_shared_link_is_as_busy_as_its_replicas_together_make_it)
+{
+    static const struct {
+        const char *replicas, *gpus, *tp;
+        double users;
+    } cases[] = {
+        {"2", "1", "1", 1}, {"2", "2", "1", 2}, {"2", "8", "1", 2}, {"1", "4", "1", 1}, {"2", "2", "2", 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char set[3][48];
+        snprintf(set[0], sizeof set[0], "fleet.0.replicas=%s", cases[i].replicas);
+        snprintf(set[1], sizeof set[1], "fleet.0.host.gpus_per_link=%s", cases[i].gpus);
+        snprintf(set[2], sizeof set[2], "fleet.0.tensor_parallel=%s", cases[i].tp);
+        const char *const settings[] = {set[0], set[1], set[2], NULL};
+        struct outcome o = study_of(settings, "freekv", (struct exp_compare_options){.n_threads = 2});
+        runs(&o, 1);
+        double own = exp_figure(o.c.row[1].figures, "link_busy").mean;
+        ck_assert_double_gt(own, 0);
+        ck_assert_double_eq_tol(value(&o, 1, EXP_LINK_BUSY), cases[i].users * own, 1e-12);
+        ck_assert_double_le(value(&o, 1, EXP_LINK_BUSY), 1);
+        ck_assert_double_eq(value(&o, 0, EXP_LINK_BUSY), 0);
+        exp_compare_fini(&o.c);
+    }
 }
 END_TEST
 
@@ -332,7 +378,8 @@ Suite *test_suite(void)
     tcase_add_test(c, a_strategy_that_cannot_run_is_a_row_that_says_why_and_the_others_go_on);
     tcase_add_test(c, where_full_does_not_fit_the_others_are_shown_without_differences);
     tcase_add_test(c, a_wrong_scenario_fails_as_a_whole);
-    tcase_add_test(c, a_fleet_that_a_class_asks_for_keeps_its_strategy);
+    tcase_add_test(c, a_fleet_that_a_class_asks_for_keeps_its_strategy_and_its_requests);
+    tcase_add_test(c, a_shared_link_is_as_busy_as_its_replicas_together_make_it);
     tcase_add_test(c, json_has_the_promised_names_and_csv_a_row_for_each_strategy);
     tcase_add_test(c, a_folder_gets_every_file_or_none);
     suite_add_tcase(s, c);

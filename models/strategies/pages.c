@@ -120,7 +120,7 @@ void mdl_kv_offloaded_memory(const struct mdl_kv_use *u, uint32_t budget, struct
     out->read_cap = out->select_after = mdl_kv_count(u, MDL_KV_BUDGET);
     mdl_kv_add_budgeted(u, page, out);
     mdl_kv_add_digests(u, false, out);
-    mdl_kv_add_part(out, mdl_kv_pages("pages on the host", SIM_KV_HOST, mdl_kv_managed_bytes(u), page));
+    mdl_kv_add_part(out, mdl_kv_pages("pages", SIM_KV_HOST, mdl_kv_managed_bytes(u), page));
 }
 
 /* What pages by head cost the GPU, read and written once per token, in kernels that take so many tokens each. Host by

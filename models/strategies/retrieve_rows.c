@@ -51,7 +51,7 @@ static void infinigen_memory(const struct mdl_kv_use *u, struct mdl_kv_memory *o
     mdl_kv_add_part(out, mdl_kv_pages("partial keys", SIM_KV_GPU, partial_bytes(u), u->block_size));
     mdl_kv_add_part(out, mdl_kv_pages("fetched tokens", SIM_KV_GPU, fetched_bytes(u), u->block_size));
     mdl_kv_add_part(out,
-                    mdl_kv_pages("pages on the host", SIM_KV_HOST, mdl_kv_token_bytes(u), u->block_size));
+                    mdl_kv_pages("pages", SIM_KV_HOST, mdl_kv_token_bytes(u), u->block_size));
 }
 
 /* The columns to keep are chosen by their sums, then gathered: keys read, a part written, two kernels a layer. */
@@ -81,7 +81,7 @@ static void infinigen_decode(const struct mdl_kv_use *u, struct mdl_kv_decode *o
     *out = mdl_kv_plain_decode("bf16", 1);
     infinigen_select(u, out);
     out->when = mdl_kv_on(u, MDL_KV_BY_LAYER) ? SIM_RECALL_LAYER_AHEAD : SIM_RECALL_AT_LAYER;
-    out->pick = MDL_PICK_CPU;
+    out->pick = (enum mdl_kv_pick)u->value[MDL_KV_PICK];
     out->up_copies_token = u->value[MDL_KV_FETCH_FRAC] * 2 * u->kv_heads * u->n_layers;
     out->up_fragment_bytes = (double)u->head_dim * MDL_BF16_BYTES;
     out->down_copies = 2.0 * u->n_layers;
@@ -99,6 +99,7 @@ static const struct mdl_kv_default infinigen_defaults[] = {
     {MDL_KV_PARTIAL_FRAC, 0.2, 0.1, 0.4, "arXiv 2406.19707: partial weight ratio 0.2; 410 MiB at 32K on Llama-3.1-8B"},
     {MDL_KV_FETCH_FRAC, 0.1, 0.0625, 0.2, "arXiv 2406.19707: scores within alpha = 4 of the best, at most 0.2; a tenth on average [mem]; low: FreeKV's comparison, 2048 of 32K. alpha itself moves no byte"},
     {MDL_KV_BY_LAYER, 1, 0, 1, "arXiv 2406.19707: selected with the previous layer's input, fetched beside it"},
+    {MDL_KV_PICK, MDL_PICK_CPU, MDL_PICK_COPIES, MDL_PICK_CPU, "rows are gathered on the host, then copied [code: kv_selection_controller.py]"},
     MDL_KV_FEWER_PAGES,
     MDL_KV_SCORE_EFFICIENCY,
     {MDL_KV_GRAPH, MDL_GRAPH_NO, MDL_GRAPH_NO, MDL_GRAPH_NO, "the host reads and collects what was selected in every layer"},
@@ -193,7 +194,7 @@ static void shadowkv_memory(const struct mdl_kv_use *u, struct mdl_kv_memory *ou
     mdl_kv_add_part(out, mdl_kv_pages("landmarks", SIM_KV_GPU, landmark_bytes(u), chunk));
     add_capped(out, "basis of the keys", basis_bytes(u) / chunk, chunk, chunk);
     add_capped(out, "outliers", mdl_kv_token_bytes(u), chunk, outlier_tokens(u));
-    mdl_kv_add_part(out, mdl_kv_pages("values on the host", SIM_KV_HOST, value_bytes(u), chunk));
+    mdl_kv_add_part(out, mdl_kv_pages("values", SIM_KV_HOST, value_bytes(u), chunk));
 }
 
 /* Decomposition of a layer's keys, L x n with n = kv_heads x head_dim, when the prompt is complete: QR first, 6 L n^2 +
@@ -225,7 +226,8 @@ static void shadowkv_select(const struct mdl_kv_use *u, struct mdl_kv_decode *ou
     out->select_fixed_s = MDL_KV_TOPK_LAYER_S * u->n_layers;
 }
 
-/* Only values come up, a chunk of one head each, those that are there since the last step left out. */
+/* Only values come up, a chunk of one head each, those that are there since the last step left out. To copy them one by
+ * one, or to collect them, the host must read in every layer which they are. */
 static void shadowkv_decode(const struct mdl_kv_use *u, struct mdl_kv_decode *out)
 {
     double chunk = u->value[MDL_KV_CHUNK];
@@ -234,7 +236,8 @@ static void shadowkv_decode(const struct mdl_kv_use *u, struct mdl_kv_decode *ou
     shadowkv_select(u, out);
     out->seq.bytes = 2 * low_rank_bytes(u) + landmark_bytes(u);
     out->when = mdl_kv_on(u, MDL_KV_BY_LAYER) ? SIM_RECALL_LAYER_AHEAD : SIM_RECALL_AT_LAYER;
-    out->pick = MDL_PICK_KERNEL;
+    out->pick = (enum mdl_kv_pick)u->value[MDL_KV_PICK];
+    out->n_sync = out->pick == MDL_PICK_KERNEL ? 0 : u->n_layers;
     out->up_copies = out->pages = u->value[MDL_KV_MISS] * chunks;
     out->up_fragment_bytes = chunk * u->head_dim * MDL_BF16_BYTES;
     out->down_copies = u->n_layers / chunk;
@@ -262,6 +265,7 @@ static const struct mdl_kv_default shadowkv_defaults[] = {
     {MDL_KV_RANK, 160, 64, 256, "arXiv 2410.21465"},
     {MDL_KV_CHUNK, 8, 4, 16, "arXiv 2410.21465"},
     {MDL_KV_OUTLIER, 0.1875, 0, 0.25, "24 chunks of 8 tokens for 1,024 of the budget: 48 at 2048. Here a share of the budget"},
+    {MDL_KV_PICK, MDL_PICK_KERNEL, MDL_PICK_COPIES, MDL_PICK_KERNEL, "a kernel reads the chunks from pinned memory [code: gather_copy_with_offsets]"},
     {MDL_KV_MISS, 0.4, 0.3, 0.6, "arXiv 2410.21465: its cache saves 60 % of computation and fetching; the range is ours"},
     {MDL_KV_BY_LAYER, 1, 0, 1, "fetched on a stream of its own; the paper overlaps it with the rebuilding of the same layer's keys, so 0 is the upper bound of what is waited for"},
     MDL_KV_DRAWN,
