@@ -165,13 +165,21 @@ static char *run_line(const struct arguments *a, const struct exp_scenario *s, c
     return line;
 }
 
+/* --strategy changes every fleet, those that a class asks for, too. */
+static bool keeps_a_fleet(const struct exp_scenario *s)
+{
+    for (uint32_t i = 0; i < s->n_classes; i++)
+        if (s->classes[i].kv_strategy.given) return true;
+    return false;
+}
+
 static void next(const struct job *j, const struct exp_compare *c)
 {
     if (!j->a->options.n_replications) {
         exp_next("%s --replications 16   (which differences are more than noise)", j->line);
         return;
     }
-    const struct exp_compare_row *best = exp_compare_winner(c);
+    const struct exp_compare_row *best = keeps_a_fleet(j->scenario) ? NULL : exp_compare_winner(c);
     char *line = run_line(j->a, j->scenario, best ? &j->a->options.contenders->at[best - c->row] : NULL);
     if (best)
         exp_next("%s --out DIR   (every request under the best)", line);

@@ -9,8 +9,7 @@ static void linear_price(const struct sim_cost *base, const struct sim_batch *b,
     (void)stage;
     const struct sim_cost_linear *c = (const struct sim_cost_linear *)base;
     memset(out, 0, sizeof *out);
-    out->step_s =
-        c->step_s + c->token_s * (double)b->new_tokens + c->kv_token_s * (double)b->decode.kept;
+    out->step_s = c->step_s + c->token_s * (double)b->new_tokens + c->kv_token_s * (double)b->decode.kept;
     out->gpu_s = out->step_s;
     out->by_evidence_s[SIM_ANALYTIC] = out->gpu_s;
 }

@@ -54,15 +54,17 @@ void sim_replica_init(struct sim_replica *r, struct sim_shared *shared, const st
 }
 
 /* A decode row that reads `tokens`, its new one included. */
-static inline void add_reads(struct sim_reads *reads, const struct sim_seq *s, uint32_t tokens)
+static inline void add_reads(const struct sim_replica *r, struct sim_reads *reads, const struct sim_seq *s,
+                             uint32_t tokens)
 {
     reads->all += tokens;
-    if (tokens <= s->kv->read_cap && tokens <= s->kv->budget) {
+    if (!r->rich) {
         reads->kept += tokens;
-    } else {
-        reads->kept += sim_kv_read(s->kv, (struct sim_kv_length){tokens, s->filled});
+        return;
     }
-    if (tokens <= s->kv->select_after) return;
+    const struct sim_kv_rule *kv = sim_seq_rule(r, s);
+    reads->kept += sim_kv_read(kv, (struct sim_kv_length){tokens, s->filled});
+    if (tokens <= kv->select_after) return;
     reads->selecting += tokens;
     reads->n_selecting++;
 }
@@ -138,7 +140,7 @@ struct sim_entry sim_replica_head(const struct sim_replica *r)
 bool sim_replica_grow(struct sim_replica *r, struct sim_seq *s, uint32_t tokens)
 {
     struct sim_kv_length at = {tokens, s->filled};
-    uint64_t gpu = gpu_need(r, s->kv, at), host = host_need(r, s->kv, at);
+    uint64_t gpu = gpu_need(r, sim_seq_rule(r, s), at), host = host_need(r, sim_seq_rule(r, s), at);
     uint64_t more_gpu = gpu > s->held[SIM_KV_GPU] ? gpu - s->held[SIM_KV_GPU] : 0;
     uint64_t more_host = host > s->held[SIM_KV_HOST] ? host - s->held[SIM_KV_HOST] : 0;
     if (more_gpu > r->pool.n_free || more_host > r->host.n_free) return false;
@@ -146,19 +148,20 @@ bool sim_replica_grow(struct sim_replica *r, struct sim_seq *s, uint32_t tokens)
     if (more_host) sim_kv_grow(&r->host, s->run[SIM_KV_HOST], more_host);
     s->held[SIM_KV_GPU] += (uint32_t)more_gpu;
     s->held[SIM_KV_HOST] += (uint32_t)more_host;
-    s->covered = covered(r, s->kv, at);
+    s->covered = covered(r, sim_seq_rule(r, s), at);
     return true;
 }
 
 void sim_replica_settle(struct sim_replica *r, struct sim_seq *s)
 {
     struct sim_kv_length at = {s->computed, s->filled};
-    uint32_t holds[] = {(uint32_t)gpu_need(r, s->kv, at), (uint32_t)host_need(r, s->kv, at)};
+    uint32_t holds[] = {(uint32_t)gpu_need(r, sim_seq_rule(r, s), at),
+                        (uint32_t)host_need(r, sim_seq_rule(r, s), at)};
     for (int p = 0; p < (r->rich ? SIM_KV_N_PLACE : 1); p++) {
         sim_kv_settle(sim_replica_pool(r, p), s->run[p], holds[p] - s->held[p]);
         s->held[p] = holds[p];
     }
-    s->covered = covered(r, s->kv, at);
+    s->covered = covered(r, sim_seq_rule(r, s), at);
 }
 
 /* The fill of a sequence ended: what the strategy does not keep is let go. */
@@ -166,12 +169,12 @@ static void settle_fill(struct sim_replica *r, struct sim_seq *s)
 {
     struct sim_kv_length at = {s->computed, s->filled};
     for (int p = 0; p < SIM_KV_N_PLACE; p++) {
-        uint64_t keeps = sim_kv_units(s->kv, (enum sim_kv_place)p, at);
+        uint64_t keeps = sim_kv_units(sim_seq_rule(r, s), (enum sim_kv_place)p, at);
         if (keeps >= s->held[p]) continue;
         sim_kv_shrink(sim_replica_pool(r, p), s->run[p], s->held[p] - keeps);
         s->held[p] = (uint32_t)keeps;
     }
-    s->covered = sim_kv_covered(s->kv, at);
+    s->covered = sim_kv_covered(sim_seq_rule(r, s), at);
 }
 
 struct sim_reads sim_replica_reads(const struct sim_replica *r)
@@ -179,7 +182,7 @@ struct sim_reads sim_replica_reads(const struct sim_replica *r)
     struct sim_reads reads = {.n_seqs = r->n_running};
     for (uint32_t i = 0; i < r->n_running; i++) {
         const struct sim_seq *s = &r->seqs[r->running[i]];
-        add_reads(&reads, s, s->known + (r->run.active ? r->run.steps : 0));
+        add_reads(r, &reads, s, s->known + (r->run.active ? r->run.steps : 0));
     }
     return reads;
 }
@@ -232,7 +235,7 @@ uint32_t sim_replica_admit(struct sim_replica *r, const struct sim_entry *e, dou
         .target = q->input_tokens + o->output_tokens,
         .filled = e->filled,
         .run = {sim_kv_open(&r->pool), r->rich ? sim_kv_open(&r->host) : 0},
-        .kv = e->kv,
+        .plain = e->kv != r->kv,
         .slo_class = is_measured(r->shared, e->request) ? q->slo_class : (uint16_t)r->shared->n_classes,
         .last_token_s = o->e2el_s};
     return slot;
@@ -248,18 +251,20 @@ static void leave_running(struct sim_replica *r, uint32_t slot)
 /* --- the plan, for whoever wants to see every batch --- */
 
 /* Pages of a sequence that the strategy has dropped from the GPU at a length. */
-static uint32_t dropped_pages(const struct sim_seq *s, uint32_t tokens)
+static uint32_t dropped_pages(const struct sim_replica *r, const struct sim_seq *s, uint32_t tokens)
 {
-    uint32_t kept = sim_kv_kept(s->kv, (struct sim_kv_length){tokens, s->filled});
-    return (tokens - kept) / s->kv->term[0].page_tokens;
+    const struct sim_kv_rule *kv = sim_seq_rule(r, s);
+    uint32_t kept = sim_kv_kept(kv, (struct sim_kv_length){tokens, s->filled});
+    return (tokens - kept) / kv->term[0].page_tokens;
 }
 
-static uint32_t plan_reads(const struct sim_seq *s, uint32_t n_tokens)
+static uint32_t plan_reads(const struct sim_replica *r, const struct sim_seq *s, uint32_t n_tokens)
 {
+    const struct sim_kv_rule *kv = sim_seq_rule(r, s);
     uint32_t all = s->computed + n_tokens;
     if (!sim_row_is_decode(s, n_tokens)) return all;
-    uint32_t kept = sim_kv_read(s->kv, (struct sim_kv_length){all, s->filled});
-    return (uint32_t)lround(s->kv->all_frac * all + (1 - s->kv->all_frac) * kept);
+    uint32_t kept = sim_kv_read(kv, (struct sim_kv_length){all, s->filled});
+    return (uint32_t)lround(kv->all_frac * all + (1 - kv->all_frac) * kept);
 }
 
 static void tell(const struct sim_replica *r, const struct sim_seq *s, const struct sim_step *step,
@@ -272,17 +277,17 @@ static void tell(const struct sim_replica *r, const struct sim_seq *s, const str
                                .end_s = n_tokens ? step->end_s : 0,
                                .new_tokens = n_tokens,
                                .past_tokens = s->computed,
-                               .read_tokens = n_tokens ? plan_reads(s, n_tokens) : 0};
+                               .read_tokens = n_tokens ? plan_reads(r, s, n_tokens) : 0};
     if (n_tokens)
-        row.evicted_pages = dropped_pages(s, s->computed + n_tokens) - dropped_pages(s, s->computed);
+        row.evicted_pages = dropped_pages(r, s, s->computed + n_tokens) - dropped_pages(r, s, s->computed);
     row.recalled_pages = step->row_pages;
     row.corrected_heads = step->row_heads;
     r->shared->plan_row(r->shared->plan_user, &row);
 }
 
-static bool selects(const struct sim_seq *s, uint32_t n_tokens)
+static bool selects(const struct sim_replica *r, const struct sim_seq *s, uint32_t n_tokens)
 {
-    return sim_row_is_decode(s, n_tokens) && s->computed + n_tokens > s->kv->select_after;
+    return sim_row_is_decode(s, n_tokens) && s->computed + n_tokens > sim_seq_rule(r, s)->select_after;
 }
 
 /* A step's pages and heads, dealt out evenly: rows of whole numbers that add up to the rounded sum. */
@@ -290,12 +295,12 @@ static void tell_step(struct sim_replica *r, struct sim_step *step)
 {
     uint32_t n = 0, i_selecting = 0;
     for (uint32_t i = 0; i < step->n_rows; i++)
-        n += selects(&r->seqs[step->rows[i].slot], step->rows[i].n_tokens);
+        n += selects(r, &r->seqs[step->rows[i].slot], step->rows[i].n_tokens);
     uint64_t pages = (uint64_t)llround(step->pages), heads = (uint64_t)llround(step->heads);
     for (uint32_t i = 0; i < step->n_rows; i++) {
         const struct sim_seq *s = &r->seqs[step->rows[i].slot];
         step->row_pages = step->row_heads = 0;
-        if (selects(s, step->rows[i].n_tokens)) {
+        if (selects(r, s, step->rows[i].n_tokens)) {
             step->row_pages = (uint32_t)(pages * (i_selecting + 1) / n - pages * i_selecting / n);
             step->row_heads = (uint32_t)(heads * (i_selecting + 1) / n - heads * i_selecting / n);
             i_selecting++;
@@ -311,7 +316,9 @@ void sim_replica_preempt(struct sim_replica *r, uint32_t index, struct sim_step 
     struct sim_outcome *o = &r->shared->outcomes[s->request];
     uint32_t generated = s->known - s->prompt;
     bool swap = r->engine->preemption == SIM_SWAP && generated > 0 && s->computed + 1 == s->known;
-    if (swap) step->swapped_tokens += sim_kv_kept(s->kv, (struct sim_kv_length){s->computed, s->filled});
+    if (swap)
+        step->swapped_tokens +=
+            sim_kv_kept(sim_seq_rule(r, s), (struct sim_kv_length){s->computed, s->filled});
     r->shared->generated[s->request] = generated | (swap ? SIM_SWAPPED : 0);
     if (r->shared->plan_row) tell(r, s, step, 0);
     o->e2el_s = s->last_token_s; /* kept here until it runs again */
@@ -426,7 +433,7 @@ static struct sim_batch gather(struct sim_replica *r, struct sim_step *step)
         b.n_outputs += s->computed + n == s->known;
         if (sim_row_is_decode(s, n)) {
             b.decode.n_seqs++;
-            add_reads(&b.decode, s, s->computed + 1);
+            add_reads(r, &b.decode, s, s->computed + 1);
         } else {
             step->chunks[b.n_chunks++] = (struct sim_chunk){n, s->computed, s->computed + n == s->filled};
         }

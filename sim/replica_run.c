@@ -12,32 +12,36 @@
 
 /* Adds what a sequence of c + 1 tokens takes in later steps: step k of the run brings it from c + k to c + k + 1
  * tokens, and its units come at growth[period - k]. */
-static void add_growth(struct sim_decode_run *run, const struct sim_seq *s, uint32_t period)
+static void add_growth(struct sim_decode_run *run, const struct sim_kv_rule *kv, struct sim_kv_length at,
+                       uint32_t period)
 {
-    for (uint32_t i = 0; i < s->kv->n_terms; i++) {
-        const struct sim_kv_term *t = &s->kv->term[i];
-        uint32_t k = sim_kv_grows_in(s->kv, t, (struct sim_kv_length){s->computed + 1, s->filled});
+    for (uint32_t i = 0; i < kv->n_terms; i++) {
+        const struct sim_kv_term *t = &kv->term[i];
+        uint32_t k = sim_kv_grows_in(kv, t, at);
         for (; k <= period; k += t->page_tokens) run->growth[t->place][period - k] += t->units;
     }
 }
 
-static bool add_seq(struct sim_replica *r, const struct sim_seq *s, uint32_t *steps_limit)
+/* Of a strategy that is more than equal pages; false when the next step has another pattern already. */
+static bool add_rich(struct sim_replica *r, const struct sim_seq *s, uint32_t *steps_limit)
 {
-    struct sim_decode_run *run = &r->run;
-    struct sim_kv_length at = {s->computed + 1, s->filled};
-    if (s->target - s->known < *steps_limit) *steps_limit = s->target - s->known;
-    if (r->rich) {
-        uint32_t change = sim_kv_next_change(s->kv, at);
-        if (change - at.tokens < *steps_limit) *steps_limit = change - at.tokens;
-        if (*steps_limit < 2) return false;
-        struct sim_kv_length next = {at.tokens + 1, s->filled};
-        run->n_growing += sim_kv_read(s->kv, next) - sim_kv_read(s->kv, at);
-    }
-    if (r->rich)
-        add_growth(run, s, r->kv->period);
-    else
-        run->growth[SIM_KV_GPU][s->computed % r->kv->period] += s->kv->term[0].units;
-    run->per_class[s->slo_class]++;
+    const struct sim_kv_rule *kv = sim_seq_rule(r, s);
+    struct sim_kv_length at = {s->computed + 1, s->filled}, next = {at.tokens + 1, s->filled};
+    uint32_t change = sim_kv_next_change(kv, at);
+    if (change - at.tokens < *steps_limit) *steps_limit = change - at.tokens;
+    if (*steps_limit < 2) return false;
+    r->run.n_growing += sim_kv_read(kv, next) - sim_kv_read(kv, at);
+    add_growth(&r->run, kv, at, r->kv->period);
+    return true;
+}
+
+static inline bool add_seq(struct sim_replica *r, const struct sim_seq *s, uint32_t *steps_limit)
+{
+    uint32_t left = s->target - s->known;
+    if (left < *steps_limit) *steps_limit = left;
+    r->run.per_class[s->slo_class]++;
+    if (r->rich) return add_rich(r, s, steps_limit);
+    r->run.growth[SIM_KV_GPU][s->computed % r->kv->period] += r->kv->term[0].units;
     return true;
 }
 
@@ -47,7 +51,8 @@ void sim_run_begin(struct sim_replica *r, const struct sim_step *step, const str
     uint32_t steps_limit = UINT32_MAX, period = r->kv->period;
     if (r->waiting.n && (!r->head_blocked || r->of->fallback == SIM_FALLBACK_HOST_FULL)) return;
     if (step->swapped_tokens || r->link) return;
-    for (int p = 0; p < SIM_KV_N_PLACE; p++) memset(run->growth[p], 0, period * sizeof *run->growth[p]);
+    for (int p = 0; p < (r->rich ? SIM_KV_N_PLACE : 1); p++)
+        memset(run->growth[p], 0, period * sizeof *run->growth[p]);
     memset(run->per_class, 0, (r->shared->n_classes + 1) * sizeof *run->per_class);
     run->n_growing = r->rich ? 0 : r->n_running;
     for (uint32_t i = 0; i < r->n_running; i++) {

@@ -24,10 +24,10 @@ enum sim_outcome_status {
 };
 
 struct sim_outcome {
-    double arrival_s; /* when it reached the cluster */
-    double queue_s;   /* reaching the scheduler to first being scheduled */
-    double ttft_s;    /* arrival to first token, ingress and egress included */
-    double e2el_s;    /* arrival to last token */
+    double arrival_s;       /* when it reached the cluster */
+    double queue_s;         /* reaching the scheduler to first being scheduled */
+    double ttft_s;          /* arrival to first token, ingress and egress included */
+    double e2el_s;          /* arrival to last token */
     uint32_t output_tokens; /* that it gives: the request's own, times its fleet's length factor */
     uint16_t replica;
     uint16_t preemptions : 13; /* saturates at SIM_MAX_PREEMPTIONS */

@@ -50,8 +50,7 @@ static void infinigen_memory(const struct mdl_kv_use *u, struct mdl_kv_memory *o
     mdl_kv_add_part(out, pages);
     mdl_kv_add_part(out, mdl_kv_pages("partial keys", SIM_KV_GPU, partial_bytes(u), u->block_size));
     mdl_kv_add_part(out, mdl_kv_pages("fetched tokens", SIM_KV_GPU, fetched_bytes(u), u->block_size));
-    mdl_kv_add_part(out,
-                    mdl_kv_pages("pages", SIM_KV_HOST, mdl_kv_token_bytes(u), u->block_size));
+    mdl_kv_add_part(out, mdl_kv_pages("pages", SIM_KV_HOST, mdl_kv_token_bytes(u), u->block_size));
 }
 
 /* The columns to keep are chosen by their sums, then gathered: keys read, a part written, two kernels a layer. */
