@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "sim/memory.h"
-#include "sim/recall.h"
 #include "sim/replica.h"
 
 /* ---- where full's load stands ---- */
@@ -79,16 +78,6 @@ static void dissect_step(const struct sim_cost *cost, const struct sim_reads *re
 
 /* ---- a prompt ---- */
 
-static double stage_s(const struct sim_cost *cost, const struct sim_batch *b, uint32_t stage)
-{
-    struct sim_price p;
-    cost->price(cost, b, stage, &p);
-    if (p.recall.when == SIM_RECALL_NONE && !(p.prefill_down_s > 0)) return p.step_s;
-    p.recall.down_s += p.prefill_down_s;
-    struct sim_recall_sum sum = sim_recall_sum(&p.recall, (struct sim_recall_draw){1, 1});
-    return fmax(sim_recall_sum_s(sum, fmax(p.gpu_s, p.launch_s)) + p.cpu_add_s, p.floor_s);
-}
-
 /* Alone on its replica, in the engine's chunks. */
 static double prompt_s(const struct sim_fleet *f, uint32_t tokens)
 {
@@ -99,7 +88,11 @@ static double prompt_s(const struct sim_fleet *f, uint32_t tokens)
         n = tokens - done < most ? tokens - done : most;
         struct sim_chunk chunk = {n, done, done + n == tokens};
         struct sim_batch b = {.n_chunks = 1, .chunks = &chunk, .new_tokens = n, .n_outputs = chunk.last};
-        for (uint32_t stage = 0; stage < f->cost->n_stages; stage++) s += stage_s(f->cost, &b, stage);
+        for (uint32_t stage = 0; stage < f->cost->n_stages; stage++) {
+            struct sim_price p;
+            f->cost->price(f->cost, &b, stage, &p);
+            s += sim_price_alone_s(&p);
+        }
     }
     return s;
 }

@@ -2,7 +2,7 @@
  * in keys.c. No pointers: a struct copy is a deep copy, which is what sweeps and validation build on: struct
  * exp_scenario *point = exp_scenario_copy(base); exp_scenario_set(point, "fleet.0.tensor_parallel", "4", st);
  * Paths in a scenario file are kept joined to the file's folder; paths given to exp_scenario_set are as they
- * are. About 110 KB a scenario: keep them on the heap. */
+ * are. About 140 KB a scenario: keep them on the heap. */
 #ifndef KVSIM_EXPERIMENTS_SCENARIO_H
 #define KVSIM_EXPERIMENTS_SCENARIO_H
 

@@ -193,11 +193,7 @@ static double step_s(const struct sim_cost *cost, const struct sim_batch *b)
         return sim_line_time(&line, &b->decode).step_s;
     }
     cost->price(cost, b, 0, &p);
-    struct sim_recall m = p.recall;
-    if (m.when == SIM_RECALL_NONE && !(p.prefill_down_s > 0)) return p.step_s;
-    m.down_s += p.prefill_down_s;
-    struct sim_recall_sum sum = sim_recall_sum(&m, (struct sim_recall_draw){1, 1});
-    return fmax(sim_recall_sum_s(sum, fmax(p.gpu_s, p.launch_s)) + p.cpu_add_s, p.floor_s);
+    return sim_price_alone_s(&p);
 }
 
 static void price(const struct exp_steps *x, const struct exp_plan_step *s, const struct exp_setup *u,

@@ -126,7 +126,10 @@ struct mdl_work {
 };
 
 struct mdl_kv_prefill {
-    struct mdl_work token;     /* for every new prompt token; launches: once per step that has any */
+    struct mdl_work token; /* for every new prompt token; launches: once per step that has any */
+    /* x (past x new + new^2 / 2) of every chunk: pairs of a new query and a key before it; launches as token's. Work that
+     * attention does once more, such as scores of all queries, grows chunk by chunk and not at the prompt's end. */
+    struct mdl_work pair;
     struct mdl_work end;       /* when a prompt is complete: constant, */
     struct mdl_work end_token; /* x its length, */
     struct mdl_work end_pair;  /* x its length squared */
@@ -142,6 +145,13 @@ enum mdl_kv_pick { MDL_PICK_COPIES, MDL_PICK_KERNEL, MDL_PICK_CPU };
 struct mdl_kv_decode {
     const char *kernel; /* format as kvbench names it: "bf16", "fp8", "int4", "kivi4" ... */
     double bytes_frac;  /* KV bytes that attention reads for a token over bf16's */
+    /* Tokens of each sequence, counted first, that are read as bf16 by the full kernel: KIVI's window. The kernel's ratio
+     * is of the tokens behind them. A share of pages that is read in bf16 belongs into bytes_frac, or, where recent
+     * tokens weigh more than older ones, into read_cap and dense_frac, whose tokens are weighed one sequence at a time:
+     * dense_frac is then an older token's time over a recent one's, and kernel "bf16" at ratio 1. */
+    double plain_tokens;
+    double
+        decode_efficiency; /* share of the matrix rate that the work below reaches; 0: prefill_efficiency */
     struct mdl_work
         seq; /* extra work for each sequence; but launches: of a whole step, all layers together */
     struct mdl_work all_token;    /* extra work x whole context: unfused dequantisation, score upkeep */
@@ -152,6 +162,8 @@ struct mdl_kv_decode {
         select_fixed_s; /* beside that, once in a step in which any selects: top-k, whose time its input hardly moves */
     double n_sync;     /* host syncs of a step on the critical path, when any sequence selects */
     double n_sync_seq; /* and this many more for each sequence that selects */
+    double
+        n_sync_correct; /* and this many more were every layer corrected: x correct_frac, or what of it a batch has */
 
     enum sim_recall_when when;
     enum mdl_kv_pick pick;               /* how fragments come up */
@@ -167,7 +179,7 @@ struct mdl_kv_decode {
     double pieces;           /* into which copying and converting are cut, per sequence and layer */
     bool double_buffer;
     uint32_t recall_layers;
-    double correct_frac, correct_share; /* as in struct sim_recall */
+    double correct_frac, correct_share; /* as in struct sim_recall, of a single sequence */
 };
 
 struct mdl_strategy {

@@ -53,16 +53,12 @@ void sim_replica_init(struct sim_replica *r, struct sim_shared *shared, const st
     r->run.per_class = sim_arena_alloc(arena, shared->n_classes + 1, sizeof *r->run.per_class);
 }
 
-/* A decode row that reads `tokens`, its new one included. */
-static inline void add_reads(const struct sim_replica *r, struct sim_reads *reads, const struct sim_seq *s,
-                             uint32_t tokens)
+/* A decode row that reads `tokens`, its new one included, under a rule that is not just equal pages. */
+static void add_rich_reads(const struct sim_replica *r, struct sim_reads *reads, const struct sim_seq *s,
+                           uint32_t tokens)
 {
-    reads->all += tokens;
-    if (!r->rich) {
-        reads->kept += tokens;
-        return;
-    }
     const struct sim_kv_rule *kv = sim_seq_rule(r, s);
+    reads->all += tokens;
     reads->kept += sim_kv_read(kv, (struct sim_kv_length){tokens, s->filled});
     if (tokens <= kv->select_after) return;
     reads->selecting += tokens;
@@ -182,8 +178,13 @@ struct sim_reads sim_replica_reads(const struct sim_replica *r)
     struct sim_reads reads = {.n_seqs = r->n_running};
     for (uint32_t i = 0; i < r->n_running; i++) {
         const struct sim_seq *s = &r->seqs[r->running[i]];
-        add_reads(r, &reads, s, s->known + (r->run.active ? r->run.steps : 0));
+        uint32_t tokens = s->known + (r->run.active ? r->run.steps : 0);
+        if (r->rich)
+            add_rich_reads(r, &reads, s, tokens);
+        else
+            reads.kept += tokens;
     }
+    if (!r->rich) reads.all = reads.kept;
     return reads;
 }
 
@@ -433,12 +434,16 @@ static struct sim_batch gather(struct sim_replica *r, struct sim_step *step)
         b.n_outputs += s->computed + n == s->known;
         if (sim_row_is_decode(s, n)) {
             b.decode.n_seqs++;
-            add_reads(r, &b.decode, s, s->computed + 1);
+            if (r->rich)
+                add_rich_reads(r, &b.decode, s, s->computed + 1);
+            else
+                b.decode.kept += s->computed + 1;
         } else {
             step->chunks[b.n_chunks++] = (struct sim_chunk){n, s->computed, s->computed + n == s->filled};
         }
         s->in_flight = true;
     }
+    if (!r->rich) b.decode.all = b.decode.kept;
     return b;
 }
 
@@ -601,7 +606,7 @@ static void finish_step(struct sim_replica *r)
         struct sim_seq *s = &r->seqs[step->rows[i].slot];
         s->in_flight = false;
         s->computed += step->rows[i].n_tokens;
-        if (s->computed == s->filled && r->rich) settle_fill(r, s);
+        if (r->rich && s->computed == s->filled) settle_fill(r, s);
         if (s->computed == s->known) any_finished |= yield_token(r, s, now_s);
     }
     r->first_step = (r->first_step + 1) % n_stages(r);

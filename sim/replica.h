@@ -293,6 +293,17 @@ static inline struct sim_step_time sim_line_time(const struct sim_decode_line *l
                                   sim_longer(sim_longer(path_s, move_s) + line->add_s, line->floor_s)};
 }
 
+/* What a stage takes by its price, at the mean rates, alone on the link. */
+static inline double sim_price_alone_s(const struct sim_price *p)
+{
+    struct sim_recall m = p->recall;
+    if (m.when == SIM_RECALL_NONE && !(p->prefill_down_s > 0)) return p->step_s;
+    m.down_s += p->prefill_down_s;
+    struct sim_recall_sum sum = sim_recall_sum(&m, (struct sim_recall_draw){1, 1});
+    double beside_s = sim_longer(p->gpu_s, p->launch_s);
+    return sim_longer(sim_recall_sum_s(sum, beside_s) + p->cpu_add_s, p->floor_s);
+}
+
 /* The draw of a step of this replica; 1 and 1 where none are drawn. */
 struct sim_recall_draw sim_replica_draw(const struct sim_replica *r, uint64_t iteration);
 
