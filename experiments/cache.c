@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "models/datadir.h"
+#include "models/published_rows.h"
 #include "sim/memory.h"
 
 enum kind { ARCH, ENGINE, PROFILE, METHODS, LENGTHS, TRACE };
@@ -187,30 +188,32 @@ bool exp_cache_methods(struct exp_cache *c, const char *name, const struct mdl_g
     return m != NULL;
 }
 
-static bool read_lengths(const struct exp_cache *c, const char *strategy, const char *pairs_path,
+static bool read_lengths(const struct exp_cache *c, const struct mdl_kv_use *use, const char *pairs_path,
                          struct mdl_lengths *out, struct sim_status *st)
 {
     if (pairs_path[0]) return mdl_lengths_read_pairs(pairs_path, out, st);
     char *csv = sim_printf("%s/models/lengths.csv", c->data_dir);
-    bool ok = mdl_lengths_load(csv, strategy, out, st);
+    bool ok = mdl_lengths_load(csv, use, out, st);
     free(csv);
     return ok;
 }
 
-const struct mdl_lengths *exp_cache_lengths(struct exp_cache *c, const char *strategy, const char *pairs_path,
-                                            struct sim_status *st)
+const struct mdl_lengths *exp_cache_lengths(struct exp_cache *c, const struct mdl_kv_use *use,
+                                            const char *pairs_path, struct sim_status *st)
 {
-    char *key = sim_printf("%s\n%s", strategy, pairs_path);
+    char *parameters = mdl_answer_parameters(use);
+    char *key = sim_printf("%s\n%s\n%s", use->strategy->name, parameters, pairs_path);
     struct mdl_lengths *l = lookup(c, LENGTHS, key);
     if (!l) {
         l = sim_alloc(1, sizeof *l);
-        if (!read_lengths(c, strategy, pairs_path, l, st)) {
+        if (!read_lengths(c, use, pairs_path, l, st)) {
             free(l);
             l = NULL;
         }
         keep(c, LENGTHS, key, l);
     }
     free(key);
+    free(parameters);
     return l;
 }
 

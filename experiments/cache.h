@@ -36,9 +36,9 @@ const struct mdl_profile *exp_cache_profile(struct exp_cache *c, const char *nam
  * *out is NULL; else a shipped name or a folder. */
 bool exp_cache_methods(struct exp_cache *c, const char *name, const struct mdl_gpu *gpu,
                        const struct mdl_methods **out, struct sim_status *st);
-/* Output lengths under a strategy; pairs_path "" = as published. */
-const struct mdl_lengths *exp_cache_lengths(struct exp_cache *c, const char *strategy, const char *pairs_path,
-                                            struct sim_status *st);
+/* Output lengths under a strategy with its parameters; pairs_path "" = as published. */
+const struct mdl_lengths *exp_cache_lengths(struct exp_cache *c, const struct mdl_kv_use *use,
+                                            const char *pairs_path, struct sim_status *st);
 const struct trc_trace *exp_cache_trace(struct exp_cache *c, const struct exp_workload_keys *w,
                                         struct sim_status *st);
 

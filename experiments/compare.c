@@ -258,16 +258,6 @@ static void run_all(struct study *x)
 
 /* ---- rows ---- */
 
-/* Share of a host link's time that carries data, of all replicas on it. Between pipeline stages the figure counts what
- * they hand over, and no strategy there moves KV. */
-static double link_busy(const struct study *x, const struct exp_setup *u, const struct exp_figures *f)
-{
-    const struct sim_fleet *fleet = &u->sim_fleets[x->fleet];
-    uint32_t users =
-        fleet->replicas_per_link < fleet->n_replicas ? fleet->replicas_per_link : fleet->n_replicas;
-    return fleet->cost->n_stages > 1 ? 0 : fmax(1, users) * exp_figure(f, "link_busy").mean;
-}
-
 static struct exp_sample sample_of(const struct study *x, const struct entry *e, const struct exp_figures *f,
                                    const struct exp_figures *same)
 {
@@ -275,7 +265,6 @@ static struct exp_sample sample_of(const struct study *x, const struct entry *e,
     const struct exp_kv_setup *kv = &u->fleets[x->fleet].kv;
     struct exp_sample s;
     exp_sample_take(&s, f);
-    s.value[EXP_LINK_BUSY] = link_busy(x, u, f);
     s.value[EXP_LENGTH_LONGER] = shifts(u) && kv->lengths ? kv->lengths->longer_frac : 0;
     s.value[EXP_E2EL_SAME_LENGTH] = same ? exp_figure(same, "mean_e2el_ms").mean : s.value[EXP_E2EL_MEAN];
     s.value[EXP_UNMEASURED] = exp_figure(f, "time_extrapolated_frac").mean +
@@ -295,16 +284,22 @@ static struct exp_sample *samples_of(const struct study *x, const struct entry *
     return s;
 }
 
-/* Of the strategy's own defaults: other settings leave more answers as they are, or fewer. */
-static void take_negatives(const struct study *x, uint32_t i, struct exp_compare_row *row, double *rate)
+static void take_negatives(const struct study *x, const struct mdl_kv_use *use, struct exp_compare_row *row,
+                           double *rate)
 {
     struct mdl_negatives found = {.rate = NAN};
     struct sim_status ignored = {0}; /* a study can do without */
     char *csv = sim_printf("%s/models/negatives.csv", exp_cache_data_dir(x->cache));
-    *rate = mdl_negatives_load(csv, row->strategy, &found, &ignored) ? found.rate : NAN;
-    snprintf(row->negative_source, sizeof row->negative_source, "%s%s", found.source,
-             x->contenders->at[i].n_settings && found.rate > 0 ? "; with the strategy's defaults" : "");
+    *rate = mdl_negatives_load(csv, use, &found, &ignored) ? found.rate : NAN;
+    snprintf(row->negative_source, sizeof row->negative_source, "%s", found.source);
     free(csv);
+}
+
+static void take_lengths(const struct exp_kv_setup *kv, struct exp_compare_row *row)
+{
+    if (!kv->lengths) return;
+    snprintf(row->length_source, sizeof row->length_source, "%s", kv->lengths->source);
+    if (kv->shifts) snprintf(row->length_model, sizeof row->length_model, "%s", kv->lengths->model);
 }
 
 static const char *graphs_of(const struct mdl_kv_use *use)
@@ -350,14 +345,14 @@ static void make_row(const struct study *x, uint32_t i, struct exp_compare *out,
         snprintf(row->why_not, sizeof row->why_not, "%s", e->st.message);
         return;
     }
+    const struct exp_kv_setup *kv = &e->run->setup->fleets[x->fleet].kv;
     double negatives;
-    take_negatives(x, i, row, &negatives);
+    take_negatives(x, &kv->use, row, &negatives);
     struct exp_sample *own = samples_of(x, e, negatives);
     exp_compare_row_set(row, own, *base, n);
     row->anatomy = exp_anatomy_of(e->run->setup, x->fleet, &x->load);
-    row->graphs = graphs_of(&e->run->setup->fleets[x->fleet].kv.use);
-    const struct mdl_lengths *lengths = e->run->setup->fleets[x->fleet].kv.lengths;
-    snprintf(row->length_source, sizeof row->length_source, "%s", lengths ? lengths->source : "");
+    row->graphs = graphs_of(&kv->use);
+    take_lengths(kv, row);
     take_figures(x, e, row);
     if (i == 0)
         *base = own;

@@ -132,7 +132,8 @@ struct exp_compare_row {
     enum sim_load_state load_state;
     double evidence[SIM_N_EVIDENCE]; /* shares of GPU time */
     char negative_source[192], length_source[192];
-    const char *graphs; /* CUDA graphs that the strategy allows: "yes", "piecewise", "no" */
+    char length_model[48]; /* that its lengths were measured on; "" for full's and the user's own */
+    const char *graphs;    /* CUDA graphs that the strategy allows: "yes", "piecewise", "no" */
     struct exp_anatomy anatomy;
     struct exp_figures *figures; /* all figures, as `run` has them; may be NULL */
     json_t *summary;             /* as `run --json` prints it; may be NULL */

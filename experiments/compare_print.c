@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/lengths.h"
 #include "sim/check.h"
 #include "sim/memory.h"
 
@@ -263,8 +264,9 @@ static void put_table(const struct page *p, enum exp_table table, const char *ti
 static char *sources_of(const struct exp_compare *c, const struct exp_compare_row *row)
 {
     double negatives = row->value[EXP_NEGATIVES].mean, length = row->value[EXP_LENGTH_MEAN].mean;
-    bool worse = negatives > 0 && row->negative_source[0];
-    bool longer = c->length_shift && length != 0 && row->length_source[0];
+    bool unknown = isnan(negatives) && strcmp(row->negative_source, MDL_NO_FIGURE) != 0;
+    bool worse = (negatives > 0 || unknown) && row->negative_source[0];
+    bool longer = c->length_shift && (length != 0 || worse) && row->length_source[0];
     if (!worse && !longer) return NULL;
     return sim_printf("%s: %s%s%s%s%s", row->label, worse ? "worse answers: " : "",
                       worse ? row->negative_source : "", worse && longer ? "; " : "",
@@ -274,6 +276,8 @@ static char *sources_of(const struct exp_compare *c, const struct exp_compare_ro
 static void put_sources(const struct page *p)
 {
     bool any = false;
+    if (has_something(p->c, EXP_EXPOSED))
+        fputs("\nwaits for transfers: of step time, with corrections and conversions\n", p->out);
     for (uint32_t i = 0; i < p->c->n_rows; i++) {
         char *text = p->c->row[i].why_not[0] ? NULL : sources_of(p->c, &p->c->row[i]);
         if (!text) continue;

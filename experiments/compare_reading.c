@@ -22,7 +22,7 @@ enum { MAX_NAMES = 6 };
 /* What a strategy pays with; where no price is found, whether it is slower at all. */
 enum reason {
     LINK,  /* its bytes keep the host link busy */
-    WAITS, /* for copies to be submitted and synchronised, while the link has time */
+    WAITS, /* for transfers, corrections and conversions, while the link has time */
     KERNEL,
     EXTRA,
     HOST,
@@ -321,7 +321,8 @@ static double served_s(const struct exp_compare_row *r)
     return (value(r, EXP_E2EL_SAME_LENGTH) - value(r, EXP_QUEUE)) * 1e-3;
 }
 
-/* Of those, what waiting for transfers takes, if a busy link is the reason or if it is not. */
+/* Of those, what waiting for transfers (with corrections and conversions) takes, if a busy link is the reason or if
+ * it is not. */
 static double exposed_s(const struct exp_compare_row *r, bool busy)
 {
     return (value(r, EXP_LINK_BUSY) >= BUSY_FRAC) == busy ? value(r, EXP_EXPOSED) * served_s(r) : 0;
@@ -442,7 +443,8 @@ static const struct {
     void (*figures)(const struct reader *x, const struct exp_compare_row *r);
 } words[N_REASONS] = {
     [LINK] = {"Bound by the host link", put_exposed},
-    [WAITS] = {"Waiting for copies to be submitted and synchronised while the link has time", put_exposed},
+    [WAITS] = {"Waiting for transfers (with corrections and conversions) while the link has time",
+               put_exposed},
     [KERNEL] = {"Bound by their kernels, decode attention against full's", put_kernel},
     [EXTRA] = {"Extra work in every step beside attention", put_extra},
     [HOST] = {"The host is waited for in every step", put_host},
@@ -527,6 +529,53 @@ static void read_caveats(const struct reader *x, const struct exp_compare_row *r
                 percent(r, EXP_UNMEASURED), r->label);
 }
 
+/* "Llama" may be "Llama-3-8B": one whose name begins with the other's. */
+static bool may_be_same_model(const char *a, const char *b)
+{
+    size_t n = strlen(a) < strlen(b) ? strlen(a) : strlen(b);
+    return strncmp(a, b, n) == 0;
+}
+
+static bool lengths_compare(const struct reader *x)
+{
+    const char *first = NULL;
+    for (uint32_t i = 0; i < x->c->n_rows; i++) {
+        const struct exp_compare_row *r = &x->c->row[i];
+        if (!ran(r) || !r->length_model[0]) continue;
+        if (!first) first = r->length_model;
+        if (!may_be_same_model(first, r->length_model)) return false;
+    }
+    return true;
+}
+
+static bool is_first_of_model(const struct reader *x, uint32_t row)
+{
+    for (uint32_t i = 0; i < row; i++)
+        if (ran(&x->c->row[i]) && strcmp(x->c->row[i].length_model, x->c->row[row].length_model) == 0)
+            return false;
+    return ran(&x->c->row[row]) && x->c->row[row].length_model[0];
+}
+
+/* Names by the model that their lengths are of. */
+static void read_length_models(const struct reader *x)
+{
+    if (lengths_compare(x)) return;
+    const char *before =
+        " Output lengths were measured on different models and do not compare with each other: ";
+    for (uint32_t i = 0; i < x->c->n_rows; i++) {
+        if (!is_first_of_model(x, i)) continue;
+        struct names names = {.n = 0};
+        for (uint32_t k = i; k < x->c->n_rows; k++)
+            if (ran(&x->c->row[k]) && strcmp(x->c->row[k].length_model, x->c->row[i].length_model) == 0)
+                add_name(&names, k, -(double)k);
+        fputs(before, x->out);
+        put_names(x, &names, NULL);
+        fprintf(x->out, " on %s", x->c->row[i].length_model);
+        before = ", ";
+    }
+    fputc('.', x->out);
+}
+
 static void read_absent(const struct reader *x)
 {
     struct names names = {.n = 0};
@@ -566,6 +615,7 @@ static void read_with_full(const struct reader *x)
     read_incomplete(x);
     read_overloaded(x);
     if (best) read_caveats(x, best);
+    read_length_models(x);
 }
 
 static struct reader reader_of(const struct exp_compare *c)

@@ -89,9 +89,10 @@ static const struct figure figures[] = {
     KV("kv_bytes_per_token", gpu_bytes_per_token),
     KV("kv_host_bytes_per_token", host_bytes_per_token),
     REPORT("gpu_busy", REAL, gpu_busy),
-    REPORT("link_busy", REAL, link_busy),
-    REPORT("exposed_frac", REAL,
-           exposed_frac), /* of the time with a step in flight, the GPU waits for transfers */
+    REPORT("link_busy", REAL, link_busy),           /* by one replica */
+    REPORT("host_link_busy", REAL, host_link_busy), /* by all replicas on it */
+    /* of the time with a step in flight: waiting for transfers, with corrections and conversions */
+    REPORT("exposed_frac", REAL, exposed_frac),
     REPORT("link_up_bytes", REAL, link_up_bytes),
     REPORT("link_down_bytes", REAL, link_down_bytes),
     KV("link_up_gb_per_s", up_gb_per_s),

@@ -95,6 +95,8 @@ static const struct exp_key keys[] = {
     MAYBE(EXP_REAL, EXP_IN_FLEET, "host.submit_us", "us", F(host.submit_us), BY_CARD, 0, 1e4, "host time to submit a copy"),
     MAYBE(EXP_COUNT, EXP_IN_FLEET, "host.submitters", "threads", F(host.submitters), BY_CARD, 1, MDL_MAX_SUBMITTERS, "threads that submit copies"),
     MAYBE(EXP_REAL, EXP_IN_FLEET, "host.descriptor_us", "us", F(host.descriptor_us), BY_CARD, 0, 1e4, "copy engine's time for a fragment of 16 KiB"),
+    MAYBE(EXP_REAL, EXP_IN_FLEET, "host.kernel_frac", "share", F(host.kernel_frac), BY_CARD, 0.01, 1, "share of the link's rate at which a kernel reads mapped host memory (kv.pick kernel)"),
+    MAYBE(EXP_REAL, EXP_IN_FLEET, "host.gather_gb_per_s", "GB/s", F(host.gather_gb_per_s), BY_CARD, 1e-3, 1e5, "rate at which the CPU collects scattered rows into one block (kv.pick cpu)"),
     TEXT(EXP_IN_FLEET, EXP_NAME, "name", F(name), "", NULL, "what results call this fleet; default: the GPU's name"),
     TEXT(EXP_IN_FLEET, EXP_NAMES, "classes", F(classes), "", NULL, "service classes pinned here by router by_class, e.g. [critical]"),
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "experiments/keys.h"
+#include "models/kvcost.h"
 
 static const double GIB = 1073741824.0;
 
@@ -62,16 +63,27 @@ static uint32_t most_layers(const struct mdl_arch *a, uint32_t pp)
     return most;
 }
 
+/* Where a card changes the strategy's own default; else NaN. */
+static double default_of_card(const struct mdl_strategy *s, enum mdl_kv_key key, const struct mdl_gpu *gpu)
+{
+    const struct mdl_kv_default *own = mdl_strategy_default(s, key);
+    double here = mdl_kvcost_default(s, key, gpu).value;
+    return own && here != own->value ? here : NAN;
+}
+
 static bool init_use(const struct exp_setup *u, struct exp_fleet_setup *f, const struct exp_kv_keys *k,
                      struct sim_status *st)
 {
     const double *drawn = u->factors ? u->factors->kv[f - u->fleets] : NULL;
     double given[MDL_N_KV_KEY];
-    for (int i = 0; i < MDL_N_KV_KEY; i++)
-        given[i] = k->value[i].given ? k->value[i].value : drawn ? drawn[i] : NAN;
-    return mdl_kv_use_init(&f->kv.use, mdl_strategy_at((size_t)k->strategy), given, &u->arch,
-                           f->tensor_parallel, most_layers(&u->arch, f->pipeline_parallel),
-                           f->engine.block_size, st);
+    const struct mdl_strategy *strategy = mdl_strategy_at((size_t)k->strategy);
+    for (enum mdl_kv_key i = 0; i < MDL_N_KV_KEY; i++) {
+        double otherwise = drawn ? drawn[i] : NAN;
+        if (isnan(otherwise)) otherwise = default_of_card(strategy, i, f->gpu);
+        given[i] = k->value[i].given ? k->value[i].value : otherwise;
+    }
+    return mdl_kv_use_init(&f->kv.use, strategy, given, &u->arch, f->tensor_parallel,
+                           most_layers(&u->arch, f->pipeline_parallel), f->engine.block_size, st);
 }
 
 /* Stages are alike to the cost model: what depends on the layer, or waits for the host, is not. */
@@ -121,9 +133,9 @@ static bool choose_strategy(const struct exp_setup *u, struct exp_fleet_setup *f
 static const struct {
     const char *name;
     size_t offset;
-} host_keys[] = {HOST(link_gb_per_s), HOST(duplex),     HOST(gpus_per_link),
-                 HOST(memory_gib),    HOST(launch_us),  HOST(sync_us),
-                 HOST(submit_us),     HOST(submitters), HOST(descriptor_us)};
+} host_keys[] = {HOST(link_gb_per_s), HOST(duplex),      HOST(gpus_per_link),  HOST(memory_gib),
+                 HOST(launch_us),     HOST(sync_us),     HOST(submit_us),      HOST(submitters),
+                 HOST(descriptor_us), HOST(kernel_frac), HOST(gather_gb_per_s)};
 
 /* A replication's draws of what nobody measured. */
 static bool draw_host(struct mdl_host *h, const double *drawn, struct sim_status *st)
@@ -141,7 +153,9 @@ static bool choose_host(const struct exp_setup *u, struct exp_fleet_setup *f, co
     if (f->kv.methods) mdl_methods_measure_host(f->kv.methods, &f->kv.host);
     bool drawn = u->factors && f->kv.host.how == SIM_ANALYTIC;
     if (drawn && !draw_host(&f->kv.host, u->factors->host[f - u->fleets], st)) return false;
-    if (k->link_gb_per_s.given || k->submit_us.given || k->descriptor_us.given) f->kv.host.how = SIM_ANALYTIC;
+    bool by_kernel = k->kernel_frac.given && f->kv.use.value[MDL_KV_PICK] == MDL_PICK_KERNEL;
+    if (k->link_gb_per_s.given || k->submit_us.given || k->descriptor_us.given || by_kernel)
+        f->kv.host.how = SIM_ANALYTIC;
     for (size_t i = 0; i < sizeof host_keys / sizeof host_keys[0]; i++) {
         const struct exp_number *n = (const struct exp_number *)((const char *)k + host_keys[i].offset);
         if (n->given && !mdl_host_set(&f->kv.host, host_keys[i].name, n->value, st)) return false;
@@ -164,7 +178,7 @@ static bool choose_lengths(struct exp_fleet_setup *f, const struct exp_scenario 
                            const struct exp_kv_keys *k, struct exp_cache *cache, struct sim_status *st)
 {
     struct sim_status why = {0};
-    f->kv.lengths = exp_cache_lengths(cache, f->kv.use.strategy->name, k->length_pairs, &why);
+    f->kv.lengths = exp_cache_lengths(cache, &f->kv.use, k->length_pairs, &why);
     if (!f->kv.lengths) return sim_fail(st, "kv.length_pairs: %s", why.message);
     f->kv.shifts = s->length_shift && f->kv.lengths->any;
     return true;

@@ -106,6 +106,39 @@ static void print_host(const struct mdl_host *h, FILE *out)
             h->gpus_per_link == 1 ? "" : "s", h->memory_bytes / 1073741824.0);
 }
 
+/* ---- policy ---- */
+
+/* Of decode batches whose sequences all read what a budget leaves them. */
+static bool chosen(const struct exp_fleet_setup *f, uint32_t n, struct mdl_adaptive_setting *out)
+{
+    uint64_t kept = (uint64_t)n * f->kv.plan.rule.read_cap, all = (uint64_t)n * f->kv.mean_tokens;
+    struct sim_reads reads = {kept, all, all, n, n};
+    return f->cost && mdl_cost_policy(f->cost, &reads, out);
+}
+
+static void print_policy(const struct exp_fleet_setup *f, FILE *out)
+{
+    static const uint32_t batches[] = {1, 2, 4, 8, 16, 64};
+    struct mdl_adaptive_setting s;
+    uint32_t least = UINT32_MAX, most = 0;
+    char piece[96];
+    if (!chosen(f, 1, &s)) return;
+    struct line l = begin("prefetches", out);
+    for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
+        chosen(f, batches[i], &s);
+        snprintf(piece, sizeof piece, i ? "%u at %u" : "%u pages at batch %u", s.prefetch_pages, batches[i]);
+        put(&l, piece);
+        if (s.correction_every < least) least = s.correction_every;
+        if (s.correction_every > most) most = s.correction_every;
+    }
+    if (least == most)
+        snprintf(piece, sizeof piece, "checks every %u steps", most);
+    else
+        snprintf(piece, sizeof piece, "checks every %u to %u steps", least, most);
+    put(&l, most == 1 ? "checks every step" : piece);
+    fputc('\n', out);
+}
+
 /* ---- the whole ---- */
 
 static bool uses_host(const struct exp_kv_setup *kv)
@@ -126,6 +159,7 @@ void exp_print_kv(const struct exp_fleet_setup *f, const struct exp_kv_keys *k, 
     print_pages(&kv->use, out);
     print_bytes(kv, out);
     if (uses_host(kv)) print_host(&kv->host, out);
+    print_policy(f, out);
     if (kv->shifts)
         fprintf(
             out,
@@ -144,11 +178,12 @@ void exp_print_transfers(const struct exp_figures *f, FILE *out)
     double shift = exp_figure(f, "mean_length_shift").mean;
     if (up + down > 0)
         fprintf(out,
-                "%-13s link busy %.3g %%, GPU waits for it %.3g %% of step time; up %s, down %s; %s pages "
-                "recalled\n",
-                "transfers", 100 * exp_figure(f, "link_busy").mean, 100 * exp_figure(f, "exposed_frac").mean,
-                bytes_words(up).text, bytes_words(down).text,
-                exp_count_words(exp_figure(f, "recalled_pages").mean).text);
+                "%-13s host link busy %.3g %%, by one replica %.3g %%; up %s, down %s; %s pages recalled\n"
+                "%-13s steps wait for transfers (with corrections and conversions) %.3g %% of their time\n",
+                "transfers", 100 * exp_figure(f, "host_link_busy").mean,
+                100 * exp_figure(f, "link_busy").mean, bytes_words(up).text, bytes_words(down).text,
+                exp_count_words(exp_figure(f, "recalled_pages").mean).text, "",
+                100 * exp_figure(f, "exposed_frac").mean);
     if (shift != 0)
         fprintf(out, "%-13s outputs %+.1f %% against full KV; %.4g output tokens/s in tokens of full KV\n",
                 "lengths", 100 * shift, exp_figure(f, "equivalent_output_throughput").mean);

@@ -59,7 +59,7 @@ static void swap(const struct mdl_kv_use *u, double L, struct form *f)
 static void offload(const struct mdl_kv_use *u, double L, struct form *f)
 {
     add(f, SIM_KV_GPU, kvtok(u) / u->n_layers * (1 + v(u, MDL_KV_BY_LAYER)), L, u->block_size);
-    add(f, SIM_KV_HOST, kvtok(u), L, u->block_size);
+    add(f, SIM_KV_HOST, kvtok(u), L, v(u, MDL_KV_PAGE));
 }
 
 /* nl 2 nkv (d bits / 8 + 4) */

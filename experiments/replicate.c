@@ -33,15 +33,18 @@ static double unit_of(const char *what, const char *owner, const char *key, uint
     return unit;
 }
 
-/* Rates and efficiencies that a strategy assumes; what a user chooses stays. */
-static void draw_strategy(const struct mdl_strategy *s, uint64_t seed, uint32_t k, double *out)
+/* Rates and efficiencies that a strategy assumes, around those that hold here, as some follow other parameters; what a
+ * user chooses stays. */
+static void draw_strategy(const struct exp_fleet_setup *f, uint64_t seed, uint32_t k, double *out)
 {
     static const enum mdl_kv_key assumed[] = {MDL_KV_MISS, MDL_KV_CORRECTION, MDL_KV_CORRECT_HEADS,
                                               MDL_KV_KERNEL_EFFICIENCY, MDL_KV_PREFILL_EFFICIENCY};
+    const struct mdl_strategy *s = f->kv.use.strategy;
     for (size_t i = 0; i < sizeof assumed / sizeof assumed[0]; i++) {
-        const struct mdl_kv_default *d = mdl_strategy_default(s, assumed[i]);
+        struct mdl_kv_default d = mdl_kvcost_default(s, assumed[i], f->gpu);
         const char *key = mdl_kv_key_info(assumed[i])->name;
-        if (d) out[assumed[i]] = from_range(d->low, d->value, d->high, unit_of("kv", s->name, key, seed, k));
+        double median = fmin(fmax(f->kv.use.value[assumed[i]], d.low), d.high);
+        out[assumed[i]] = from_range(d.low, median, d.high, unit_of("kv", s->name, key, seed, k));
     }
 }
 
@@ -66,7 +69,7 @@ void exp_factors_draw(const struct exp_setup *setup, uint64_t seed, uint32_t k, 
     for (uint32_t f = 0; f < setup->n_fleets; f++) {
         const struct exp_fleet_setup *fleet = &setup->fleets[f];
         if (!fleet->profile) continue;
-        draw_strategy(fleet->kv.use.strategy, seed, k, out->kv[f]);
+        draw_strategy(fleet, seed, k, out->kv[f]);
         draw_host(fleet->gpu, seed, k, out->host[f]);
         const char *profile = mdl_profile_name(fleet->profile);
         for (int m = 0; m < MDL_N_FAMILY; m++) {

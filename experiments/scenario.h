@@ -50,6 +50,7 @@ struct exp_kv_keys {
 struct exp_host_keys {
     struct exp_number link_gb_per_s, duplex, gpus_per_link, memory_gib;
     struct exp_number launch_us, sync_us, submit_us, submitters, descriptor_us;
+    struct exp_number kernel_frac, gather_gb_per_s;
 };
 
 struct exp_fleet_keys {

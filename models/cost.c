@@ -20,11 +20,15 @@ struct mdl_cost {
     uint32_t largest_graph; /* sequences of the largest captured decode batch */
     bool async;
     double link_byte_per_s, token_bytes; /* pipeline hand-over */
-    struct mdl_kvcost kv;                /* all zero for full: nothing is added */
-    bool moves;                          /* decode steps move KV over the host link, or wait for the host */
-    double kept_frac, all_frac;          /* of what decode attention reads */
-    uint32_t kv_layers;                  /* that kv is made for */
-    double launch_s;                     /* of what no graph holds */
+    /* One for each setting that the strategy's policy has (models/strategies/adaptive.h), one for all others; all zero
+     * for full: nothing is added. They differ in decode rows and recalls only. */
+    struct mdl_kvcost *kv;
+    struct mdl_adaptive_setting setting[MDL_ADAPTIVE_SETTINGS];
+    uint32_t n_kv;
+    bool moves;                 /* decode steps move KV over the host link, or wait for the host */
+    double kept_frac, all_frac; /* of what decode attention reads */
+    uint32_t kv_layers;         /* that kv is made for */
+    double launch_s;            /* of what no graph holds */
 };
 
 static const struct mdl_cost *cost_of(const struct sim_cost *base)
@@ -79,7 +83,7 @@ static enum launched launched(const struct mdl_cost *c, const struct sim_reads *
     if (prompts || r->n_seqs > c->largest_graph) return EAGER;
     static const enum launched by_graph[] = {
         [MDL_GRAPH_NO] = EAGER, [MDL_GRAPH_PIECEWISE] = IN_PIECES, [MDL_GRAPH_YES] = WHOLE};
-    return by_graph[c->kv.graph];
+    return by_graph[c->kv->graph];
 }
 
 /* extra: launches of the strategy's kernels on these layers. */
@@ -94,20 +98,21 @@ static double cpu_s(const struct mdl_cost *c, uint32_t n_sequences, enum launche
 
 /* --- a run of decode steps on a single stage --- */
 
-static double row_launches(const struct mdl_cost *c, const struct sim_reads *r)
+static double row_launches(const struct mdl_kvcost *kv, const struct sim_reads *r)
 {
-    return (r->n_seqs ? c->kv.rows.launches : 0) + (r->n_selecting ? c->kv.select.launches : 0);
+    return (r->n_seqs ? kv->rows.launches : 0) + (r->n_selecting ? kv->select.launches : 0) +
+           r->n_selecting * kv->convert_launches;
 }
 
 /* GPU time of the strategy's kernels on n decode rows, but what grows with their contexts. */
-static double rows_s(const struct mdl_cost *c, uint32_t n_seqs)
+static double rows_s(const struct mdl_kvcost *kv, uint32_t n_seqs)
 {
-    return n_seqs ? c->kv.rows.step_s + c->kv.rows.seq_s * n_seqs : 0;
+    return n_seqs ? kv->rows.step_s + kv->rows.seq_s * n_seqs : 0;
 }
 
-static double select_s(const struct mdl_cost *c, uint32_t n_selecting)
+static double select_s(const struct mdl_kvcost *kv, uint32_t n_selecting)
 {
-    return n_selecting ? c->kv.select.step_s + c->kv.select.seq_s * n_selecting : 0;
+    return n_selecting ? kv->select.step_s + kv->select.seq_s * n_selecting : 0;
 }
 
 static void add_extra(double s, enum sim_evidence how, double *gpu_s, double by_evidence_s[SIM_N_EVIDENCE])
@@ -142,28 +147,29 @@ static double launch_s(const struct mdl_cost *c, enum launched how, const struct
 /* or while it collects rows: that takes it the launches' time, too. */
 static double collecting_s(const struct mdl_cost *c, enum launched how, double cpu)
 {
-    return c->async && how == EAGER && c->kv.decode.pick == MDL_PICK_CPU ? cpu : 0;
+    return c->async && how == EAGER && c->kv->decode.pick == MDL_PICK_CPU ? cpu : 0;
 }
 
 /* What a step moves whatever the contexts. */
-static struct sim_recall moved(const struct mdl_cost *c, const struct sim_reads *r, double collecting)
+static struct sim_recall moved(const struct mdl_cost *c, const struct mdl_kvcost *kv,
+                               const struct sim_reads *r, double collecting)
 {
     if (!c->moves) return (struct sim_recall){0};
-    struct sim_recall m = mdl_kvcost_recall(&c->kv, r->n_seqs, r->n_selecting);
+    struct sim_recall m = mdl_kvcost_recall(kv, r->n_seqs, r->n_selecting);
     if (r->n_selecting) m.submit_s += collecting;
     return m;
 }
 
-static void recall_line(const struct mdl_cost *c, const struct sim_reads *r, double collecting,
-                        struct sim_decode_line *out)
+static void recall_line(const struct mdl_cost *c, const struct mdl_kvcost *kv, const struct sim_reads *r,
+                        double collecting, struct sim_decode_line *out)
 {
     if (!c->moves) return;
-    out->recall = moved(c, r, collecting);
-    out->recall_token = c->kv.token;
+    out->recall = moved(c, kv, r, collecting);
+    out->recall_token = kv->token;
     out->sum = sum_at(out, 0);
-    if (!r->n_selecting || !c->kv.token.when) return;
-    double few = r->n_selecting * (shift_tokens(&c->kv.decode) + FEW_TOKENS),
-           many = r->n_selecting * (shift_tokens(&c->kv.decode) + MANY_TOKENS);
+    if (!r->n_selecting || !kv->token.when) return;
+    double few = r->n_selecting * (shift_tokens(&kv->decode) + FEW_TOKENS),
+           many = r->n_selecting * (shift_tokens(&kv->decode) + MANY_TOKENS);
     struct sim_recall_sum low = sum_at(out, few), high = sum_at(out, many);
     out->sum_token.wait_s = (high.wait_s - low.wait_s) / (many - few);
     out->sum_token.move_s = (high.move_s - low.move_s) / (many - few);
@@ -172,9 +178,67 @@ static void recall_line(const struct mdl_cost *c, const struct sim_reads *r, dou
     out->sum.move_frac = low.move_frac;
 }
 
+/* --- the policy's choice --- */
+
+static const struct mdl_curve *layer_curve(const struct mdl_cost *c)
+{
+    bool captured = c->kv->graph != MDL_GRAPH_NO; /* at least the layers, up to the largest graph */
+    return captured ? &c->tables.layer_graph : &c->tables.layer_eager;
+}
+
+/* GPU time where a decode cell begins, but what the settings add. */
+static double cell_s(const struct mdl_cost *c, const struct sim_reads *r)
+{
+    struct sim_decode_line line;
+    struct mdl_mix layer, head;
+    attention_line(&c->tables.decode, r->n_seqs, tokens_read(c, r), &line);
+    mdl_curve_at(layer_curve(c), r->n_seqs, &layer);
+    mdl_curve_at(&c->tables.head, r->n_seqs, &head);
+    double attention_s = line.attention_base_s + line.gpu_slope_s * line.kv_begin;
+    return c->n_layers * (attention_s + layer.s + c->gpu_layer_s) + head.s;
+}
+
+/* A decode step where its cell begins, by one setting, alone on the link. */
+static double step_s(const struct mdl_cost *c, const struct mdl_kvcost *kv, const struct sim_reads *r,
+                     double begin_s)
+{
+    enum launched how = launched(c, r, false);
+    double gpu_s = begin_s + rows_s(kv, r->n_seqs) + select_s(kv, r->n_selecting);
+    double cpu = cpu_s(c, r->n_seqs, how, c->n_layers, row_launches(kv, r));
+    struct sim_recall m = moved(c, kv, r, collecting_s(c, how, cpu));
+    double path_s = fmax(gpu_s, launch_s(c, how, &m, cpu));
+    double s = sim_recall_sum_s(sim_recall_sum(&m, (struct sim_recall_draw){1, 1}), path_s);
+    return c->async ? fmax(s, cpu) : s + cpu;
+}
+
+/* The fastest setting where the cell begins; of equals the one with the fewest pages and the most checks. A setting that
+ * waits less than another one and moves more gains with every token that is read: what is not slower there is not
+ * slower anywhere in the cell, and what the contexts of selecting sequences add to all settings alike may be left out. */
+static uint32_t chosen(const struct mdl_cost *c, const struct sim_reads *r)
+{
+    if (c->n_kv < 2 || !r->n_selecting) return 0;
+    double begin_s = cell_s(c, r), best_s = INFINITY;
+    uint32_t best = 0;
+    for (uint32_t i = 0; i < c->n_kv; i++) {
+        double s = step_s(c, &c->kv[i], r, begin_s);
+        if (!(s < best_s * (1 - 1e-12))) continue;
+        best_s = s;
+        best = i;
+    }
+    return best;
+}
+
+bool mdl_cost_policy(const struct mdl_cost *c, const struct sim_reads *reads,
+                     struct mdl_adaptive_setting *out)
+{
+    *out = c->setting[chosen(c, reads)];
+    return c->n_kv > 1;
+}
+
 static void decode_line(const struct sim_cost *base, const struct sim_reads *r, struct sim_decode_line *out)
 {
     const struct mdl_cost *c = cost_of(base);
+    const struct mdl_kvcost *kv = &c->kv[chosen(c, r)];
     enum launched how = launched(c, r, false);
     struct mdl_mix layer, head;
     struct sim_price fixed = {0};
@@ -182,23 +246,22 @@ static void decode_line(const struct sim_cost *base, const struct sim_reads *r, 
     attention_line(&c->tables.decode, r->n_seqs, tokens_read(c, r), out);
     out->attention_base_s *= c->n_layers;
     out->gpu_slope_s *= c->n_layers;
-    bool captured = c->kv.graph != MDL_GRAPH_NO; /* at least the layers, up to the largest graph */
-    mdl_curve_at(captured ? &c->tables.layer_graph : &c->tables.layer_eager, r->n_seqs, &layer);
+    mdl_curve_at(layer_curve(c), r->n_seqs, &layer);
     mdl_curve_at(&c->tables.head, r->n_seqs, &head);
     accumulate(&fixed, &layer, c->n_layers);
     accumulate(&fixed, &head, 1);
-    add_extra(rows_s(c, r->n_seqs), c->kv.rows.how, &fixed.gpu_s, fixed.by_evidence_s);
-    add_extra(select_s(c, r->n_selecting), c->kv.select.how, &fixed.gpu_s, fixed.by_evidence_s);
+    add_extra(rows_s(kv, r->n_seqs), kv->rows.how, &fixed.gpu_s, fixed.by_evidence_s);
+    add_extra(select_s(kv, r->n_selecting), kv->select.how, &fixed.gpu_s, fixed.by_evidence_s);
     memcpy(out->base_by_evidence_s, fixed.by_evidence_s, sizeof out->base_by_evidence_s);
     out->gpu_base_s = fixed.gpu_s + c->gpu_layer_s * c->n_layers + out->attention_base_s;
-    out->gpu_slope_s += c->kv.rows.token_s;
-    if (c->kv.rows.token_s > 0 && c->kv.rows.how > out->attention) out->attention = c->kv.rows.how;
-    out->select_slope_s = c->kv.select.token_s;
-    out->select = c->kv.select.how;
+    out->gpu_slope_s += kv->rows.token_s;
+    if (kv->rows.token_s > 0 && kv->rows.how > out->attention) out->attention = kv->rows.how;
+    out->select_slope_s = kv->select.token_s;
+    out->select = kv->select.how;
     out->kept_frac = c->kept_frac;
     out->all_frac = c->all_frac;
-    double cpu = cpu_s(c, r->n_seqs, how, c->n_layers, row_launches(c, r));
-    recall_line(c, r, collecting_s(c, how, cpu), out);
+    double cpu = cpu_s(c, r->n_seqs, how, c->n_layers, row_launches(kv, r));
+    recall_line(c, kv, r, collecting_s(c, how, cpu), out);
     out->launch_s = launch_s(c, how, &out->recall, cpu);
     if (c->async)
         out->floor_s = cpu;
@@ -242,34 +305,33 @@ static void add_attention(const struct mdl_cost *c, const struct sim_batch *b, u
 }
 
 /* The strategy's kernels on `share` of the layers that kv is made for. */
-static void add_rows(const struct mdl_cost *c, const struct sim_reads *r, double share, struct sim_price *out)
+static void add_rows(const struct mdl_cost *c, const struct mdl_kvcost *kv, const struct sim_reads *r,
+                     double share, struct sim_price *out)
 {
     if (!r->n_seqs) return;
-    double rows = rows_s(c, r->n_seqs) + c->kv.rows.token_s * tokens_read(c, r);
-    double select = select_s(c, r->n_selecting) + c->kv.select.token_s * (double)r->selecting;
-    add_extra(share * rows, c->kv.rows.how, &out->gpu_s, out->by_evidence_s);
-    add_extra(share * select, c->kv.select.how, &out->gpu_s, out->by_evidence_s);
-    if (!c->moves) return;
-    struct sim_recall moved = mdl_kvcost_recall(&c->kv, r->n_seqs, r->n_selecting);
-    out->recall = sim_recall_plus(&moved, &c->kv.token, (double)r->selecting);
+    double rows = rows_s(kv, r->n_seqs) + kv->rows.token_s * tokens_read(c, r);
+    double select = select_s(kv, r->n_selecting) + kv->select.token_s * (double)r->selecting;
+    add_extra(share * rows, kv->rows.how, &out->gpu_s, out->by_evidence_s);
+    add_extra(share * select, kv->select.how, &out->gpu_s, out->by_evidence_s);
 }
 
 /* The launches of it on a stage. */
 static double add_prompts(const struct mdl_cost *c, const struct sim_batch *b, double share,
                           struct sim_price *out)
 {
-    const struct mdl_kvcost *kv = &c->kv;
-    double tokens = 0, end_s = 0, launches = kv->fill.launches;
+    const struct mdl_kvcost *kv = c->kv;
+    double tokens = 0, pairs = 0, end_s = 0, launches = kv->fill.launches;
     if (!b->n_chunks) return 0;
     for (uint32_t i = 0; i < b->n_chunks; i++) {
         const struct sim_chunk *chunk = &b->chunks[i];
         double length = (double)chunk->past_tokens + chunk->new_tokens;
         tokens += chunk->new_tokens;
+        pairs += chunk->new_tokens * (chunk->past_tokens + chunk->new_tokens / 2.0);
         if (!chunk->last || length <= kv->prefill.end_after) continue;
         end_s += kv->end.step_s + kv->end.seq_s + kv->end.token_s * length + kv->end_pair_s * length * length;
         launches += kv->end.launches;
     }
-    double fill_s = kv->fill.step_s + kv->fill.token_s * tokens;
+    double fill_s = kv->fill.step_s + kv->fill.token_s * tokens + kv->fill_pair_s * pairs;
     add_extra(share * fill_s, kv->fill.how, &out->gpu_s, out->by_evidence_s);
     add_extra(share * end_s, kv->end.how, &out->gpu_s, out->by_evidence_s);
     out->prefill_down_s = share * kv->down_token_s * tokens;
@@ -283,6 +345,7 @@ static void price(const struct sim_cost *base, const struct sim_batch *b, uint32
     const struct mdl_cost *c = cost_of(base);
     uint32_t layers = c->layers[stage], n_sequences = b->decode.n_seqs + b->n_chunks;
     double share = layers / (double)c->kv_layers;
+    const struct mdl_kvcost *kv = &c->kv[chosen(c, &b->decode)];
     enum launched how = launched(c, &b->decode, b->n_chunks > 0);
     struct mdl_mix part;
     memset(out, 0, sizeof *out);
@@ -295,12 +358,12 @@ static void price(const struct sim_cost *base, const struct sim_batch *b, uint32
         accumulate(out, &part, 1);
     }
     out->gpu_s += c->gpu_layer_s * layers;
-    add_rows(c, &b->decode, share, out);
-    double launches = share * row_launches(c, &b->decode) + add_prompts(c, b, share, out);
+    add_rows(c, kv, &b->decode, share, out);
+    double launches = share * row_launches(kv, &b->decode) + add_prompts(c, b, share, out);
     double cpu = stage == 0 ? cpu_s(c, n_sequences, how, layers, launches) : 0;
-    struct sim_recall fixed = moved(c, &b->decode, collecting_s(c, how, cpu));
+    struct sim_recall fixed = moved(c, kv, &b->decode, collecting_s(c, how, cpu));
     if (c->moves && b->decode.n_seqs)
-        out->recall = sim_recall_plus(&fixed, &c->kv.token, (double)b->decode.selecting);
+        out->recall = sim_recall_plus(&fixed, &kv->token, (double)b->decode.selecting);
     out->launch_s = launch_s(c, how, &fixed, cpu);
     if (c->async)
         out->floor_s = cpu;
@@ -347,12 +410,27 @@ static void init_engine(struct mdl_cost *c, const struct mdl_cost_spec *spec)
         c->largest_graph++;
 }
 
+/* Draws are of the rates, which all settings share: the first one's are taken. */
+static bool init_settings(struct mdl_cost *c, const struct mdl_kvcost_spec *spec, struct sim_status *st)
+{
+    struct mdl_kvcost_spec one = *spec;
+    for (uint32_t i = 0; i < c->n_kv; i++) {
+        struct mdl_kv_use set = c->n_kv > 1 ? mdl_adaptive_with(spec->use, c->setting[i]) : *spec->use;
+        if (i) set.value[MDL_KV_DRAWS] = 0;
+        one.use = &set;
+        if (!mdl_kvcost_init(&c->kv[i], &one, st)) return false;
+    }
+    return true;
+}
+
 /* The strategy's kernels and copies; full adds nothing. */
 static bool init_kv(struct mdl_cost *c, const struct mdl_cost_spec *spec, struct mdl_kvcost_spec *kv,
                     struct sim_status *st)
 {
+    c->n_kv = spec->use ? mdl_adaptive_settings(spec->use, c->setting) : 1;
+    c->kv = sim_alloc(c->n_kv, sizeof *c->kv);
     c->kept_frac = 1;
-    c->kv.graph = MDL_GRAPH_YES;
+    c->kv->graph = MDL_GRAPH_YES;
     c->kv_layers = c->n_layers;
     if (!spec->use) return true;
     SIM_CHECK(spec->plan && spec->host);
@@ -368,19 +446,19 @@ static bool init_kv(struct mdl_cost *c, const struct mdl_cost_spec *spec, struct
     c->all_frac = spec->plan->all_frac;
     c->kv_layers = spec->use->n_layers;
     c->launch_s = spec->host->launch_s;
-    if (!mdl_kvcost_init(&c->kv, kv, st)) return false;
-    c->moves = c->kv.up.when || c->kv.token.when || c->kv.down.down_s > 0 || c->kv.sync_s > 0 ||
-               c->kv.sync_seq_s > 0;
-    c->base.draws = c->kv.draws;
-    c->base.n_draws = c->kv.n_draws;
-    c->base.swap_token_s = c->kv.swap_token_s * c->n_layers / c->kv_layers;
+    if (!init_settings(c, kv, st)) return false;
+    c->moves = c->kv->up.when || c->kv->token.when || c->kv->down.down_s > 0 || c->kv->sync_s > 0 ||
+               c->kv->sync_seq_s > 0;
+    c->base.draws = c->kv->draws;
+    c->base.n_draws = c->kv->n_draws;
+    c->base.swap_token_s = c->kv->swap_token_s * c->n_layers / c->kv_layers;
     return true;
 }
 
 static bool init(struct mdl_cost *c, const struct mdl_cost_spec *spec, struct sim_status *st)
 {
     struct mdl_kvcost_spec kv = {0};
-    struct mdl_cost_kernels kernels = {spec->use ? &c->kv : NULL, &kv};
+    struct mdl_cost_kernels kernels = {NULL, &kv};
     if (spec->pipeline_parallel < 1 || spec->pipeline_parallel > SIM_MAX_STAGES)
         return sim_fail(st, "pipeline_parallel %u: expected 1 to %d", (unsigned)spec->pipeline_parallel,
                         SIM_MAX_STAGES);
@@ -390,8 +468,9 @@ static bool init(struct mdl_cost *c, const struct mdl_cost_spec *spec, struct si
     c->base.swap_token_s =
         mdl_kv_byte_per_token_rank(spec->arch, spec->kv, spec->tensor_parallel, c->n_layers) /
         spec->gpu->pcie_byte_per_s;
-    if (!init_kv(c, spec, &kv, st) || !mdl_cost_tables_init(&c->tables, spec, &kernels, c->arena, st))
-        return false;
+    if (!init_kv(c, spec, &kv, st)) return false;
+    if (spec->use) kernels.kv = c->kv;
+    if (!mdl_cost_tables_init(&c->tables, spec, &kernels, c->arena, st)) return false;
     init_engine(c, spec);
     double family = spec->family_factor[MDL_ATTN_PREFILL];
     c->prefill_factor = c->residual * (family > 0 ? family : 1);
@@ -412,7 +491,8 @@ void mdl_cost_free(struct mdl_cost *c)
 {
     if (!c) return;
     mdl_cost_tables_fini(&c->tables);
-    mdl_kvcost_fini(&c->kv);
+    for (uint32_t i = 0; i < c->n_kv; i++) mdl_kvcost_fini(&c->kv[i]);
+    free(c->kv);
     sim_arena_free(c->arena);
     free(c);
 }

@@ -12,6 +12,7 @@
 #include "models/engine.h"
 #include "models/kvcost.h"
 #include "models/profile.h"
+#include "models/strategies/adaptive.h"
 #include "sim/cost.h"
 
 struct mdl_cost_spec {
@@ -40,6 +41,12 @@ struct mdl_cost;
 struct mdl_cost *mdl_cost_new(const struct mdl_cost_spec *spec, struct sim_status *st);
 void mdl_cost_free(struct mdl_cost *c);
 const struct sim_cost *mdl_cost_base(const struct mdl_cost *c);
+
+/* What an adaptive policy does in decode steps that read so much: the setting that is fastest at the declared rates and
+ * alone on the link, the same in all steps of a cell (of n_seqs, n_selecting and the table's tokens). False where the
+ * policy is static, with its setting. */
+bool mdl_cost_policy(const struct mdl_cost *c, const struct sim_reads *reads,
+                     struct mdl_adaptive_setting *out);
 
 /* For fitting engines: takes over another one's overheads; the GPU's tables and the captured graphs stay. */
 void mdl_cost_set_overheads(struct mdl_cost *c, const struct mdl_engine *engine);

@@ -128,7 +128,7 @@ static const struct {
     [SUBMITTERS] = {set_submitters, 1, MDL_MAX_SUBMITTERS, true},
     [DESCRIPTOR] = {set_descriptor, 0, 1e4, false},
     [KERNEL] = {set_kernel_frac, 0.01, 1, false},
-    [GATHER] = {set_gather, 1e-3, 1e4, false},
+    [GATHER] = {set_gather, 1e-3, 1e5, false},
 };
 
 size_t mdl_host_default_count(void)

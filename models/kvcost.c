@@ -30,14 +30,20 @@ static double factor(const struct mdl_kvcost_spec *spec)
     return spec->residual_factor > 0 ? spec->residual_factor : 1;
 }
 
+/* What turns work into seconds; efficiency: share of the matrix rate. */
+struct pricing {
+    const struct mdl_kvcost_spec *spec;
+    double efficiency;
+};
+
 /* Without its launches. */
-static double work_s(const struct mdl_kvcost_spec *spec, struct mdl_work w, enum sim_evidence *how)
+static double work_s(struct pricing p, struct mdl_work w, enum sim_evidence *how)
 {
+    const struct mdl_kvcost_spec *spec = p.spec;
     struct mdl_time bytes = mdl_elementwise_s(spec->profile, w.bytes, 0);
     *how = worse(*how, bytes.how);
     if (!(w.flops > 0)) return bytes.s * factor(spec);
-    double efficiency = spec->use->value[MDL_KV_PREFILL_EFFICIENCY];
-    double rate = spec->profile->peaks.rate_flops[MDL_BF16];
+    double efficiency = p.efficiency, rate = spec->profile->peaks.rate_flops[MDL_BF16];
     SIM_CHECK(efficiency > 0 && rate > 0); /* a strategy that multiplies matrices states it */
     *how = SIM_ANALYTIC;
     return (bytes.s + w.flops / (efficiency * rate)) * factor(spec);
@@ -49,14 +55,25 @@ static double launches_s(const struct mdl_kvcost_spec *spec, double launches)
 }
 
 /* Launches are those of a whole step, whatever they are written beside. */
-static struct mdl_kv_extra extra(const struct mdl_kvcost_spec *spec, struct mdl_work seq,
-                                 struct mdl_work token)
+static struct mdl_kv_extra extra(struct pricing p, struct mdl_work seq, struct mdl_work token)
 {
     struct mdl_kv_extra e = {.launches = seq.launches + token.launches, .how = SIM_MEASURED};
-    e.seq_s = work_s(spec, seq, &e.how);
-    e.token_s = work_s(spec, token, &e.how);
-    e.step_s = launches_s(spec, e.launches);
+    e.seq_s = work_s(p, seq, &e.how);
+    e.token_s = work_s(p, token, &e.how);
+    e.step_s = launches_s(p.spec, e.launches);
     return e;
+}
+
+static struct pricing prefilling(const struct mdl_kvcost_spec *spec)
+{
+    return (struct pricing){spec, spec->use->value[MDL_KV_PREFILL_EFFICIENCY]};
+}
+
+static struct pricing decoding(const struct mdl_kvcost_spec *spec, const struct mdl_kv_decode *d)
+{
+    struct pricing p = prefilling(spec);
+    if (d->decode_efficiency > 0) p.efficiency = d->decode_efficiency;
+    return p;
 }
 
 /* What a selection on a stream of its own takes from the computation: the memory is shared, units and launches are
@@ -66,23 +83,48 @@ static struct mdl_work traffic(struct mdl_work w)
     return (struct mdl_work){.bytes = w.bytes};
 }
 
-static void price_kernels(struct mdl_kvcost *c, const struct mdl_kvcost_spec *spec)
+/* Beside the computation; and the check, which is in its way. */
+static struct mdl_work overlapping(const struct mdl_kv_decode *d)
+{
+    struct mdl_work w = d->check_seq;
+    w.bytes += d->select_seq.bytes;
+    return w;
+}
+
+static void price_decode(struct mdl_kvcost *c, const struct mdl_kvcost_spec *spec)
 {
     const struct mdl_kv_decode *d = &c->decode;
-    const struct mdl_kv_prefill *p = &c->prefill;
-    struct mdl_kv_extra whole = extra(spec, d->select_seq, d->select_token), pair;
+    struct pricing p = decoding(spec, d);
+    struct mdl_kv_extra whole = extra(p, d->select_seq, d->select_token);
     whole.step_s += d->select_fixed_s * factor(spec);
     if (d->select_fixed_s > 0) whole.how = SIM_ANALYTIC;
-    c->rows = extra(spec, d->seq, d->all_token);
-    c->select = d->select_overlaps ? extra(spec, traffic(d->select_seq), traffic(d->select_token)) : whole;
+    c->rows = extra(p, d->seq, d->all_token);
+    c->select = d->select_overlaps ? extra(p, overlapping(d), traffic(d->select_token)) : whole;
     c->correct_select = whole;
-    c->fill = extra(spec, (struct mdl_work){0}, p->token);
-    c->end = extra(spec, p->end, p->end_token);
-    pair = extra(spec, p->end_pair, (struct mdl_work){0});
-    c->end_pair_s = pair.seq_s;
-    c->end.step_s += pair.step_s;
-    c->end.launches += pair.launches;
-    c->end.how = worse(c->end.how, pair.how);
+    struct mdl_kv_extra check = extra(p, d->check_seq, (struct mdl_work){0});
+    c->select.seq_s += check.seq_s;
+    c->select.step_s += check.step_s;
+    c->select.launches += check.launches;
+    c->select.how = worse(c->select.how, check.how);
+}
+
+/* What pairs cost is priced apart; their launches and evidence are those of the work that they belong to. */
+static double price_pairs(struct pricing p, struct mdl_work pairs, struct mdl_kv_extra *of)
+{
+    struct mdl_kv_extra e = extra(p, pairs, (struct mdl_work){0});
+    of->step_s += e.step_s;
+    of->launches += e.launches;
+    of->how = worse(of->how, e.how);
+    return e.seq_s;
+}
+
+static void price_prefill(struct mdl_kvcost *c, const struct mdl_kvcost_spec *spec)
+{
+    struct pricing p = prefilling(spec);
+    c->fill = extra(p, (struct mdl_work){0}, c->prefill.token);
+    c->end = extra(p, c->prefill.end, c->prefill.end_token);
+    c->fill_pair_s = price_pairs(p, c->prefill.pair, &c->fill);
+    c->end_pair_s = price_pairs(p, c->prefill.end_pair, &c->end);
 }
 
 /* ---- copies ---- */
@@ -183,10 +225,20 @@ static double exposed_frac(const struct mdl_kvcost_spec *spec)
     return isnan(overlap) ? 0 : fmin(fmax(1 - overlap, 0), 1);
 }
 
+/* Conversions that the host launches in the computation's way: at the layer all of them, a step ahead those of
+ * corrected heads; the others have a stream and a thread of their own. */
+static double launches_in_the_way(const struct mdl_kv_decode *d)
+{
+    double share = d->when == SIM_RECALL_AT_LAYER     ? 1
+                   : d->when == SIM_RECALL_STEP_AHEAD ? d->correct_frac * d->correct_share
+                                                      : 0;
+    return d->convert.launches * share;
+}
+
 static void price_copies(struct mdl_kvcost *c, const struct mdl_kvcost_spec *spec)
 {
     const struct mdl_kv_decode *d = &c->decode;
-    struct mdl_kv_extra convert = extra(spec, d->convert, (struct mdl_work){0});
+    struct mdl_kv_extra convert = extra(decoding(spec, d), d->convert, (struct mdl_work){0});
     struct sim_recall up = fetched(spec, d, d->up_copies, d->recall_layers),
                       token = fetched(spec, d, d->up_copies_token, 0);
     up.pages = d->pages;
@@ -203,12 +255,26 @@ static void price_copies(struct mdl_kvcost *c, const struct mdl_kvcost_spec *spe
         c->token = (struct sim_recall){.how = c->token.how};
     c->sync_s = d->n_sync * spec->host->sync_s;
     c->sync_seq_s = d->n_sync_seq * spec->host->sync_s;
+    c->sync_correct_s = d->n_sync_correct * spec->host->sync_s;
+    c->convert_launches = launches_in_the_way(d);
+    c->log_calm = d->correct_frac > 0 ? log1p(-fmin(d->correct_frac, 1)) : 0;
     c->exposed_frac = exposed_frac(spec);
     if (!(c->prefill.down_bytes > 0)) return;
     double n = c->prefill.down_bytes / c->prefill.down_fragment_bytes;
     struct sim_recall prompt = copies_up(spec, n, c->prefill.down_fragment_bytes);
     c->down_token_bytes = prompt.up_bytes;
     c->down_token_s = fmax(fmax(prompt.submit_s, prompt.engine_s), prompt.up_s);
+}
+
+/* A layer waits when any of n sequences is flagged, and fetches what the flagged ones need: as much in sum as if each
+ * waited by itself. Whose queries turn when has nothing to do with the others. */
+static void correct_together(const struct mdl_kvcost *c, uint32_t n, struct sim_recall *r)
+{
+    double one = r->correct_frac;
+    if (!(one > 0) || n < 2) return;
+    r->correct_frac = -expm1(n * c->log_calm);
+    r->correct_share *= one / r->correct_frac;
+    r->heads *= one / r->correct_frac;
 }
 
 struct sim_recall mdl_kvcost_recall(const struct mdl_kvcost *c, uint32_t n_seqs, uint32_t n_selecting)
@@ -221,7 +287,8 @@ struct sim_recall mdl_kvcost_recall(const struct mdl_kvcost *c, uint32_t n_seqs,
     double pieces = fmax(c->decode.pieces, 1) * n_selecting;
     r.convert_tail_s = r.convert_s * (c->exposed_frac + (1 - c->exposed_frac) / pieces);
     r.correct_select_s += c->correct_select.step_s;
-    r.sync_s = c->sync_s + c->sync_seq_s * n_selecting;
+    correct_together(c, n_selecting, &r);
+    r.sync_s = c->sync_s + c->sync_seq_s * n_selecting + c->sync_correct_s * r.correct_frac;
     if (r.when == SIM_RECALL_NONE && r.sync_s > 0)
         r.when = SIM_RECALL_AT_LAYER; /* nothing to fetch, but a wait */
     return r;
@@ -310,6 +377,20 @@ static bool is_bf16(const struct mdl_kv_decode *d)
     return strcmp(d->kernel, "bf16") == 0;
 }
 
+struct mdl_kv_default mdl_kvcost_default(const struct mdl_strategy *s, enum mdl_kv_key key,
+                                         const struct mdl_gpu *gpu)
+{
+    enum { FP8_HARDWARE = 89 };
+    const struct mdl_kv_default *d = mdl_strategy_default(s, key);
+    if (!d) return (struct mdl_kv_default){.key = key, .value = NAN, .low = NAN, .high = NAN};
+    bool emulated = key == MDL_KV_KERNEL_EFFICIENCY && strcmp(s->name, "fp8") == 0 &&
+                    gpu->compute_capability && gpu->compute_capability < FP8_HARDWARE;
+    return emulated ? (struct mdl_kv_default){key, 0.52, 0.39, 0.55,
+                                              "no fp8 in hardware: decode steps +0.4 to 5.5 % on A100 "
+                                              "(vllm#42058); low: FlashInfer on H20 (flashinfer#1753)"}
+                    : *d;
+}
+
 /* An engine that was measured with this KV type says it all itself. */
 static void find_own_table(struct mdl_kvcost *c, const struct mdl_kvcost_spec *spec)
 {
@@ -322,8 +403,16 @@ static struct mdl_attn_shape shape_of(const struct mdl_kv_use *u)
     return (struct mdl_attn_shape){u->q_heads, u->kv_heads, u->head_dim, MDL_BF16};
 }
 
-struct mdl_time mdl_kvcost_ratio(const struct mdl_kvcost *c, const struct mdl_kvcost_spec *spec,
-                                 double n_seqs, double kv_tokens)
+/* The ratio of all tokens from that of those behind the plain ones, sequences being equally long. */
+static struct mdl_time beside_plain(struct mdl_time ratio, double plain_tokens, double kv_tokens)
+{
+    double plain = fmin(1, plain_tokens / kv_tokens);
+    if (plain == 1) return (struct mdl_time){1, SIM_MEASURED};
+    return (struct mdl_time){plain + (1 - plain) * ratio.s, ratio.how};
+}
+
+static struct mdl_time kernel_ratio(const struct mdl_kvcost *c, const struct mdl_kvcost_spec *spec,
+                                    double n_seqs, double kv_tokens)
 {
     struct mdl_time out = {1, SIM_MEASURED};
     if (c->own_table) return out;
@@ -332,6 +421,14 @@ struct mdl_time mdl_kvcost_ratio(const struct mdl_kvcost *c, const struct mdl_kv
     if (!is_bf16(&c->decode) && spec->methods && mdl_methods_ratio(spec->methods, &q, &out)) return out;
     double ratio = c->decode.bytes_frac / value_or(spec->use, MDL_KV_KERNEL_EFFICIENCY, 1);
     return is_bf16(&c->decode) && ratio == 1 ? out : (struct mdl_time){ratio, SIM_ANALYTIC};
+}
+
+struct mdl_time mdl_kvcost_ratio(const struct mdl_kvcost *c, const struct mdl_kvcost_spec *spec,
+                                 double n_seqs, double kv_tokens)
+{
+    struct mdl_time ratio = kernel_ratio(c, spec, n_seqs, kv_tokens);
+    double plain = c->decode.plain_tokens * n_seqs;
+    return plain > 0 ? beside_plain(ratio, plain, fmax(kv_tokens, n_seqs)) : ratio;
 }
 
 double mdl_kvcost_scaled_s(double full_s, double floor_s, struct mdl_time ratio)
@@ -369,7 +466,8 @@ bool mdl_kvcost_init(struct mdl_kvcost *c, const struct mdl_kvcost_spec *spec, s
     SIM_CHECK(c->decode.bytes_frac > 0);
     if (!check_host(c, spec, st)) return false;
     find_own_table(c, spec);
-    price_kernels(c, spec);
+    price_decode(c, spec);
+    price_prefill(c, spec);
     price_copies(c, spec);
     make_draws(c, spec->use);
     if (spec->host->link_byte_per_s > 0)

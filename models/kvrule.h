@@ -1,6 +1,7 @@
 /* A strategy's memory as the simulator counts it: pages in units. The unit of a place is the largest size that all
- * its pages are multiples of (for `full` one KV block), but at least 64 bytes, to which pages are rounded up: so two
- * page types in one pool fragment it exactly as much as they do in an engine that has them. */
+ * its pages are multiples of (for `full` one KV block), but at least 64 bytes, to which pages are rounded up. What is
+ * counted is this rounding and the unused end of each page; two page types share one pool without holes between them,
+ * as in an engine that divides it by need. */
 #ifndef KVSIM_MODELS_KVRULE_H
 #define KVSIM_MODELS_KVRULE_H
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/published_rows.h"
 #include "sim/csv_in.h"
 #include "sim/memory.h"
 
@@ -75,9 +76,9 @@ static int choice(const struct sim_csv_row *row, struct column c, const char *co
 
 /* ---- published figures ---- */
 
-enum statistic { AT_MOST, AT_LEAST, MEAN, SIGMA, SAME, N_STATISTICS };
+enum statistic { AT_MOST, AT_LEAST, MEAN, SIGMA, SAME, NONE, N_STATISTICS };
 enum use { FIT, CHECK, OTHER, N_USES };
-static const char *const statistics[N_STATISTICS] = {"at_most", "at_least", "mean", "sigma", "same"};
+static const char *const statistics[N_STATISTICS] = {"at_most", "at_least", "mean", "sigma", "same", "none"};
 static const char *const uses[N_USES] = {"fit", "check", "other"};
 
 struct figure {
@@ -109,6 +110,7 @@ static double predicted(struct normal d, const struct figure *f)
                MDL_LENGTH_MOST * gsl_cdf_ugaussian_Q(top);
     case SIGMA:
     case SAME:
+    case NONE:
     case N_STATISTICS:
         break;
     }
@@ -214,16 +216,22 @@ static struct mdl_lengths unchanged(const char *source)
 
 /* ---- lengths.csv ---- */
 
-enum { STRATEGY, STATISTIC, THRESHOLD, VALUE, USE, MODEL, SOURCE, N_COLUMNS };
+enum { STRATEGY, PARAMETERS, STATISTIC, THRESHOLD, VALUE, USE, MODEL, SOURCE, N_COLUMNS };
 
 struct loading {
     struct column column[N_COLUMNS];
-    const char *strategy;
+    const struct mdl_kv_use *strategy;
     struct figures fit, check;
+    struct mdl_rows_aside aside;
     struct mdl_lengths out; /* source and model only, until all rows are read */
     uint64_t line;          /* of the first row that is fitted */
-    bool same;
+    bool unchanged;         /* it says that lengths stay, or that nobody published them */
 };
+
+static bool no_figure(const struct figure *f)
+{
+    return f->statistic == SAME || f->statistic == NONE;
+}
 
 static bool read_figure(const struct loading *l, const struct sim_csv_row *row, struct figure *f,
                         enum use *use, struct sim_status *st)
@@ -233,7 +241,7 @@ static bool read_figure(const struct loading *l, const struct sim_csv_row *row, 
     if (statistic < 0 || word < 0) return false;
     *f = (struct figure){.statistic = (enum statistic)statistic, .threshold = 1};
     *use = (enum use)word;
-    if (f->statistic == SAME) return true;
+    if (no_figure(f)) return true;
     if (!is_share(f)) return number(row, l->column[VALUE], 0.01, 10, &f->value, st);
     return number(row, l->column[THRESHOLD], 0.01, MDL_LENGTH_MOST, &f->threshold, st) &&
            number(row, l->column[VALUE], 0.0001, 0.9999, &f->value, st);
@@ -246,11 +254,11 @@ static bool keep_figure(struct loading *l, const struct sim_csv_row *row, const 
     if (use == OTHER) return true;
     if (to->n == MAX_FIGURES)
         return sim_fail(st, "%s:%llu: more than %d figures of %s", row->path, (unsigned long long)row->line,
-                        MAX_FIGURES, l->strategy);
+                        MAX_FIGURES, l->strategy->strategy->name);
     to->at[to->n++] = *f;
     if (use == CHECK || l->line) return true;
     l->line = row->line;
-    l->same = f->statistic == SAME;
+    l->unchanged = no_figure(f);
     return copy_text(row, l->column[MODEL], l->out.model, sizeof l->out.model, st) &&
            copy_text(row, l->column[SOURCE], l->out.source, sizeof l->out.source, st);
 }
@@ -259,26 +267,33 @@ static bool on_figure(void *user, uint64_t index, const struct sim_csv_row *row,
 {
     struct loading *l = user;
     struct figure f;
+    struct mdl_row_parameters at;
     enum use use;
     if (index == 0) return find_columns(row, l->column, N_COLUMNS, st);
-    if (!read_figure(l, row, &f, &use, st)) return false;
-    return strcmp(text(row, l->column[STRATEGY]), l->strategy) != 0 || keep_figure(l, row, &f, use, st);
+    if (!read_figure(l, row, &f, &use, st) || !mdl_row_parameters(row, l->column[PARAMETERS].at, &at, st))
+        return false;
+    if (!mdl_row_is_of(row, l->column[STRATEGY].at, l->strategy->strategy->name)) return true;
+    if (mdl_row_matches(&at, l->strategy)) return keep_figure(l, row, &f, use, st);
+    if (use == FIT && f.statistic != NONE) mdl_rows_set_aside(&l->aside, &at);
+    return true;
 }
 
 static bool conclude(struct loading *l, const char *path, struct mdl_lengths *out, struct sim_status *st)
 {
-    if (!l->line || l->same) {
-        *out = unchanged(l->line ? l->out.source : "no published figure: lengths are taken as they are");
+    if (!l->line || l->unchanged) {
+        char none[sizeof out->source] = "no published figure: lengths are taken as they are";
+        if (!l->line) mdl_rows_aside_text(&l->aside, l->strategy, none, sizeof none);
+        *out = unchanged(l->line ? l->out.source : none);
         return true;
     }
     if (l->fit.n < 2)
         return sim_fail(
             st, "%s:%llu: %s has one figure to fit, expected two or more: a log-normal has two parameters",
-            path, (unsigned long long)l->line, l->strategy);
+            path, (unsigned long long)l->line, l->strategy->strategy->name);
     struct normal d = fitted(&l->fit);
     if (!(d.sigma > 0 && d.sigma < 10 && isfinite(d.mu)))
         return sim_fail(st, "%s:%llu: no log-normal meets the figures of %s; check thresholds and shares",
-                        path, (unsigned long long)l->line, l->strategy);
+                        path, (unsigned long long)l->line, l->strategy->strategy->name);
     set_normal(&l->out, d);
     l->out.fit_error = worst(d, &l->fit);
     l->out.check_error = l->check.n ? worst(d, &l->check) : (double)NAN;
@@ -286,12 +301,12 @@ static bool conclude(struct loading *l, const char *path, struct mdl_lengths *ou
     return true;
 }
 
-bool mdl_lengths_load(const char *csv_path, const char *strategy, struct mdl_lengths *out,
+bool mdl_lengths_load(const char *csv_path, const struct mdl_kv_use *strategy, struct mdl_lengths *out,
                       struct sim_status *st)
 {
     struct loading l = {.strategy = strategy};
-    static const char *const names[N_COLUMNS] = {"strategy", "statistic", "threshold", "value",
-                                                 "use",      "model",     "source"};
+    static const char *const names[N_COLUMNS] = {"strategy", "parameters", "statistic", "threshold",
+                                                 "value",    "use",        "model",     "source"};
     for (int i = 0; i < N_COLUMNS; i++) l.column[i].name = names[i];
     return sim_csv_read(csv_path, on_figure, &l, st) && conclude(&l, csv_path, out, st);
 }
@@ -362,38 +377,68 @@ bool mdl_lengths_read_pairs(const char *csv_path, struct mdl_lengths *out, struc
 
 /* ---- negatives.csv ---- */
 
-enum { NEG_STRATEGY, NEG_RATE, NEG_BENIGN, NEG_NEGATIVES, NEG_SOURCE, NEG_COLUMNS };
+enum { NEG_STRATEGY, NEG_PARAMETERS, NEG_RATE, NEG_BENIGN, NEG_NEGATIVES, NEG_SOURCE, NEG_COLUMNS };
 
 struct looking {
     struct column column[NEG_COLUMNS];
-    const char *strategy;
+    const struct mdl_kv_use *strategy;
+    struct mdl_rows_aside aside;
     struct mdl_negatives out;
+    bool found;
 };
 
-static bool on_rate(void *user, uint64_t index, const struct sim_csv_row *row, struct sim_status *st)
+/* NaN where the row says that nobody published one: three empty cells. */
+static bool read_rate(const struct looking *l, const struct sim_csv_row *row, double *out,
+                      struct sim_status *st)
 {
-    struct looking *l = user;
     double rate, benign, negatives;
-    if (index == 0) return find_columns(row, l->column, NEG_COLUMNS, st);
+    bool none = true;
+    for (int i = NEG_RATE; i <= NEG_NEGATIVES; i++) none &= !*text(row, l->column[i]);
+    *out = NAN;
+    if (none) return true;
     if (!number(row, l->column[NEG_BENIGN], 1, 1e9, &benign, st) ||
         !number(row, l->column[NEG_NEGATIVES], 0, benign, &negatives, st) ||
         !number(row, l->column[NEG_RATE], 0, 1, &rate, st))
         return false;
-    if (fabs(rate - negatives / benign) > 0.0001)
-        return sim_fail(st, "%s:%llu: rate is %g, expected negatives / benign = %.4f", row->path,
-                        (unsigned long long)row->line, rate, negatives / benign);
-    if (strcmp(text(row, l->column[NEG_STRATEGY]), l->strategy) != 0) return true;
-    l->out.rate = negatives / benign;
+    *out = negatives / benign;
+    return fabs(rate - *out) <= 0.0001 ||
+           sim_fail(st, "%s:%llu: rate is %g, expected negatives / benign = %.4f", row->path,
+                    (unsigned long long)row->line, rate, *out);
+}
+
+static bool keep_rate(struct looking *l, const struct sim_csv_row *row, double rate, struct sim_status *st)
+{
+    if (l->found)
+        return sim_fail(st, "%s:%llu: a second row of %s for the same parameters; remove one", row->path,
+                        (unsigned long long)row->line, l->strategy->strategy->name);
+    l->found = true;
+    l->out.rate = rate;
     return copy_text(row, l->column[NEG_SOURCE], l->out.source, sizeof l->out.source, st);
 }
 
-bool mdl_negatives_load(const char *csv_path, const char *strategy, struct mdl_negatives *out,
+static bool on_rate(void *user, uint64_t index, const struct sim_csv_row *row, struct sim_status *st)
+{
+    struct looking *l = user;
+    struct mdl_row_parameters at;
+    double rate;
+    if (index == 0) return find_columns(row, l->column, NEG_COLUMNS, st);
+    if (!read_rate(l, row, &rate, st) || !mdl_row_parameters(row, l->column[NEG_PARAMETERS].at, &at, st))
+        return false;
+    if (!mdl_row_is_of(row, l->column[NEG_STRATEGY].at, l->strategy->strategy->name)) return true;
+    if (mdl_row_matches(&at, l->strategy)) return keep_rate(l, row, rate, st);
+    if (isfinite(rate)) mdl_rows_set_aside(&l->aside, &at);
+    return true;
+}
+
+bool mdl_negatives_load(const char *csv_path, const struct mdl_kv_use *strategy, struct mdl_negatives *out,
                         struct sim_status *st)
 {
-    struct looking l = {.strategy = strategy, .out = {.rate = NAN, .source = "no published figure"}};
-    static const char *const names[NEG_COLUMNS] = {"strategy", "rate", "benign", "negatives", "source"};
+    struct looking l = {.strategy = strategy, .out = {.rate = NAN, .source = MDL_NO_FIGURE}};
+    static const char *const names[NEG_COLUMNS] = {"strategy", "parameters", "rate",
+                                                   "benign",   "negatives",  "source"};
     for (int i = 0; i < NEG_COLUMNS; i++) l.column[i].name = names[i];
     if (!sim_csv_read(csv_path, on_rate, &l, st)) return false;
+    if (!l.found) mdl_rows_aside_text(&l.aside, strategy, l.out.source, sizeof l.out.source);
     *out = l.out;
     return true;
 }

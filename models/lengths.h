@@ -1,11 +1,12 @@
 /* Outputs get longer, or shorter, when KV is compressed: a factor per request, drawn from a distribution per strategy.
  * The distribution is log-normal, fitted to published figures (shares of answers at most half as long and at least
- * half as long again, means), each a row of models/lengths.csv with its source; or the user's own measured pairs take
- * its place. Kept as quantiles: a draw is one look-up, and a request draws the same quantile under every strategy
- * (sim/lengthshift.h). */
+ * half as long again, means), each a row of models/lengths.csv with its source and the parameters that it holds for
+ * (models/published_rows.h); or the user's own measured pairs take its place. Kept as quantiles: a draw is one look-up,
+ * and a request draws the same quantile under every strategy (sim/lengthshift.h). */
 #ifndef KVSIM_MODELS_LENGTHS_H
 #define KVSIM_MODELS_LENGTHS_H
 
+#include "models/strategy.h"
 #include "sim/status.h"
 
 #include <stdbool.h>
@@ -32,8 +33,8 @@ struct mdl_lengths {
  * such limit below: no answer can be shorter than nothing. */
 #define MDL_LENGTH_MOST 3.0
 
-/* Of a strategy by name, from the csv; strategies without a row keep their lengths and say so in source. */
-bool mdl_lengths_load(const char *csv_path, const char *strategy, struct mdl_lengths *out,
+/* Of a strategy with these parameters, from the csv; without a row for them lengths are kept, and source says so. */
+bool mdl_lengths_load(const char *csv_path, const struct mdl_kv_use *strategy, struct mdl_lengths *out,
                       struct sim_status *st);
 
 /* The user's pairs: columns `baseline_tokens` and `strategy_tokens`, others are not looked at. At least 20 with a
@@ -41,12 +42,13 @@ bool mdl_lengths_load(const char *csv_path, const char *strategy, struct mdl_len
 bool mdl_lengths_read_pairs(const char *csv_path, struct mdl_lengths *out, struct sim_status *st);
 
 /* Published per-sample failures of a strategy: share of benign samples that turn negative at 10 %. From
- * models/negatives.csv; NaN rate when nobody published one. */
+ * models/negatives.csv; NaN rate when nobody published one for these parameters. */
+#define MDL_NO_FIGURE "no published figure"
 struct mdl_negatives {
     double rate; /* of benign samples */
     char source[160];
 };
-bool mdl_negatives_load(const char *csv_path, const char *strategy, struct mdl_negatives *out,
+bool mdl_negatives_load(const char *csv_path, const struct mdl_kv_use *strategy, struct mdl_negatives *out,
                         struct sim_status *st);
 
 #endif

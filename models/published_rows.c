@@ -122,12 +122,19 @@ static bool has_value(const struct mdl_rows_aside *aside, uint32_t k, double val
     return false;
 }
 
+static void add_value(struct mdl_rows_aside *aside, uint32_t k, double value)
+{
+    uint32_t at = aside->n_values[k]++;
+    for (; at > 0 && aside->value[k][at - 1] > value; at--) aside->value[k][at] = aside->value[k][at - 1];
+    aside->value[k][at] = value;
+}
+
 void mdl_rows_set_aside(struct mdl_rows_aside *aside, const struct mdl_row_parameters *p)
 {
     for (uint32_t i = 0; i < p->n; i++) {
         uint32_t k = place_of(aside, p->key[i]);
         if (k == MDL_ROW_KEYS || has_value(aside, k, p->value[i])) continue;
-        if (aside->n_values[k] < MDL_ROW_VALUES) aside->value[k][aside->n_values[k]++] = p->value[i];
+        if (aside->n_values[k] < MDL_ROW_VALUES) add_value(aside, k, p->value[i]);
     }
 }
 

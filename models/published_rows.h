@@ -23,7 +23,7 @@ bool mdl_row_parameters(const struct sim_csv_row *row, int column, struct mdl_ro
 bool mdl_row_is_of(const struct sim_csv_row *row, int column, const char *strategy);
 bool mdl_row_matches(const struct mdl_row_parameters *p, const struct mdl_kv_use *use);
 
-/* Parameters of rows that stand aside, each with its values in the order of the rows. */
+/* Parameters of rows that stand aside, each with its values from the least on. */
 struct mdl_rows_aside {
     uint32_t n_keys, n_values[MDL_ROW_KEYS];
     enum mdl_kv_key key[MDL_ROW_KEYS];

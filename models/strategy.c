@@ -82,6 +82,35 @@ static bool value_ok(enum mdl_kv_key key, double value, struct sim_status *st)
     return true;
 }
 
+/* Where the user says nothing the corrections follow the threshold. Layer checks that find a head to correct: Llama-3.2-3B
+ * at 0.8, R1-Distill-Llama-8B at 0.9 [2nd]; heads corrected then: measured at 0.9, the rest as strategies/freekv.c has
+ * it. By definition none below 0, and all below 1. */
+static const struct {
+    double tau, rate, heads;
+} corrected[] = {{0, 0, 0.15}, {0.8, 0.37, 0.35}, {0.9, 0.89, 0.65}, {1, 1, 1}};
+
+static void follow_tau(struct mdl_kv_use *u, const double given[MDL_N_KV_KEY])
+{
+    double tau = u->value[MDL_KV_TAU];
+    if (isnan(tau)) return;
+    int i = 1;
+    while (tau > corrected[i].tau) i++;
+    double above = (tau - corrected[i - 1].tau) / (corrected[i].tau - corrected[i - 1].tau);
+    if (isnan(given[MDL_KV_CORRECTION]))
+        u->value[MDL_KV_CORRECTION] =
+            corrected[i - 1].rate + above * (corrected[i].rate - corrected[i - 1].rate);
+    if (isnan(given[MDL_KV_CORRECT_HEADS]))
+        u->value[MDL_KV_CORRECT_HEADS] =
+            corrected[i - 1].heads + above * (corrected[i].heads - corrected[i - 1].heads);
+}
+
+/* Kernels that convert 8 bits come nearer to the bandwidth than those that unpack fewer: tiered's as int8's. */
+static void follow_width(struct mdl_kv_use *u, const double given[MDL_N_KV_KEY])
+{
+    if (u->value[MDL_KV_COLD_BITS] == 8 && isnan(given[MDL_KV_KERNEL_EFFICIENCY]))
+        u->value[MDL_KV_KERNEL_EFFICIENCY] = 0.72;
+}
+
 static bool resolve(struct mdl_kv_use *u, enum mdl_kv_key key, double given, struct sim_status *st)
 {
     const struct mdl_kv_default *d = mdl_strategy_default(u->strategy, key);
@@ -112,6 +141,8 @@ bool mdl_kv_use_init(struct mdl_kv_use *u, const struct mdl_strategy *s, const d
                              .block_size = block_size};
     for (enum mdl_kv_key key = 0; key < MDL_N_KV_KEY; key++)
         if (!resolve(&use, key, given[key], st)) return false;
+    follow_tau(&use, given);
+    follow_width(&use, given);
     if (s->check && !s->check(&use, st)) return false;
     *u = use;
     return true;

@@ -45,7 +45,7 @@
     X(DOUBLE_BUFFER, "double_buffer", FLAG, "", 0, 1, "convert a page while the next one is copied")                  \
     X(PREFETCH, "prefetch_pages", COUNT, "pages", 0, 65536, "pages fetched beyond those selected")                    \
     X(CORRECT_EVERY, "correction_every", COUNT, "steps", 1, 1024, "steps between checks for corrections")             \
-    X(POLICY, "policy", CHOICE, "static|adaptive", 0, 1, "adaptive raises or lowers prefetch and checks by what steps observe") \
+    X(POLICY, "policy", CHOICE, "static|adaptive", 0, 1, "adaptive: each batch takes the fastest of 0 to prefetch_pages (0: of as many as are selected) and of fewer checks") \
     X(MISS, "miss_rate", REAL, "share", 0, 1, "selected pages that are not on the GPU")                               \
     X(CORRECTION, "correction_rate", REAL, "share", 0, 1, "layer checks that find a head to correct")                 \
     X(CORRECT_HEADS, "corrected_heads_frac", REAL, "share", 0, 1, "heads fetched again in a corrected layer")         \
@@ -145,25 +145,24 @@ enum mdl_kv_pick { MDL_PICK_COPIES, MDL_PICK_KERNEL, MDL_PICK_CPU };
 struct mdl_kv_decode {
     const char *kernel; /* format as kvbench names it: "bf16", "fp8", "int4", "kivi4" ... */
     double bytes_frac;  /* KV bytes that attention reads for a token over bf16's */
-    /* Tokens of each sequence, counted first, that are read as bf16 by the full kernel: KIVI's window. The kernel's ratio
-     * is of the tokens behind them. A share of pages that is read in bf16 belongs into bytes_frac, or, where recent
-     * tokens weigh more than older ones, into read_cap and dense_frac, whose tokens are weighed one sequence at a time:
-     * dense_frac is then an older token's time over a recent one's, and kernel "bf16" at ratio 1. */
+    /* Tokens of each sequence, counted first, that are read as bf16 by the full kernel, KIVI's window: bytes_frac and
+     * the kernel's ratio are of those behind them. Where sequences differ much in length, read_cap and dense_frac weigh
+     * two kinds of tokens one sequence at a time; dense_frac is then the time of an older token over that of a recent
+     * one, and bytes_frac = kernel_efficiency. */
     double plain_tokens;
-    double
-        decode_efficiency; /* share of the matrix rate that the work below reaches; 0: prefill_efficiency */
+    double decode_efficiency; /* of the matrix rate, for the work below; 0: prefill_efficiency */
     struct mdl_work
         seq; /* extra work for each sequence; but launches: of a whole step, all layers together */
-    struct mdl_work all_token;    /* extra work x whole context: unfused dequantisation, score upkeep */
-    struct mdl_work select_seq;   /* of sequences that select: constant each; launches as above */
+    struct mdl_work all_token;  /* extra work x what attention reads: unfused dequantisation, score upkeep */
+    struct mdl_work select_seq; /* of sequences that select: constant each; launches as above */
     struct mdl_work select_token; /* x their whole context: digests read and scored */
-    bool select_overlaps;         /* selection runs beside the computation (a stream of its own) */
+    bool select_overlaps;         /* selection runs beside the computation (a stream of its own): */
+    struct mdl_work check_seq; /* then, of sequences that select, what is on the critical path all the same */
     double
         select_fixed_s; /* beside that, once in a step in which any selects: top-k, whose time its input hardly moves */
-    double n_sync;     /* host syncs of a step on the critical path, when any sequence selects */
-    double n_sync_seq; /* and this many more for each sequence that selects */
-    double
-        n_sync_correct; /* and this many more were every layer corrected: x correct_frac, or what of it a batch has */
+    double n_sync;         /* host syncs of a step on the critical path, when any sequence selects */
+    double n_sync_seq;     /* and this many more for each sequence that selects */
+    double n_sync_correct; /* and this many more, x the share of layers that are corrected */
 
     enum sim_recall_when when;
     enum mdl_kv_pick pick;               /* how fragments come up */

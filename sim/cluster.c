@@ -276,6 +276,7 @@ static void init_samples(struct sim_cluster *c)
 /* Tokens that the pool holds: where pages are all there is, every one; else in sequences of max_model_len. */
 static uint64_t capacity_tokens(const struct sim_replica *r)
 {
+    if (r->engine->capacity_tokens) return r->engine->capacity_tokens;
     uint32_t longest = r->engine->max_model_len;
     const struct sim_kv_term *page = &r->kv->term[0];
     if (!r->rich && r->kv->n_terms == 1) return r->pool.n_blocks / page->units * page->page_tokens;

@@ -29,6 +29,7 @@ struct sim_engine {
     uint32_t long_prefill_token_threshold; /* most prompt tokens of one request in a step; 0 = no limit */
     uint32_t max_model_len;                /* input + output of a request; longer ones are rejected */
     uint64_t n_blocks;         /* GPU units of the KV strategy (`full`: blocks); must hold max_model_len */
+    uint64_t capacity_tokens;  /* what prints call the pool's size; 0 = counted from the rule */
     uint64_t n_host_blocks;    /* host units; likewise where the strategy keeps KV on the host */
     uint64_t watermark_blocks; /* stay free at admission unless nothing runs */
     bool reserve_full_isl;     /* admit only when the whole known sequence fits */

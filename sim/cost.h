@@ -47,7 +47,8 @@ struct sim_price {
         prefill_down_bytes; /* KV of new prompt tokens on its way to the host, at the link's rate */
 };
 
-/* Price of a decode step while kv_begin <= kv < kv_end, n_seqs and n_selecting being equal:
+/* Price of a decode step while kv_begin <= kv < kv_end and selecting_begin <= selecting < selecting_end, n_seqs and
+ * n_selecting being equal:
  *   kv   = kept_frac x kept + all_frac x all
  *   gpu  = gpu_base_s + gpu_slope_s x kv + select_slope_s x selecting
  *   step = max(gpu + add_s, floor_s)      sync engine: add = CPU time; async: floor = CPU time
@@ -58,6 +59,7 @@ struct sim_price {
  * with evidence `attention`, select_slope_s x selecting has evidence `select`; the rest is base_by_evidence_s. */
 struct sim_decode_line {
     double kv_begin, kv_end;
+    uint64_t selecting_begin, selecting_end; /* end 0 = none */
     double kept_frac, all_frac;
     double gpu_base_s, gpu_slope_s, select_slope_s, add_s, floor_s, launch_s;
     double attention_base_s;

@@ -291,10 +291,19 @@ static enum sim_load_state load_state(const struct sim_config *config, const str
 
 /* --- the cluster --- */
 
+/* Mean over a fleet's host links. Between pipeline stages link_s counts what they hand over, which is not KV. */
+static double host_link_s(const struct sim_fleet *fleet, const struct sim_fleet_stats *s)
+{
+    bool staged = fleet->cost && fleet->cost->n_stages > 1;
+    uint32_t users = fleet->replicas_per_link > 1 ? fleet->replicas_per_link : 1;
+    uint32_t n_links = (fleet->n_replicas + users - 1) / users;
+    return staged ? 0 : s->link_s / n_links;
+}
+
 static void add_cluster(struct sim_report *r, const struct sim_config *config, const struct sim_result *res)
 {
     double block_s = 0, capacity_blocks = 0, running_s = 0, gpu_s = 0, link_s = 0, evidence_s = 0;
-    double exposed_s = 0, step_s = 0;
+    double exposed_s = 0, step_s = 0, busiest_link_s = 0;
     uint32_t n_replicas = 0, n_gpus = 0;
     double span_s = res->end_s - res->first_arrival_s;
     for (uint32_t f = 0; f < res->n_fleets; f++) {
@@ -305,6 +314,7 @@ static void add_cluster(struct sim_report *r, const struct sim_config *config, c
         running_s += s->running_s;
         gpu_s += s->gpu_s;
         link_s += s->link_s;
+        busiest_link_s = fmax(busiest_link_s, host_link_s(fleet, s));
         exposed_s += s->exposed_s;
         step_s += s->step_s;
         r->link_up_bytes += s->up_bytes;
@@ -332,6 +342,7 @@ static void add_cluster(struct sim_report *r, const struct sim_config *config, c
     r->mean_running = running_s / span_s;
     r->gpu_busy = gpu_s / (n_replicas * span_s);
     r->link_busy = link_s / (n_replicas * span_s);
+    r->host_link_busy = busiest_link_s / span_s;
     r->output_throughput_per_gpu = r->all.output_throughput / n_gpus;
 }
 

@@ -36,8 +36,11 @@ struct sim_report {
     struct sim_summary *classes; /* n_classes */
     uint32_t n_classes;
     enum sim_load_state load_state;
-    double kv_peak_utilization, kv_mean_utilization, gpu_busy, link_busy;
-    double exposed_frac; /* of the time with a step in flight, the GPU waited for transfers */
+    double kv_peak_utilization, kv_mean_utilization, gpu_busy;
+    double link_busy;      /* by one replica */
+    double host_link_busy; /* by all replicas on it; of the fleet whose links are busiest */
+    double exposed_frac;   /* of the time with a step in flight: waiting for transfers, with corrections and
+                              conversions */
     double link_up_bytes, link_down_bytes; /* host to device, device to host */
     double recalled_pages, corrected_heads;
     double kv_host_peak_utilization;

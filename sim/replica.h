@@ -254,7 +254,8 @@ static inline bool sim_line_covers(const struct sim_line_use *u, const struct si
 {
     double kv = sim_line_kv(&u->line, reads);
     return reads->n_seqs == u->n_seqs && reads->n_selecting == u->n_selecting && kv >= u->line.kv_begin &&
-           kv < u->line.kv_end;
+           kv < u->line.kv_end && reads->selecting >= u->line.selecting_begin &&
+           (reads->selecting < u->line.selecting_end || !u->line.selecting_end);
 }
 
 static inline double sim_longer(double a, double b)

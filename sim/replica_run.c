@@ -265,6 +265,10 @@ static uint64_t alike(const struct sim_replica *r)
     const struct sim_decode_line *line = &r->use.line;
     SIM_DCHECK(sim_line_covers(&r->use, &run->reads)); /* it priced the step in flight */
     uint64_t whole = run->steps_limit - 1 - run->steps;
+    if (r->rich && line->selecting_end && run->reads.n_selecting) {
+        uint64_t within = (line->selecting_end - 1 - run->reads.selecting) / run->reads.n_selecting;
+        if (within < whole) whole = within;
+    }
     double pace = line->kept_frac * run->n_growing + line->all_frac * run->reads.n_seqs;
     double left = line->kv_end - sim_line_kv(line, &run->reads);
     if (!(pace > 0) || left >= pace * (double)(whole + 2)) return whole;

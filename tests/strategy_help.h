@@ -176,9 +176,12 @@ static inline void assert_table_is_sound(const char *name)
         ck_assert_msg(d->low <= d->value && d->value <= d->high, "%s %s", name, k->name);
         ck_assert_msg(k->least <= d->low && d->high <= k->most, "%s %s", name, k->name);
         ck_assert_msg(strlen(d->source) > 8, "%s %s", name, k->name);
-        for (uint32_t j = 0; j < i; j++) ck_assert_int_ne(d->key, s->defaults[j].key);
+        ck_assert_msg(k->type == MDL_KV_REAL || d->value == floor(d->value), "%s %s", name, k->name);
+        ck_assert_msg(mdl_strategy_default(s, d->key) == d, "%s %s twice", name, k->name);
+        assert_near(u.value[d->key], d->value);
     }
     ck_assert_double_eq(u.value[MDL_KV_GRAPH], s->graph);
+    ck_assert_msg(s->help && s->source && s->flash && s->paged && s->fallback, "%s", name);
 }
 
 #endif

@@ -91,9 +91,11 @@ static void set_rule(struct sim_kv_rule *k, int kind)
         k->term[0].units = 3;
         return;
     case 1: /* quantised, with a window of 8 and flushes of 8 */
-        k->term[0] = (struct sim_kv_term){SIM_KV_GPU, 0, SIM_KV_ALL, 8, 2, true, false};
-        k->term[1] = (struct sim_kv_term){SIM_KV_GPU, 8, SIM_KV_ALL, PAGE, 1, false, false};
-        k->term[2] = (struct sim_kv_term){SIM_KV_GPU, 0, 8, PAGE, 4, false, false};
+        k->term[0] = (struct sim_kv_term){
+            .place = SIM_KV_GPU, .cap = SIM_KV_ALL, .page_tokens = 8, .units = 2, .whole = true};
+        k->term[1] = (struct sim_kv_term){
+            .place = SIM_KV_GPU, .start = 8, .cap = SIM_KV_ALL, .page_tokens = PAGE, .units = 1};
+        k->term[2] = (struct sim_kv_term){.place = SIM_KV_GPU, .cap = 8, .page_tokens = PAGE, .units = 4};
         k->n_terms = 3;
         k->period = 8;
         return;
@@ -122,7 +124,7 @@ static void set_rule(struct sim_kv_rule *k, int kind)
         k->all_frac = kind == 6 ? 0.25 : 0;
         return;
     default: /* everything on the host, a constant on the GPU */
-        k->term[0] = (struct sim_kv_term){SIM_KV_GPU, 0, PAGE, PAGE, 2, false, false};
+        k->term[0] = (struct sim_kv_term){.place = SIM_KV_GPU, .cap = PAGE, .page_tokens = PAGE, .units = 2};
         k->term[1] = pages(SIM_KV_HOST, 1, false);
         k->n_terms = 2;
         k->select_after = 0;

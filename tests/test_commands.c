@@ -106,6 +106,7 @@ static const char *const promised[] = {"arrived",
                                        "kv_mean_utilization",
                                        "gpu_busy",
                                        "link_busy",
+                                       "host_link_busy",
                                        "iterations",
                                        "sim_wall_s",
                                        "setup_wall_s",
@@ -227,7 +228,7 @@ START_TEST(a_strategy_on_the_command_line_is_one_in_the_scenario)
     const char *out = works("run s.yaml --strategy freekv --set fleet.0.kv.budget=1536")->out;
     ck_assert_ptr_nonnull(strstr(out, "    given budget 1536\n"));
     ck_assert_ptr_nonnull(strstr(out, "    default sink "));
-    ck_assert_ptr_nonnull(strstr(out, "\ntransfers     link busy "));
+    ck_assert_ptr_nonnull(strstr(out, "\ntransfers     host link busy "));
     out = works("run s.yaml")->out;
     ck_assert_ptr_null(strstr(out, "transfers"));
     ck_assert_ptr_null(strstr(out, "default sink"));

@@ -449,6 +449,30 @@ START_TEST(longer_outputs_are_told_apart_from_speed)
 }
 END_TEST
 
+START_TEST(lengths_of_different_models_are_said_not_to_compare)
+{
+    static const struct {
+        const char *models[MADE_ROWS], *expected; /* NULL: nothing to say */
+    } cases[] = {
+        {{"", "Llama-3-8B", "", "Mistral"}, "each other: h2o on Llama-3-8B, kivi4 on Mistral."},
+        {{"", "Mistral", "Llama", "Mistral"}, "each other: h2o and kivi4 on Mistral, arkvale on Llama."},
+        {{"", "Llama", "", "Llama-3-8B"}, NULL}, /* may be the same */
+        {{"", "Llama", "", "Llama"}, NULL},
+        {{"", "", "", "Mistral"}, NULL},
+        {{"", "", "", ""}, NULL}};
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        struct made m;
+        make(&m);
+        settle(&m);
+        for (int i = 0; i < MADE_ROWS; i++)
+            snprintf(m.row[i].length_model, sizeof m.row[i].length_model, "%s", cases[c].models[i]);
+        reads(&m, cases[c].expected ? cases[c].expected : "do not compare", cases[c].expected != NULL);
+        snprintf(m.row[3].why_not, sizeof m.row[3].why_not, "no");
+        if (c == 0) reads(&m, "do not compare", false); /* of those that are shown */
+    }
+}
+END_TEST
+
 START_TEST(a_small_share_of_attention_is_said_to_bound_what_can_be_saved)
 {
     struct made m;
@@ -529,6 +553,7 @@ Suite *test_suite(void)
     tcase_add_test(c, preemptions_under_full_make_memory_the_limit_and_room_the_reason);
     tcase_add_test(c, each_loser_is_named_with_what_it_pays_most);
     tcase_add_test(c, longer_outputs_are_told_apart_from_speed);
+    tcase_add_test(c, lengths_of_different_models_are_said_not_to_compare);
     tcase_add_test(c, a_small_share_of_attention_is_said_to_bound_what_can_be_saved);
     tcase_add_test(c, a_winner_is_named_with_its_worse_answers_and_its_evidence);
     tcase_add_test(c, requests_left_undone_win_nothing);

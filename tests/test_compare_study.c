@@ -134,6 +134,33 @@ START_TEST(a_row_is_what_a_run_of_that_strategy_gives)
 }
 END_TEST
 
+/* h2o with the budget that another of its settings was published for, and with one that none was. */
+START_TEST(worse_answers_and_lengths_are_those_of_the_parameters_that_a_row_has)
+{
+    struct outcome o = study_of(NULL, "kivi4,kivi4:bits=2,kivi2,h2o,h2o:budget=2048,h2o:budget=3000",
+                                (struct exp_compare_options){.n_threads = 2});
+    static const double rates[] = {0, 86. / 1552, 305. / 1552, 305. / 1552, 544. / 1552, 242. / 1552};
+    for (uint32_t i = 0; i < 6; i++) {
+        runs(&o, i);
+        ck_assert_double_eq(value(&o, i, EXP_NEGATIVES), rates[i]);
+    }
+    ck_assert(isnan(value(&o, 6, EXP_NEGATIVES)));
+    ck_assert_ptr_nonnull(strstr(o.c.row[6].negative_source, "published only for budget 256, 512, 1024"));
+    ck_assert_ptr_nonnull(strstr(o.c.row[5].length_source, "published only for budget 256 and 512"));
+    ck_assert_double_eq(value(&o, 5, EXP_LENGTH_MEAN), 0);
+    ck_assert_double_eq(value(&o, 2, EXP_LENGTH_MEAN), value(&o, 3, EXP_LENGTH_MEAN));
+    ck_assert_str_eq(o.c.row[1].length_model, "Mistral-7B-v0.1");
+    ck_assert_str_eq(o.c.row[2].length_model, "Llama-3-8B-Instruct");
+    ck_assert_str_eq(o.c.row[5].length_model, "");
+    char *text = exp_compare_reading(&o.c);
+    ck_assert_ptr_nonnull(strstr(text,
+                                 "do not compare with each other: kivi4 on Mistral-7B-v0.1, kivi4:bits=2, "
+                                 "kivi2 and h2o on Llama-3-8B-Instruct."));
+    free(text);
+    exp_compare_fini(&o.c);
+}
+END_TEST
+
 START_TEST(without_longer_outputs_a_study_gives_what_speed_alone_does)
 {
     struct outcome with = study_of(NULL, "kivi4,gear4,fp8", (struct exp_compare_options){.n_threads = 2});
@@ -276,8 +303,8 @@ START_TEST(a_shared_link_is_as_busy_as_its_replicas_together_make_it)
     static const struct {
         const char *replicas, *gpus, *tp;
         double users;
-    } cases[] = {
-        {"2", "1", "1", 1}, {"2", "2", "1", 2}, {"2", "8", "1", 2}, {"1", "4", "1", 1}, {"2", "2", "2", 1}};
+    } cases[] = {{"2", "1", "1", 1}, {"2", "2", "1", 2},  {"2", "8", "1", 2}, {"1", "4", "1", 1},
+                 {"2", "2", "2", 1}, {"3", "2", "1", 1.5} /* two links, one of them shared */};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char set[3][48];
         snprintf(set[0], sizeof set[0], "fleet.0.replicas=%s", cases[i].replicas);
@@ -373,6 +400,7 @@ Suite *test_suite(void)
     tcase_set_timeout(c, 120);
     tcase_add_test(c, threads_change_nothing);
     tcase_add_test(c, a_row_is_what_a_run_of_that_strategy_gives);
+    tcase_add_test(c, worse_answers_and_lengths_are_those_of_the_parameters_that_a_row_has);
     tcase_add_test(c, without_longer_outputs_a_study_gives_what_speed_alone_does);
     tcase_add_test(c, a_step_is_taken_apart_into_what_it_is_made_of);
     tcase_add_test(c, a_strategy_that_cannot_run_is_a_row_that_says_why_and_the_others_go_on);

@@ -124,6 +124,10 @@ static const char *const misread[][3] = {
     {"    host: {link_gb_per_s: 0}\n", "t.yaml:5: fleet.0.host.link_gb_per_s is `0`",
      "expected a number from 0.001"},
     {"    host: {duplex: 3}\n", "t.yaml:5: fleet.0.host.duplex is `3`", "expected a number from 1 to 2"},
+    {"    host: {kernel_frac: 1.1}\n", "t.yaml:5: fleet.0.host.kernel_frac is `1.1`",
+     "expected a number from 0.01 to 1"},
+    {"    host: {gather_gb_per_s: 0}\n", "t.yaml:5: fleet.0.host.gather_gb_per_s is `0`",
+     "expected a number from 0.001 to 100000"},
     {"    host: {submitters: 0}\n", "t.yaml:5: fleet.0.host.submitters is `0`",
      "expected a whole number from 1"},
 };
@@ -135,6 +139,35 @@ START_TEST(a_value_that_cannot_be_is_refused_where_it_stands)
     ck_assert_ptr_null(exp_scenario_parse("t.yaml", text, strlen(text), &st));
     expect(&st, (const char *const[]){misread[_i][1], misread[_i][2], NULL});
     free(text);
+}
+END_TEST
+
+/* With the same range as models/host.c has, and the unit that it is converted from. */
+START_TEST(every_constant_of_the_server_is_a_key_of_the_fleet_and_reaches_its_host)
+{
+    struct exp_cache *c = cache_of();
+    struct exp_scenario *s = parsed(HEAD LOAD);
+    for (size_t i = 0; i < mdl_host_default_count(); i++) {
+        const struct mdl_host_default *d = mdl_host_default_at(i);
+        struct sim_status st = {0};
+        struct exp_target t;
+        char *path = sim_printf("fleet.0.host.%s", d->name);
+        ck_assert_msg(exp_key_resolve(s, path, "x", &t, &st) && t.key, "%s", path);
+        struct mdl_host h = {.duplex = 0};
+        ck_assert_msg(mdl_host_set(&h, d->name, t.key->hi, &st), "%s", st.message);
+        ck_assert(!mdl_host_set(&h, d->name, t.key->lo - 1, &st));
+        free(path);
+    }
+    set(s, "fleet.0.host.kernel_frac", "0.9");
+    set(s, "fleet.0.host.gather_gb_per_s", "50000");
+    struct sim_status st = {0};
+    struct exp_setup *u = exp_setup_new(s, c, NULL, &st);
+    ck_assert_msg(u != NULL, "%s", st.message);
+    ck_assert_double_eq(u->fleets[0].kv.host.kernel_frac, 0.9);
+    ck_assert_double_eq(u->fleets[0].kv.host.gather_byte_per_s, 5e13);
+    exp_setup_free(u);
+    free(s);
+    exp_cache_free(c);
 }
 END_TEST
 
@@ -439,6 +472,7 @@ Suite *test_suite(void)
     tcase_add_test(keys, every_strategy_is_a_value_of_kv_strategy);
     tcase_add_loop_test(keys, a_value_that_cannot_be_is_refused_where_it_stands, 0,
                         (int)(sizeof misread / sizeof misread[0]));
+    tcase_add_test(setup, every_constant_of_the_server_is_a_key_of_the_fleet_and_reaches_its_host);
     tcase_add_loop_test(setup, keys_that_contradict_each_other_are_named_in_one_line, 0,
                         (int)(sizeof contradictory / sizeof contradictory[0]));
     tcase_add_test(setup, what_an_option_set_is_not_blamed_on_the_file);

@@ -378,8 +378,9 @@ START_TEST(extra_work_is_matrix_time_plus_bytes_plus_launches)
     decoded.select_seq = (struct mdl_work){0, 1e6, 32};
     decoded.select_token = (struct mdl_work){2e6, 5e3, 0};
     decoded.select_fixed_s = 1e-4;
+    decoded.decode_efficiency = 0.25; /* a prompt's is 0.5 */
     struct mdl_cost *c = toy_cost();
-    double rate = 0.5 * gpu.rate_flops[MDL_BF16], bandwidth = 0.8 * gpu.bandwidth_byte_per_s,
+    double rate = 0.25 * gpu.rate_flops[MDL_BF16], bandwidth = 0.8 * gpu.bandwidth_byte_per_s,
            tokens = 8 * 500;
     double rows_s = 64 * 2e-6 + 8 * (3e9 / rate + 2e6 / bandwidth) + tokens * (1e6 / rate + 4e3 / bandwidth);
     double select_s = 32 * 2e-6 + 1e-4 + 8 * 1e6 / bandwidth + tokens * (2e6 / rate + 5e3 / bandwidth);
@@ -402,6 +403,7 @@ START_TEST(prompts_pay_for_each_token_and_once_when_they_are_complete)
     start_toy();
     struct mdl_cost *plain = toy_cost();
     filled.token = (struct mdl_work){0, 1e4, 32};
+    filled.pair = (struct mdl_work){2e5, 0, 0};
     filled.end = (struct mdl_work){0, 1e6, 96};
     filled.end_token = (struct mdl_work){0, 2e4, 0};
     filled.end_pair = (struct mdl_work){1e5, 0, 0};
@@ -410,7 +412,8 @@ START_TEST(prompts_pay_for_each_token_and_once_when_they_are_complete)
     filled.down_fragment_bytes = 131072 * 32;
     struct mdl_cost *c = toy_cost();
     double rate = 0.5 * gpu.rate_flops[MDL_BF16], bandwidth = 0.8 * gpu.bandwidth_byte_per_s;
-    double fill_s = 32 * 2e-6 + 500 * 1e4 / bandwidth;
+    double new_s = 32 * 2e-6 + 500 * 1e4 / bandwidth, pair_s = 2e5 / rate;
+    double fill_s = new_s + 500 * 1250 * pair_s;
     double end_s = 96 * 2e-6 + 1e6 / bandwidth + 1500 * 2e4 / bandwidth + 1500.0 * 1500 * 1e5 / rate;
     struct sim_chunk chunk = {.new_tokens = 500, .past_tokens = 1000};
     double base_s = price_prompt(plain, chunk).gpu_s;
@@ -421,7 +424,8 @@ START_TEST(prompts_pay_for_each_token_and_once_when_they_are_complete)
     ck_assert_double_eq(p.prefill_down_bytes, 500 * 131072.0);
     ck_assert_double_eq_tol(p.prefill_down_s, 500 * 131072.0 / host.link_byte_per_s, 1e-15);
     chunk.past_tokens = 100; /* within what stays anyway */
-    ck_assert_double_eq_tol(price_prompt(c, chunk).gpu_s - price_prompt(plain, chunk).gpu_s, fill_s, 1e-12);
+    double within_s = price_prompt(c, chunk).gpu_s - price_prompt(plain, chunk).gpu_s;
+    ck_assert_double_eq_tol(within_s, new_s + 500 * 350 * pair_s, 1e-12);
     mdl_cost_free(plain);
     mdl_cost_free(c);
 }
@@ -630,7 +634,7 @@ START_TEST(a_correction_selects_while_the_layer_waits)
     struct sim_recall moved = price_reads(c, r).recall;
     double select_s = 32 * 2e-6 + 1e-4 + 6 * 1e6 / bandwidth + 6 * 7000 * (2e6 / rate + 5e3 / bandwidth);
     ck_assert_double_eq_tol(moved.correct_select_s, select_s, 1e-12);
-    ck_assert_double_eq_tol(moved.heads, arch.n_layers * 8 * 0.2 * 6, 1e-9);
+    ck_assert_double_eq_tol(moved.heads * moved.correct_frac, arch.n_layers * 8 * 0.2 * 6 * 0.3, 1e-9);
     check_line(c, r, "correction");
     mdl_cost_free(c);
 }

@@ -165,10 +165,12 @@ START_TEST(scoring_all_queries_costs_twice_a_causal_pass_over_the_keys)
 {
     struct mdl_kv_use u = plain("h2o", "llama-2-7b");
     struct mdl_kv_prefill p = prefill_of(&u);
-    double L = 4000, attention = 4.0 * 32 * 128 * L * L / 2 * 32;
-    assert_near(p.end_pair.flops * L * L, attention); /* QK and PV of flash attention: as many flops */
-    ck_assert_double_eq(p.end_token.flops, 0);
-    ck_assert_uint_eq(p.end_after, 0); /* short prompts are scored, too */
+    double L = 4000, chunk = 500, attention = 4.0 * 32 * 128 * L * L / 2 * 32, pairs = 0;
+    for (double past = 0; past < L; past += chunk) pairs += past * chunk + chunk * chunk / 2;
+    assert_near(p.pair.flops * pairs, attention); /* QK and PV of flash attention: as many flops */
+    ck_assert_double_eq(p.end_token.flops + p.end_pair.flops, 0); /* nothing waits for the last chunk */
+    assert_near(p.token.bytes, 524288);                           /* keys twice */
+    ck_assert_uint_eq(p.end_after, 0);                            /* short prompts are scored, too */
 }
 END_TEST
 
@@ -179,20 +181,25 @@ START_TEST(the_port_scores_the_last_64_queries_and_does_nothing_in_decode)
     assert_near(p.end_token.flops, 4.0 * 32 * 128 * 64 * 32);
     assert_near(p.end_token.bytes,
                 524288 + 2 * 4.0 * 64 * 32 * 32); /* keys twice, the buffer written and read */
-    ck_assert_double_eq(p.end_pair.flops, 0);
+    ck_assert_double_eq(p.pair.flops + p.token.bytes, 0);
     struct mdl_kv_decode d = decode_of(&u);
-    ck_assert_double_eq(d.seq.bytes + d.select_seq.bytes + d.select_token.bytes + d.select_seq.launches, 0);
+    ck_assert_double_eq(d.seq.bytes + d.all_token.bytes + d.seq.launches + d.select_seq.launches, 0);
     ck_assert_uint_eq(memory_of(&u).select_after, SIM_KV_ALL);
 }
 END_TEST
 
+/* Work x the tokens that attention reads, which are those kept: within the budget all. */
 START_TEST(as_published_h2o_reads_the_kept_keys_again_in_every_step)
 {
+    struct mdl_kv_use share = USE("h2o", "llama-3.1-8b", {MDL_KV_HEAVY_FRAC, 0.2}, );
     struct mdl_kv_use u = plain("h2o", "llama-3.1-8b");
-    struct mdl_kv_decode d = decode_of(&u);
-    assert_near(d.select_seq.bytes, 512 * (131072 / 2 + 2 * 4.0 * 32 * 32));
-    assert_near(d.select_seq.flops, 2.0 * 32 * 128 * 512 * 32);
-    ck_assert_double_eq(d.select_token.bytes, 0);
+    struct mdl_kv_decode d = decode_of(&u), s = decode_of(&share);
+    assert_near(d.all_token.bytes * read_tokens(&u, prompt(9999)), 512 * (131072 / 2 + 2 * 4.0 * 32 * 32));
+    assert_near(d.all_token.flops * read_tokens(&u, prompt(300)), 2.0 * 32 * 128 * 300 * 32);
+    assert_near(s.all_token.flops * read_tokens(&share, prompt(10000)), 2.0 * 32 * 128 * (2000 + 448) * 32);
+    assert_near(d.seq.launches, 2 * 32);
+    assert_near(d.select_seq.launches, 32); /* who is to go */
+    ck_assert_double_eq(d.select_seq.bytes + d.select_token.bytes, 0);
 }
 END_TEST
 
@@ -211,10 +218,14 @@ START_TEST(raas_scores_what_it_keeps_however_long_the_context)
 {
     struct mdl_kv_use u = plain("raas", "llama-3.1-8b");
     struct mdl_kv_decode d = decode_of(&u);
-    ck_assert_double_ge(d.select_seq.bytes, 131072.0 * 2048 / 16);
-    ck_assert_double_lt(d.select_seq.bytes, 1.02 * 131072.0 * 2048 / 16);
-    assert_near(d.select_seq.flops, 4.0 * 32 * 128 * 2048 / 16 * 32);
-    ck_assert_double_eq(d.select_token.bytes, 0);
+    for (uint32_t L = 1000; L < 90000; L *= 3) {
+        double kept = fmin(L, 2048), read = read_tokens(&u, prompt(L));
+        ck_assert_double_ge(d.all_token.bytes * read, 131072.0 * kept / 16);
+        ck_assert_double_lt(d.all_token.bytes * read, 1.02 * 131072.0 * kept / 16);
+        assert_near(d.all_token.flops * read, 4.0 * 32 * 128 * kept / 16 * 32);
+    }
+    assert_near(d.seq.launches + d.select_seq.launches, 32 * (2 + 2.0 / 16));
+    ck_assert_double_eq(d.select_seq.bytes + d.select_token.bytes, 0);
 }
 END_TEST
 
@@ -233,9 +244,12 @@ END_TEST
 
 /* ---- parameters ---- */
 
+/* Of every strategy, those of other files, too. */
 START_TEST(defaults_lie_in_their_ranges_and_name_a_source)
 {
-    for (int s = 0; s < DROPPERS; s++) assert_table_is_sound(droppers[s]);
+    size_t n = mdl_strategy_count();
+    for (size_t s = 0; s < n; s++) assert_table_is_sound(mdl_strategy_at(s)->name);
+    ck_assert_ptr_null(mdl_strategy_at(n));
 }
 END_TEST
 

@@ -173,6 +173,27 @@ START_TEST(shadowkv_fetches_values_in_chunks_of_2_kib)
     struct mdl_kv_decode d = decode_of(&u);
     assert_near(d.up_fragment_bytes, 2048);
     assert_near(d.up_copies * d.up_fragment_bytes, 2048.0 * 8 * 128 * 2 * 32);
+    ck_assert_int_eq(d.when, SIM_RECALL_AT_LAYER); /* selected with the layer's own query */
+    ck_assert_uint_eq(prefill_of(&u).end_after, 2048);
+}
+END_TEST
+
+START_TEST(shadowkv_on_many_ranks_has_no_higher_rank_than_columns)
+{
+    struct sim_status st = {0};
+    struct mdl_arch a;
+    ck_assert(mdl_arch_load(".", "llama-3.1-8b", &a, &st));
+    double given[MDL_N_KV_KEY];
+    for (int k = 0; k < MDL_N_KV_KEY; k++) given[k] = NAN;
+    for (uint32_t tp = 1; tp <= 8; tp *= 2) {
+        struct mdl_kv_use u;
+        double columns = 1024.0 / tp, rank = fmin(160, columns), rows = rank * 2 * (32768 + columns) * 32;
+        ck_assert_msg(
+            mdl_kv_use_init(&u, mdl_strategy_find("shadowkv", &st), given, &a, tp, 32, STRATEGY_BLOCK, &st),
+            "%s", st.message);
+        assert_near(gpu_of(&u, prompt(32768)), rows + kvtok(&u) * (32768 / 16 + 384 + 1024));
+        assert_near(decode_of(&u).select_seq.flops, 2 * 2048 * rank * columns * 32);
+    }
 }
 END_TEST
 
@@ -224,11 +245,50 @@ START_TEST(without_a_threshold_nothing_is_checked_and_with_one_every_layer_is)
     struct mdl_kv_use on = USE("freekv", "llama-3.1-8b", {MDL_KV_CORRECTION, 0}, );
     struct mdl_kv_use fourth = USE("freekv", "llama-3.1-8b", {MDL_KV_CORRECT_EVERY, 4}, );
     struct mdl_kv_decode a = decode_of(&off), b = decode_of(&on), c = decode_of(&fourth);
-    ck_assert_double_eq(a.n_sync + a.correct_frac + a.correct_share, 0);
+    ck_assert_double_eq(a.n_sync + a.n_sync_correct + a.correct_frac + a.correct_share, 0);
     assert_near(b.n_sync, 32);
     ck_assert_double_eq(b.correct_frac, 0);
-    assert_near(c.n_sync, 8 * (1 + 2 * 0.37));
+    assert_near(c.n_sync + c.n_sync_correct * c.correct_frac, 8 * (1 + 2 * 0.37));
     assert_near(c.correct_frac, 0.37 / 4);
+}
+END_TEST
+
+/* Within the budget nothing was selected that could be wrong. */
+START_TEST(checks_are_paid_by_sequences_that_select_and_by_nobody_else)
+{
+    struct mdl_kv_use off = USE("freekv", "llama-3.1-8b", {MDL_KV_TAU, 0}, );
+    struct mdl_kv_use on = plain("freekv", "llama-3.1-8b");
+    struct mdl_kv_decode a = decode_of(&off), b = decode_of(&on);
+    assert_near(a.seq.launches, b.seq.launches);
+    assert_near(a.seq.bytes, b.seq.bytes);
+    ck_assert_double_eq(a.check_seq.launches + a.check_seq.bytes, 0);
+    assert_near(b.check_seq.launches, 32);
+    assert_near(b.check_seq.bytes, 32 * 2 * 2 * 32.0 * 128);
+}
+END_TEST
+
+START_TEST(corrections_follow_the_threshold_unless_they_are_given)
+{
+    static const double published[][3] = {
+        {0, 0, 0.15}, {0.4, 0.185, 0.25}, {0.8, 0.37, 0.35}, {0.9, 0.89, 0.65}, {1, 1, 1}};
+    for (int i = 0; i < 5; i++) {
+        struct mdl_kv_use u = USE("freekv", "llama-3.1-8b", {MDL_KV_TAU, published[i][0]}, );
+        assert_near(u.value[MDL_KV_CORRECTION], published[i][1]);
+        assert_near(u.value[MDL_KV_CORRECT_HEADS], published[i][2]);
+    }
+    double rate = -1;
+    for (double tau = 0; tau <= 1; tau += 1.0 / 64) {
+        struct mdl_kv_use u = USE("freekv", "llama-3.1-8b", {MDL_KV_TAU, tau}, );
+        struct mdl_kv_use given =
+            USE("freekv", "llama-3.1-8b", {MDL_KV_TAU, tau}, {MDL_KV_CORRECTION, 0.2}, );
+        ck_assert_double_gt(u.value[MDL_KV_CORRECTION], rate);
+        ck_assert_double_eq(given.value[MDL_KV_CORRECTION], 0.2);
+        rate = u.value[MDL_KV_CORRECTION];
+    }
+    /* what lists print as default is what holds at the default threshold */
+    struct mdl_kv_use u = plain("freekv", "llama-3.1-8b");
+    assert_near(u.value[MDL_KV_CORRECTION], mdl_strategy_default(u.strategy, MDL_KV_CORRECTION)->value);
+    assert_near(u.value[MDL_KV_CORRECT_HEADS], mdl_strategy_default(u.strategy, MDL_KV_CORRECT_HEADS)->value);
 }
 END_TEST
 
@@ -333,54 +393,50 @@ START_TEST(prefetched_pages_add_copies_and_slots_and_shorten_corrections)
 }
 END_TEST
 
-static struct mdl_adaptive_seen seen(double correction_rate, double link_busy_frac)
+START_TEST(a_policy_has_settings_that_miss_few_corrections_and_its_users_own)
 {
-    return (struct mdl_adaptive_seen){.miss_rate = 0.1,
-                                      .correction_rate = correction_rate,
-                                      .link_busy_frac = link_busy_frac,
-                                      .sync_frac = 0.01,
-                                      .select_frac = 0.02};
-}
-
-START_TEST(checks_come_less_often_the_fewer_of_them_correct)
-{
-    struct mdl_kv_use u = plain("freekv", "llama-3.1-8b");
-    uint32_t before = UINT32_MAX;
-    for (double rate = 0; rate <= 1; rate += 0.01) {
-        struct mdl_adaptive_seen s = seen(rate, 0.1);
-        uint32_t every = mdl_adaptive_choose(&u, &s).correction_every;
-        ck_assert_uint_le(every, before);
-        ck_assert_double_le((1 - 1.0 / every) * rate, MDL_ADAPTIVE_MISSED);
-        before = every;
-    }
-    ck_assert_uint_eq(before, 1);
+    for (double rate = 0.01; rate <= 0.9; rate += 0.01)
+        for (int own = 1; own <= 16; own *= 4) {
+            struct mdl_kv_use u = USE("freekv", "llama-3.1-8b", {MDL_KV_POLICY, 1}, {MDL_KV_CORRECTION, rate},
+                                      {MDL_KV_CORRECT_EVERY, own}, );
+            struct mdl_adaptive_setting s[MDL_ADAPTIVE_SETTINGS];
+            uint32_t n = mdl_adaptive_settings(&u, s), most_every = 0;
+            ck_assert(s[0].prefetch_pages == 0 && s[0].correction_every == 1);
+            for (uint32_t i = 0; i < n; i++) {
+                double every = s[i].correction_every;
+                ck_assert((1 - 1 / every) * rate <= MDL_ADAPTIVE_MISSED || every <= own);
+                most_every = s[i].correction_every > most_every ? s[i].correction_every : most_every;
+                ck_assert_uint_le(s[i].prefetch_pages, 32); /* as many as are selected */
+            }
+            ck_assert_uint_ge(most_every, (uint32_t)own);
+            ck_assert_uint_eq(s[n - 1].prefetch_pages, 32);
+        }
 }
 END_TEST
 
-START_TEST(a_link_that_is_busy_leaves_no_room_to_prefetch)
+START_TEST(without_corrections_there_is_nothing_to_choose)
 {
-    struct mdl_kv_use u = plain("freekv", "llama-3.1-8b");
-    struct mdl_adaptive_seen idle = seen(0.37, 0.2), busy = seen(0.37, 1.2), calm = seen(0, 0.2);
-    ck_assert_uint_gt(mdl_adaptive_choose(&u, &idle).prefetch_pages, 0);
-    ck_assert_uint_eq(mdl_adaptive_choose(&u, &busy).prefetch_pages, 0);
-    ck_assert_uint_eq(mdl_adaptive_choose(&u, &calm).prefetch_pages, 0);
+    struct mdl_kv_use never = USE("freekv", "llama-3.1-8b", {MDL_KV_POLICY, 1}, {MDL_KV_TAU, 0}, );
+    struct mdl_kv_use fixed =
+        USE("freekv", "llama-3.1-8b", {MDL_KV_PREFETCH, 5}, {MDL_KV_CORRECT_EVERY, 2}, );
+    struct mdl_adaptive_setting s[MDL_ADAPTIVE_SETTINGS];
+    ck_assert_uint_eq(mdl_adaptive_settings(&never, s), 1);
+    ck_assert_uint_eq(s[0].prefetch_pages, 0);
+    ck_assert_uint_eq(mdl_adaptive_settings(&fixed, s), 1);
+    ck_assert(s[0].prefetch_pages == 5 && s[0].correction_every == 2);
 }
 END_TEST
 
-START_TEST(the_adaptive_policy_holds_in_memory_and_in_decode)
+START_TEST(an_adaptive_policy_has_room_for_the_most_pages)
 {
     struct mdl_kv_use u = USE("freekv", "llama-3.1-8b", {MDL_KV_POLICY, 1}, {MDL_KV_PREFETCH, 1000}, );
-    struct mdl_adaptive_seen declared = mdl_adaptive_declared(&u);
-    struct mdl_adaptive_setting s = mdl_adaptive_choose(&u, &declared);
-    struct mdl_kv_use fixed = USE("freekv", "llama-3.1-8b", {MDL_KV_PREFETCH, s.prefetch_pages},
-                                  {MDL_KV_CORRECT_EVERY, s.correction_every}, );
-    struct mdl_kv_decode a = decode_of(&u), b = decode_of(&fixed);
-    struct mdl_kv_memory m = memory_of(&u), f = memory_of(&fixed);
-    assert_near(a.up_copies, b.up_copies);
-    assert_near(a.correct_share, b.correct_share);
-    ck_assert_uint_eq(m.budget, f.budget);
+    struct mdl_kv_use fixed = USE("freekv", "llama-3.1-8b", {MDL_KV_PREFETCH, 1000}, );
+    struct mdl_adaptive_setting s[MDL_ADAPTIVE_SETTINGS];
+    uint32_t n = mdl_adaptive_settings(&u, s);
+    for (uint32_t i = 1; i < n; i++) ck_assert_uint_le(s[i].prefetch_pages, 1000);
+    ck_assert_uint_eq(memory_of(&u).budget, memory_of(&fixed).budget);
+    assert_near(memory_of(&u).replica_bytes, memory_of(&fixed).replica_bytes);
     assert_near(gpu_of(&u, prompt(30000)), gpu_of(&fixed, prompt(30000)));
-    ck_assert_uint_gt(s.prefetch_pages, 0);
 }
 END_TEST
 
@@ -393,12 +449,6 @@ START_TEST(nothing_is_adapted_where_nothing_is_speculative)
 END_TEST
 
 /* ---- parameters ---- */
-
-START_TEST(defaults_lie_in_their_ranges_and_name_a_source)
-{
-    for (int s = 0; s < RETRIEVERS; s++) assert_table_is_sound(retrievers[s]);
-}
-END_TEST
 
 START_TEST(what_contradicts_itself_is_refused_in_one_line_that_names_the_key)
 {
@@ -414,7 +464,6 @@ START_TEST(what_contradicts_itself_is_refused_in_one_line_that_names_the_key)
     REFUSED("arkvale", "kv.budget", {MDL_KV_BUDGET, 32}, {MDL_KV_SINK, 0}, {MDL_KV_RECENT, 0}, );
     REFUSED("arkvale", "kv.graph", {MDL_KV_GRAPH, MDL_GRAPH_YES}, );
     REFUSED("infinigen", "kv.graph", {MDL_KV_GRAPH, MDL_GRAPH_YES}, );
-    REFUSED("shadowkv", "kv.rank", {MDL_KV_RANK, 1025}, );
     REFUSED("shadowkv", "kv.budget", {MDL_KV_BUDGET, 2044}, );
     REFUSED("quest", "kv.budget", {MDL_KV_BUDGET, 1000}, );
     USE("freekv", "llama-3.1-8b", {MDL_KV_GRAPH, MDL_GRAPH_PIECEWISE}, {MDL_KV_TAU, 0}, );
@@ -439,6 +488,7 @@ static void add_bytes(Suite *s)
     tcase_add_loop_test(t, within_the_budget_a_sequence_reads_what_full_does_and_selects_nothing, 0, all);
     tcase_add_test(t, infinigen_reads_and_fetches_a_share_of_the_context);
     tcase_add_test(t, shadowkv_fetches_values_in_chunks_of_2_kib);
+    tcase_add_test(t, shadowkv_on_many_ranks_has_no_higher_rank_than_columns);
     tcase_add_test(t, digests_are_read_and_scored_by_the_managed_layers);
     tcase_add_loop_test(t, what_goes_down_is_what_the_host_comes_to_hold, 0, all);
     suite_add_tcase(s, t);
@@ -451,17 +501,18 @@ Suite *test_suite(void)
     TCase *t = tcase_create("parts");
     tcase_add_test(t, speculation_moves_selection_and_recall_off_the_critical_path);
     tcase_add_test(t, without_a_threshold_nothing_is_checked_and_with_one_every_layer_is);
+    tcase_add_test(t, checks_are_paid_by_sequences_that_select_and_by_nobody_else);
+    tcase_add_test(t, corrections_follow_the_threshold_unless_they_are_given);
     tcase_add_test(t, only_the_hybrid_layout_converts_and_buffers_what_it_recalls);
     tcase_add_test(t, arkvale_by_head_waits_for_every_head_as_its_loop_does);
     tcase_add_test(t, who_misses_nothing_moves_nothing_up);
     tcase_add_test(t, a_larger_budget_holds_reads_and_recalls_more);
     tcase_add_test(t, dense_layers_alone_leave_nothing_to_recall);
     tcase_add_test(t, prefetched_pages_add_copies_and_slots_and_shorten_corrections);
-    tcase_add_test(t, checks_come_less_often_the_fewer_of_them_correct);
-    tcase_add_test(t, a_link_that_is_busy_leaves_no_room_to_prefetch);
-    tcase_add_test(t, the_adaptive_policy_holds_in_memory_and_in_decode);
+    tcase_add_test(t, a_policy_has_settings_that_miss_few_corrections_and_its_users_own);
+    tcase_add_test(t, without_corrections_there_is_nothing_to_choose);
+    tcase_add_test(t, an_adaptive_policy_has_room_for_the_most_pages);
     tcase_add_test(t, nothing_is_adapted_where_nothing_is_speculative);
-    tcase_add_test(t, defaults_lie_in_their_ranges_and_name_a_source);
     tcase_add_test(t, what_contradicts_itself_is_refused_in_one_line_that_names_the_key);
     suite_add_tcase(s, t);
     return s;

@@ -78,20 +78,22 @@ static void h2o_memory(const struct mdl_kv_use *u, struct mdl_kv_memory *out)
 
 /* Flash attention keeps no scores. A first pass over the keys finds each query's normaliser, a second its scores:
  * "two additional passes to load the data and one more step to compute the scores" (arXiv 2503.24000, 3.1).
- * All queries: half of the L x L pairs, summed in the kernel because nobody has room for them. The last w: the port
- * writes an fp32 [L, w, heads] buffer, and sums it. */
+ * All queries: half of the L x L pairs, summed in the kernel because nobody has room for them, chunk by chunk as the
+ * prompt is computed. The last w: the port writes an fp32 [L, w, heads] buffer, and sums it. */
 enum { H2O_PASSES = 2 };
 
 static void h2o_score_pass(const struct mdl_kv_use *u, struct mdl_kv_prefill *out)
 {
     double window = u->value[MDL_KV_SCORE_WINDOW], keys = mdl_kv_token_bytes(u) / 2;
-    out->end_token.bytes = H2O_PASSES * keys;
+    double launches = (double)H2O_PASSES * u->n_layers;
     if (window > 0) {
+        out->end.launches += launches;
         out->end_token.flops = H2O_PASSES * score_flops(u) * window;
-        out->end_token.bytes += 2 * score_bytes(u) * window;
+        out->end_token.bytes = H2O_PASSES * keys + 2 * score_bytes(u) * window;
     } else {
-        out->end_pair.flops = H2O_PASSES * score_flops(u) / 2;
-        out->end_token.bytes += score_bytes(u);
+        out->pair.flops = H2O_PASSES * score_flops(u);
+        out->token = (struct mdl_work){.bytes = H2O_PASSES * keys, .launches = launches};
+        out->end_token.bytes = score_bytes(u);
     }
 }
 
@@ -100,29 +102,30 @@ static void h2o_score_pass(const struct mdl_kv_use *u, struct mdl_kv_prefill *ou
 static void h2o_prefill(const struct mdl_kv_use *u, struct mdl_kv_prefill *out)
 {
     double kept = (1 - h2o_dense_frac(u)) * h2o_budget(u);
-    *out = (struct mdl_kv_prefill){
-        .end = {.bytes = compaction_bytes(u, kept), .launches = (H2O_PASSES + 3.0) * u->n_layers}};
+    *out =
+        (struct mdl_kv_prefill){.end = {.bytes = compaction_bytes(u, kept), .launches = 3.0 * u->n_layers}};
     h2o_score_pass(u, out);
     out->end_token.bytes += compaction_bytes(u, h2o_dense_frac(u));
 }
 
-/* Scores of the new query with every kept key, which the attention kernel does not give away, added to the sums; then
- * the least token of every head makes room. Per kept token. */
+/* Scores of the new query with every kept key, which the attention kernel does not give away, added to the sums, from
+ * the first step on: who is to go when the budget is full depends on all that was summed before. Per kept token, which
+ * are those that attention reads. */
 static struct mdl_work h2o_upkeep(const struct mdl_kv_use *u)
 {
     return (struct mdl_work){.flops = score_flops(u),
                              .bytes = mdl_kv_token_bytes(u) / 2 + 2 * score_bytes(u)};
 }
 
-/* Kernels: scores, sums, the least of each head. */
+/* Kernels: scores and sums; beyond the budget the least token of each head, which makes room. */
 static void h2o_decode(const struct mdl_kv_use *u, struct mdl_kv_decode *out)
 {
     *out = mdl_kv_plain_decode("bf16", 1);
     if (!mdl_kv_on(u, MDL_KV_EVICT_IN_DECODE)) return;
-    struct mdl_work kept = h2o_upkeep(u);
-    double dense = h2o_dense_frac(u), budget = (1 - dense) * h2o_budget(u);
-    out->select_seq = (struct mdl_work){kept.flops * budget, kept.bytes * budget, 3.0 * u->n_layers};
-    out->select_token = (struct mdl_work){.flops = kept.flops * dense, .bytes = kept.bytes * dense};
+    out->decode_efficiency = MDL_KV_DECODE_EFFICIENCY;
+    out->all_token = h2o_upkeep(u);
+    out->seq.launches = 2.0 * u->n_layers;
+    out->select_seq.launches = u->n_layers;
 }
 
 static bool h2o_check(const struct mdl_kv_use *u, struct sim_status *st)
@@ -304,19 +307,18 @@ static void raas_prefill(const struct mdl_kv_use *u, struct mdl_kv_prefill *out)
                                    .end_after = mdl_kv_count(u, MDL_KV_BUDGET)};
 }
 
-/* Every kept page is estimated and its timestamp read and written, two kernels a layer; every `page` steps a page
- * fills up, has its digest made and makes another go. */
+/* Every kept page is estimated and its timestamp read and written, two kernels a layer, from the first step on; every
+ * `page` steps a page fills up, has its digest made and, beyond the budget, makes another go. */
 static void raas_decode(const struct mdl_kv_use *u, struct mdl_kv_decode *out)
 {
-    struct mdl_work token = mdl_kv_digest_score(u);
-    double budget = u->value[MDL_KV_BUDGET], page = u->value[MDL_KV_PAGE];
-    double stamps = 2.0 * MDL_FP32_BYTES * u->kv_heads * u->n_layers * budget / page;
+    double page = u->value[MDL_KV_PAGE];
     *out = mdl_kv_plain_decode("bf16", 1);
-    out->seq = mdl_kv_digest_build(u);
-    out->seq.launches /= page;
-    out->select_seq = (struct mdl_work){.flops = token.flops * budget,
-                                        .bytes = token.bytes * budget + stamps,
-                                        .launches = (2 + 1 / page) * u->n_layers};
+    out->decode_efficiency = MDL_KV_DECODE_EFFICIENCY;
+    mdl_kv_keep_digests(u, out);
+    out->seq.launches += 2.0 * u->n_layers;
+    out->all_token = mdl_kv_digest_score(u);
+    out->all_token.bytes += 2.0 * MDL_FP32_BYTES * u->kv_heads * u->n_layers / page;
+    out->select_seq.launches = u->n_layers / page;
 }
 
 /* clang-format off */

@@ -123,10 +123,10 @@ static void correct(const struct mdl_kv_use *u, struct mdl_kv_decode *out)
     if (!mdl_kv_on(u, MDL_KV_TAU)) return;
     double checks = mdl_kv_managed_layers(u) / u->value[MDL_KV_CORRECT_EVERY], ratio = resident_ratio(u);
     double queries = (double)u->q_heads * u->head_dim;
-    out->seq = mdl_work_sum(out->seq, (struct mdl_work){.flops = checks * 6 * queries,
-                                                        .bytes = checks * 2 * queries * MDL_BF16_BYTES,
-                                                        .launches = checks});
-    out->n_sync = checks * (1 + 2 * u->value[MDL_KV_CORRECTION]);
+    out->check_seq = (struct mdl_work){
+        .flops = checks * 6 * queries, .bytes = checks * 2 * queries * MDL_BF16_BYTES, .launches = checks};
+    out->n_sync = checks;
+    out->n_sync_correct = 2.0 * mdl_kv_managed_layers(u);
     out->correct_frac = u->value[MDL_KV_CORRECTION] / u->value[MDL_KV_CORRECT_EVERY];
     out->correct_share = u->value[MDL_KV_CORRECT_HEADS] * missing_frac(ratio) / ratio;
 }
@@ -175,8 +175,8 @@ static const struct mdl_kv_default freekv_defaults[] = {
     {MDL_KV_SPECULATIVE, 1, 0, 1, "the method"},
     {MDL_KV_TAU, 0.8, 0, 0.9, "0.8 long inputs and MATH500, 0.9 long generation, AIME, GPQA [2nd]; the code corrects nothing unless told to"},
     {MDL_KV_CORRECT_EVERY, 1, 1, 16, "every step [code]; more: beyond the paper"},
-    {MDL_KV_CORRECTION, 0.37, 0, 0.9, "651 to 658 of 1,764 layer checks, Llama-3.2-3B, tau 0.8 [2nd]; tau 0.9: 0.43 to 0.52 of steps, 0.89 of layer checks, R1-Distill-Llama-8B, AIME [2nd]"},
-    {MDL_KV_CORRECT_HEADS, 0.35, 0.15, 0.65, "measured 0.65 of 8 KV heads where 0.9 of the checks correct [2nd], 2.3 times what heads independent of each other would give; at 0.37 those would give 0.15, times 2.3"},
+    {MDL_KV_CORRECTION, 0.37, 0, 0.9, "follows correction_tau where it is not given: 0 at 0, 0.37 at 0.8, 0.89 at 0.9, linear between, 1 at 1. 651 to 658 of 1,764 layer checks, Llama-3.2-3B, tau 0.8 [2nd]; tau 0.9: 0.43 to 0.52 of steps, 0.89 of layer checks, R1-Distill-Llama-8B, AIME [2nd]"},
+    {MDL_KV_CORRECT_HEADS, 0.35, 0.15, 0.65, "follows correction_tau likewise: 0.15 at 0, 0.35 at 0.8, 0.65 at 0.9, 1 at 1. Measured 0.65 of 8 KV heads where 0.9 of the checks correct [2nd], 2.3 times what heads independent of each other would give; at 0.37 those would give 0.15, times 2.3"},
     {MDL_KV_LAYOUT, MDL_HYBRID, MDL_NHD, MDL_HYBRID, "[2, page, heads, dim] on the GPU, [heads, 2, page, dim] on the host [code]"},
     {MDL_KV_DOUBLE_BUFFER, 1, 0, 1, "two buffers on a pair of streams [code]"},
     {MDL_KV_PREFETCH, 0, 0, 64, "none; beyond the paper"},

@@ -71,13 +71,14 @@ static void add_fill(double token_bytes, uint32_t start, uint32_t page_tokens, s
     if (token_bytes > 0) mdl_kv_add_part(out, prompt);
 }
 
-static void on_host(const struct mdl_kv_use *u, double gpu_token_bytes, struct mdl_kv_memory *out)
+static void on_host(const struct mdl_kv_use *u, double gpu_token_bytes, uint32_t host_page,
+                    struct mdl_kv_memory *out)
 {
     *out = mdl_kv_keeps_all();
     out->select_after = 0;
     mdl_kv_add_part(out, mdl_kv_pages("working copy", SIM_KV_GPU, gpu_token_bytes, u->block_size));
     add_fill(mdl_kv_token_bytes(u) - gpu_token_bytes, 0, u->block_size, out);
-    mdl_kv_add_part(out, mdl_kv_pages("pages", SIM_KV_HOST, mdl_kv_token_bytes(u), u->block_size));
+    mdl_kv_add_part(out, mdl_kv_pages("pages", SIM_KV_HOST, mdl_kv_token_bytes(u), host_page));
 }
 
 /* A block's KV over all layers: contiguous as vLLM's OffloadingConnector has it from 0.12 on, 0.5 to 2.5 MB. */
@@ -89,7 +90,7 @@ static double block_bytes(const struct mdl_kv_use *u)
 /* A step needs all its sequences at once, so the GPU holds each of them whole. */
 static void swap_memory(const struct mdl_kv_use *u, struct mdl_kv_memory *out)
 {
-    on_host(u, mdl_kv_token_bytes(u), out);
+    on_host(u, mdl_kv_token_bytes(u), u->block_size, out);
 }
 
 static void swap_prefill(const struct mdl_kv_use *u, struct mdl_kv_prefill *out)
@@ -112,6 +113,7 @@ static const struct mdl_kv_default swap_defaults[] = {
 
 static const struct mdl_kv_default offload_defaults[] = {
     {MDL_KV_BY_LAYER, 1, 0, 1, "FlexGen, arXiv 2303.06865: the next layer's cache is loaded beside this layer's computation [mem]"},
+    {MDL_KV_PAGE, 256, 16, 4096, "our choice: pages of the host's own, large enough that the wire and not the number of copies sets the pace; FlexGen keeps a layer's cache in one piece [mem]"},
     {MDL_KV_GRAPH, MDL_GRAPH_PIECEWISE, MDL_GRAPH_NO, MDL_GRAPH_PIECEWISE, "every layer's attention waits for copies that the host submits"},
 };
 /* clang-format on */
@@ -158,18 +160,24 @@ static double offload_gpu_bytes(const struct mdl_kv_use *u, struct sim_kv_length
 
 static void offload_memory(const struct mdl_kv_use *u, struct mdl_kv_memory *out)
 {
-    on_host(u, offload_token_bytes(u), out);
+    on_host(u, offload_token_bytes(u), mdl_kv_count(u, MDL_KV_PAGE), out);
+}
+
+/* A host page holds each layer's part of it in one piece. */
+static double offload_fragment_bytes(const struct mdl_kv_use *u)
+{
+    return mdl_kv_token_bytes(u) * u->value[MDL_KV_PAGE] / u->n_layers;
 }
 
 static void offload_prefill(const struct mdl_kv_use *u, struct mdl_kv_prefill *out)
 {
     *out = (struct mdl_kv_prefill){.down_bytes = mdl_kv_token_bytes(u),
-                                   .down_fragment_bytes = block_bytes(u) / u->n_layers};
+                                   .down_fragment_bytes = offload_fragment_bytes(u)};
 }
 
 static void offload_decode(const struct mdl_kv_use *u, struct mdl_kv_decode *out)
 {
-    fetch_all(u, block_bytes(u) / u->n_layers, out);
+    fetch_all(u, offload_fragment_bytes(u), out);
     out->when = fetched_when(u);
 }
 
@@ -195,8 +203,9 @@ const struct mdl_strategy mdl_strategy_offload = {
 
 enum {
     BF16_BITS = 16,
-    PAIR_BYTES = 4
-}; /* scale and minimum of a token's head, fp16 each, as int4 has them */
+    PAIR_BYTES = 4,       /* scale and minimum of a token's head, fp16 each, as int4 has them */
+    HOST_RUN_TOKENS = 256 /* as offload's pages */
+};
 
 /* A token's KV in a cold page. */
 static double cold_token_bytes(const struct mdl_kv_use *u)
@@ -252,15 +261,34 @@ static double tiered_host_bytes(const struct mdl_kv_use *u, struct sim_kv_length
     return cold_on_host(u) ? older_cold_bytes(u) * older_tokens(u, at) : 0;
 }
 
+/* All of them come up in every step, so the host strings cold pages of a layer together, and a copy takes so many tokens:
+ * copies of single pages would be as many as they are small. */
+static uint32_t host_run(const struct mdl_kv_use *u)
+{
+    uint32_t page = mdl_kv_count(u, MDL_KV_PAGE);
+    return page * ((HOST_RUN_TOKENS + page - 1) / page);
+}
+
 static void add_older(const struct mdl_kv_use *u, enum sim_kv_place place, double token_bytes,
                       struct mdl_kv_memory *out)
 {
-    struct mdl_kv_part pages = mdl_kv_pages("older pages", place, token_bytes, mdl_kv_count(u, MDL_KV_PAGE));
+    uint32_t page = place == SIM_KV_HOST ? host_run(u) : mdl_kv_count(u, MDL_KV_PAGE);
+    struct mdl_kv_part pages = mdl_kv_pages("older pages", place, token_bytes, page);
     pages.start = mdl_kv_count(u, MDL_KV_RECENT);
     mdl_kv_add_part(out, pages);
 }
 
-/* Attention reads (1 - f) x min(L, recent) + f x L tokens' worth of bf16, f being an older token's bytes over a
+/* What attention takes for an older token over a recent one: the hot share as full does, the cold share by its bytes at
+ * the kernel's efficiency, which is of quantised bytes only. Never more than in bf16: whose kernel reads packed pages
+ * more slowly than plain ones would not pack them. */
+static double older_time_frac(const struct mdl_kv_use *u)
+{
+    bool packed = u->value[MDL_KV_COLD_BITS] != BF16_BITS;
+    double efficiency = packed ? u->value[MDL_KV_KERNEL_EFFICIENCY] : 1;
+    return fmin(1, (older_hot_bytes(u) + older_cold_bytes(u) / efficiency) / mdl_kv_token_bytes(u));
+}
+
+/* Attention takes the time of (1 - f) x min(L, recent) + f x L tokens in bf16, f being an older token's time over a
  * recent one's: read_cap and dense_frac say just that. */
 static void tiered_memory(const struct mdl_kv_use *u, struct mdl_kv_memory *out)
 {
@@ -274,8 +302,8 @@ static void tiered_memory(const struct mdl_kv_use *u, struct mdl_kv_memory *out)
     add_fill(older - older_gpu_bytes(u), recent, page, out);
     if (cold_on_host(u)) add_older(u, SIM_KV_HOST, older_cold_bytes(u), out);
     out->read_cap = recent;
-    out->dense_frac = older / mdl_kv_token_bytes(u);
-    out->select_after = cold_on_host(u) ? recent : SIM_KV_ALL;
+    out->dense_frac = older_time_frac(u);
+    out->select_after = any_cold(u) ? recent : SIM_KV_ALL; /* longer ones cool, and fetch */
 }
 
 /* A token that cools is read in bf16 and written quantised, one kernel a layer. */
@@ -287,10 +315,10 @@ static struct mdl_work cool_token(const struct mdl_kv_use *u)
                              .launches = u->n_layers};
 }
 
-/* A page of one layer. */
-static double cold_fragment_bytes(const struct mdl_kv_use *u)
+/* So many tokens of one layer. */
+static double cold_fragment_bytes(const struct mdl_kv_use *u, double tokens)
 {
-    return cold_token_bytes(u) * u->value[MDL_KV_PAGE] / u->n_layers;
+    return cold_token_bytes(u) * tokens / u->n_layers;
 }
 
 static void tiered_prefill(const struct mdl_kv_use *u, struct mdl_kv_prefill *out)
@@ -298,21 +326,22 @@ static void tiered_prefill(const struct mdl_kv_use *u, struct mdl_kv_prefill *ou
     *out = (struct mdl_kv_prefill){.token = cool_token(u)};
     if (!cold_on_host(u)) return;
     out->down_bytes = older_cold_bytes(u);
-    out->down_fragment_bytes = cold_fragment_bytes(u);
+    out->down_fragment_bytes = cold_fragment_bytes(u, host_run(u));
 }
 
-/* Nothing is dropped: a step fetches every cold page that lies on the host. Without quantised pages attention is
- * full's own, and kernel_efficiency, which is that of a kernel over two page types, must cancel. */
+/* Nothing is dropped: a step fetches every cold page that lies on the host; those that cool go down one by one. What
+ * attention takes is in tiered_memory's shares, so kernel_efficiency must cancel here. */
 static void tiered_decode(const struct mdl_kv_use *u, struct mdl_kv_decode *out)
 {
     bool mixed = any_cold(u) && u->value[MDL_KV_COLD_BITS] != BF16_BITS;
-    *out = mixed ? mdl_kv_plain_decode("mixed", 1)
-                 : mdl_kv_plain_decode("bf16", u->value[MDL_KV_KERNEL_EFFICIENCY]);
-    out->seq = cool_token(u);
+    *out = mdl_kv_plain_decode(mixed ? "mixed" : "bf16", u->value[MDL_KV_KERNEL_EFFICIENCY]);
+    out->select_seq = cool_token(u);
     if (!cold_on_host(u)) return;
     out->when = fetched_when(u);
-    out->up_fragment_bytes = out->down_fragment_bytes = cold_fragment_bytes(u);
-    out->up_copies_token = out->down_copies = older_cold_bytes(u) / cold_fragment_bytes(u);
+    out->up_fragment_bytes = cold_fragment_bytes(u, host_run(u));
+    out->up_copies_token = older_cold_bytes(u) / out->up_fragment_bytes;
+    out->down_fragment_bytes = cold_fragment_bytes(u, u->value[MDL_KV_PAGE]);
+    out->down_copies = older_cold_bytes(u) / out->down_fragment_bytes;
     out->up_copies = out->pages = -out->up_copies_token * u->value[MDL_KV_RECENT];
     out->recall_layers = u->n_layers;
 }
@@ -339,7 +368,7 @@ static const struct mdl_kv_default tiered_defaults[] = {
     {MDL_KV_COLD_BITS, 4, 2, 16, "our choice: LMDeploy's int4, the width with a slight loss"},
     {MDL_KV_COLD_ON_HOST, 0, 0, 1, "our choice: the GPU while it has room"},
     {MDL_KV_BY_LAYER, 1, 0, 1, "FlexGen, arXiv 2303.06865 [mem]"},
-    {MDL_KV_KERNEL_EFFICIENCY, 0.5, 0.35, 1, "as int4: no kernel over two page types was found measured but the KIVI-4 port (0.37 [data])"},
+    {MDL_KV_KERNEL_EFFICIENCY, 0.5, 0.35, 1, "of quantised pages, as int4, and 0.72 as int8 where cold_bits is 8: no kernel over two page types was found measured but the KIVI-4 port (0.37 [data])"},
     {MDL_KV_GRAPH, MDL_GRAPH_PIECEWISE, MDL_GRAPH_NO, MDL_GRAPH_PIECEWISE, "which pages are cold, or come from the host, changes between steps"},
 };
 /* clang-format on */

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "models/strategies/pages.h"
 #include "models/strategies/parts.h"
 
 enum {
@@ -94,6 +95,7 @@ static void lowrank_decode(const struct mdl_kv_use *u, struct mdl_kv_decode *out
     double product = matrices(u) * 2 * width(u) * rank_of(u);
     bool fused = is_fused(u);
     *out = fused ? mdl_kv_plain_decode("lowrank", rank_of(u) / width(u)) : mdl_kv_plain_decode("bf16", 1);
+    out->decode_efficiency = MDL_KV_DECODE_EFFICIENCY;
     out->seq = (struct mdl_work){
         .flops = product, .bytes = 2 * basis_bytes(u), .launches = matrices(u) * (fused ? 1 : 2)};
     out->all_token.flops = product;
@@ -112,7 +114,7 @@ static const struct mdl_kv_default lowrank_defaults[] = {
     {MDL_KV_RANK_FRAC, 0.5, 0.156, 0.7, "Palu, arXiv 2407.21118: half the cache with strong accuracy; low: ShadowKV, rank 160 of 1024 (keys only); high: our choice"},
     {MDL_KV_FUSED, 0, 0, 1, "ShadowKV rebuilds by a product before attention; Palu fuses it (1)"},
     {MDL_KV_KERNEL_EFFICIENCY, 1, 0.5, 1, "unfused, attention is full's own; fused: our choice, no measurement was found"},
-    {MDL_KV_PREFILL_EFFICIENCY, 0.5, 0.0625, 0.75, "our choice for bf16 products of this size, rebuilding included; high: what large products reach [mem]; low: in fp32, A100 19.5 of 312 TFLOP/s"},
+    {MDL_KV_PREFILL_EFFICIENCY, 0.5, 0.0625, 0.75, "our choice for bf16 products of this size; high: what large products reach [mem]; low: in fp32, A100 19.5 of 312 TFLOP/s"},
     {MDL_KV_GRAPH, MDL_GRAPH_PIECEWISE, MDL_GRAPH_NO, MDL_GRAPH_PIECEWISE, "the shapes of what is rebuilt follow the contexts; the rest is captured"},
 };
 /* clang-format on */

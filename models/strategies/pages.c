@@ -92,6 +92,7 @@ void mdl_kv_keep_digests(const struct mdl_kv_use *u, struct mdl_kv_decode *out)
 void mdl_kv_select_pages(const struct mdl_kv_use *u, double kernels_layer, struct mdl_kv_decode *out)
 {
     double layers = mdl_kv_managed_layers(u);
+    out->decode_efficiency = MDL_KV_DECODE_EFFICIENCY;
     out->select_token = mdl_kv_digest_score(u);
     out->select_seq.launches = kernels_layer * layers;
     out->select_fixed_s = MDL_KV_TOPK_LAYER_S * layers;

@@ -14,6 +14,10 @@ enum { MDL_BF16_BYTES = 2, MDL_FP32_BYTES = 4 };
 #define MDL_KV_TOPK_LAYER_S                                                                                  \
     7.5e-6 /* RAFT's top-k takes 5 to 10 us a layer up to 128K tokens (Quest, 4.3.1) */
 
+/* Share of the matrix rate that selection and rebuilding reach in a decode step, in bf16 on tensor cores, whatever the
+ * prefill's own work (an SVD, a score pass) reaches: our choice, 0.25 to 0.75; high: what large products reach [mem]. */
+#define MDL_KV_DECODE_EFFICIENCY 0.5
+
 /* Defaults that several strategies share. */
 /* clang-format off */
 #define MDL_KV_FEWER_PAGES \

@@ -244,6 +244,12 @@ static double mean_waiting(const struct mdl_kv_use *u)
     return r > 0 ? r + (r - 1) / 2 : 0;
 }
 
+/* The window in tokens of both sides. */
+static double plain_tokens(const struct mdl_kv_use *u)
+{
+    return mean_waiting(u) / 2;
+}
+
 /* A step packs one token; its launches: values every step, keys and corrections when R of one sequence wait. */
 static struct mdl_work pack_step(const struct mdl_kv_use *u)
 {
@@ -273,9 +279,11 @@ static void kivi_decode(const struct mdl_kv_use *u, struct mdl_kv_decode *out)
 {
     bool fused = mdl_kv_on(u, MDL_KV_FUSED);
     *out = mdl_kv_plain_decode(kivi_kernel(u), code_bytes(u) / 2);
+    out->plain_tokens = plain_tokens(u);
     out->seq = pack_step(u);
-    out->seq.bytes += fmax(0, (window_bytes(u) - packed_bytes(u)) * mean_waiting(u));
     out->all_token = gear_token(u);
+    out->seq.bytes =
+        fmax(0, out->seq.bytes - plain_tokens(u) * out->all_token.bytes); /* none in the window */
     if (is_gear(u)) out->seq.launches += 2.0 * u->n_layers * 3;
     if (fused) return;
     out->all_token = mdl_work_sum(out->all_token, unfused_token(u));
