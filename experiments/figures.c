@@ -86,6 +86,7 @@ static const struct figure figures[] = {
     REPORT("kv_peak_utilization", REAL, kv_peak_utilization),
     REPORT("kv_mean_utilization", REAL, kv_mean_utilization),
     REPORT("kv_host_peak_utilization", REAL, kv_host_peak_utilization),
+    REPORT("fell_back", COUNT, fell_back),
     KV("kv_bytes_per_token", gpu_bytes_per_token),
     KV("kv_host_bytes_per_token", host_bytes_per_token),
     REPORT("gpu_busy", REAL, gpu_busy),
@@ -180,6 +181,7 @@ struct exp_figures *exp_figures_new(const struct exp_setup *setup, const struct 
     const void *base[] = {
         [OF_SUMMARY] = &report->all, [OF_REPORT] = report, [OF_KV] = &kv, [OF_TIMING] = timing};
     f->load_state = report->load_state;
+    f->load_is_brief = report->load_is_brief;
     for (size_t i = 0; i < N_FIGURES; i++)
         f->all[i] = single(read_field(&figures[i], base[figures[i].source]));
     for (uint32_t c = 0; c < report->n_classes; c++) {
@@ -247,6 +249,7 @@ struct exp_figures *exp_figures_combine(struct exp_figures *const *runs, uint32_
     f->n_replications = n;
     for (uint32_t r = 0; r < n; r++)
         if (runs[r]->load_state > f->load_state) f->load_state = runs[r]->load_state;
+    for (uint32_t r = 0; r < n; r++) f->load_is_brief |= runs[r]->load_is_brief;
     for (size_t i = 0; i < N_FIGURES; i++) {
         for (uint32_t r = 0; r < n; r++) values[r] = runs[r]->all[i].mean;
         f->all[i] = band_of(values, n);

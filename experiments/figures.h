@@ -21,6 +21,7 @@ struct exp_band {
 struct exp_figures {
     uint32_t n_replications;        /* 0 = a single run without error bands */
     enum sim_load_state load_state; /* the worst of all replications */
+    bool load_is_brief;             /* of any replication; see struct sim_report */
     uint32_t n_classes;
     char class_names[SIM_MAX_CLASSES][EXP_NAME_BYTES];
     struct exp_band *all;     /* exp_figure_count() */

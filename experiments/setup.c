@@ -172,6 +172,7 @@ static struct sim_engine sim_engine_of(const struct exp_fleet_setup *f, const st
                                .long_prefill_token_threshold = f->engine.long_prefill_token_threshold,
                                .max_model_len = e->max_model_len,
                                .n_blocks = f->memory.blocks,
+                               .capacity_tokens = f->memory.kv_capacity_tokens,
                                .watermark_blocks =
                                    (uint64_t)(f->engine.watermark_frac * (double)f->memory.blocks),
                                .reserve_full_isl = f->engine.reserve_full_isl,

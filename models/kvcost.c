@@ -101,11 +101,6 @@ static void price_decode(struct mdl_kvcost *c, const struct mdl_kvcost_spec *spe
     c->rows = extra(p, d->seq, d->all_token);
     c->select = d->select_overlaps ? extra(p, overlapping(d), traffic(d->select_token)) : whole;
     c->correct_select = whole;
-    struct mdl_kv_extra check = extra(p, d->check_seq, (struct mdl_work){0});
-    c->select.seq_s += check.seq_s;
-    c->select.step_s += check.step_s;
-    c->select.launches += check.launches;
-    c->select.how = worse(c->select.how, check.how);
 }
 
 /* What pairs cost is priced apart; their launches and evidence are those of the work that they belong to. */

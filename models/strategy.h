@@ -114,7 +114,8 @@ struct mdl_kv_memory {
     uint32_t budget;
     bool evicts_in_decode;
     uint32_t read_cap, select_after;
-    double dense_frac;    /* share of KV bytes (layers or heads) that keep and read the whole context */
+    double
+        dense_frac; /* share of KV bytes (layers or heads) that keep and read the whole context (or see plain_tokens) */
     double replica_bytes; /* GPU buffers shared by all sequences of the replica */
 };
 

@@ -291,6 +291,7 @@ static void add_stats(struct sim_fleet_stats *sum, const struct sim_replica *r)
     sum->iterations += s->iterations;
     sum->preemptions += s->preemptions;
     sum->swapped_tokens += s->swapped_tokens;
+    sum->fell_back += s->fell_back;
     sum->capacity_tokens += capacity_tokens(r);
     if (s->max_running > sum->max_running) sum->max_running = s->max_running;
     if (s->max_waiting > sum->max_waiting) sum->max_waiting = s->max_waiting;

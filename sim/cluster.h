@@ -133,6 +133,7 @@ struct sim_sample {
 /* What a fleet did. Averages are over the run's duration and the fleet's replicas. */
 struct sim_fleet_stats {
     uint64_t iterations, preemptions, swapped_tokens;
+    uint64_t fell_back;                /* requests that were kept by the plain rule */
     uint64_t capacity_tokens;          /* KV of all replicas */
     uint64_t max_running, max_waiting; /* largest on any one replica */
     double kv_peak_utilization;        /* largest share of blocks in use on any one replica */

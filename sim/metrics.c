@@ -271,6 +271,13 @@ static bool falls_behind(const struct sim_result *res)
     return (double)answered < 0.95 * (double)due;
 }
 
+/* Over before an answer could be there: how many are answered by its end says nothing about the fleet. */
+static bool is_brief(const struct sim_config *config, const struct sim_result *res)
+{
+    return !config->load.concurrency && res->n_arrived > 1 &&
+           res->last_arrival_s - res->first_arrival_s < mean_service_s(res);
+}
+
 static enum sim_load_state load_state(const struct sim_config *config, const struct sim_result *res)
 {
     if (config->load.concurrency || !res->n_arrived) return SIM_STABLE;
@@ -300,6 +307,33 @@ static double host_link_s(const struct sim_fleet *fleet, const struct sim_fleet_
     return staged ? 0 : s->link_s / n_links;
 }
 
+static struct sim_fleet_report fleet_report(const struct sim_fleet *fleet, const struct sim_fleet_stats *s,
+                                            double span_s)
+{
+    struct sim_fleet_report r = {.kv_peak_utilization = s->kv_peak_utilization,
+                                 .kv_host_peak_utilization = s->host_peak_utilization,
+                                 .kv_capacity_tokens = s->capacity_tokens,
+                                 .preemptions = s->preemptions,
+                                 .fell_back = s->fell_back,
+                                 .max_running = s->max_running};
+    if (s->step_s > 0) r.exposed_frac = s->exposed_s / s->step_s;
+    if (span_s <= 0) return r;
+    r.kv_mean_utilization = s->kv_block_s / ((double)fleet->engine.n_blocks * fleet->n_replicas * span_s);
+    r.gpu_busy = s->gpu_s / (fleet->n_replicas * span_s);
+    r.link_busy = s->link_s / (fleet->n_replicas * span_s);
+    r.host_link_busy = host_link_s(fleet, s) / span_s;
+    return r;
+}
+
+static void add_fleets(struct sim_report *r, const struct sim_config *config, const struct sim_result *res)
+{
+    r->n_fleets = res->n_fleets;
+    r->fleets = sim_alloc(res->n_fleets, sizeof *r->fleets);
+    for (uint32_t f = 0; f < res->n_fleets; f++)
+        r->fleets[f] =
+            fleet_report(&config->fleets[f], &res->fleets[f], res->end_s - res->first_arrival_s);
+}
+
 static void add_cluster(struct sim_report *r, const struct sim_config *config, const struct sim_result *res)
 {
     double block_s = 0, capacity_blocks = 0, running_s = 0, gpu_s = 0, link_s = 0, evidence_s = 0;
@@ -323,6 +357,7 @@ static void add_cluster(struct sim_report *r, const struct sim_config *config, c
         r->corrected_heads += s->corrected_heads;
         r->kv_host_peak_utilization = fmax(r->kv_host_peak_utilization, s->host_peak_utilization);
         r->iterations += s->iterations;
+        r->fell_back += s->fell_back;
         r->kv_capacity_tokens += s->capacity_tokens;
         r->kv_peak_utilization = fmax(r->kv_peak_utilization, s->kv_peak_utilization);
         if (s->max_running > r->max_running) r->max_running = s->max_running;
@@ -376,7 +411,9 @@ struct sim_report *sim_report_new(const struct sim_config *config, const struct 
         r->all.sla_met &= r->classes[c].sla_met;
     }
     r->load_state = load_state(config, result);
+    r->load_is_brief = is_brief(config, result);
     add_cluster(r, config, result);
+    add_fleets(r, config, result);
     free(sel.values);
     return r;
 }
@@ -385,5 +422,6 @@ void sim_report_free(struct sim_report *r)
 {
     if (!r) return;
     free(r->classes);
+    free(r->fleets);
     free(r);
 }

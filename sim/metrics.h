@@ -31,11 +31,21 @@ struct sim_summary {
     bool sla_met;
 };
 
+/* One fleet; shares are of its own replicas, links and steps. */
+struct sim_fleet_report {
+    double kv_peak_utilization, kv_mean_utilization, kv_host_peak_utilization;
+    double gpu_busy, link_busy, host_link_busy, exposed_frac; /* as of the whole run, below */
+    uint64_t kv_capacity_tokens, preemptions, fell_back, max_running;
+};
+
 struct sim_report {
     struct sim_summary all;
     struct sim_summary *classes; /* n_classes */
     uint32_t n_classes;
+    struct sim_fleet_report *fleets; /* n_fleets */
+    uint32_t n_fleets;
     enum sim_load_state load_state;
+    bool load_is_brief; /* its last request comes less than a mean service time after the first */
     double kv_peak_utilization, kv_mean_utilization, gpu_busy;
     double link_busy;      /* by one replica */
     double host_link_busy; /* by all replicas on it; of the fleet whose links are busiest */
@@ -47,6 +57,7 @@ struct sim_report {
     double mean_running;               /* whole cluster */
     uint64_t max_running, max_waiting; /* largest on any one replica */
     uint64_t kv_capacity_tokens, iterations;
+    uint64_t fell_back; /* requests */
     double output_throughput_per_gpu;
     double time_frac[SIM_N_EVIDENCE]; /* shares of GPU time by evidence; sum 1 when anything ran */
 };

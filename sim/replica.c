@@ -228,6 +228,10 @@ uint32_t sim_replica_admit(struct sim_replica *r, const struct sim_entry *e, dou
     r->running[r->n_running++] = slot;
     r->waiting_blocks -= waiting_units(r, e->request, e->known);
     r->waiting_tokens -= e->known;
+    if (e->kv != r->kv) {
+        r->stats.fell_back += !o->fell_back;
+        o->fell_back = 1;
+    }
     r->seqs[slot] = (struct sim_seq){
         .request = e->request,
         .prompt = q->input_tokens,

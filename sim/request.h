@@ -30,10 +30,11 @@ struct sim_outcome {
     double e2el_s;          /* arrival to last token */
     uint32_t output_tokens; /* that it gives: the request's own, times its fleet's length factor */
     uint16_t replica;
-    uint16_t preemptions : 13; /* saturates at SIM_MAX_PREEMPTIONS */
+    uint16_t preemptions : 12; /* saturates at SIM_MAX_PREEMPTIONS */
+    uint16_t fell_back : 1;    /* was admitted by its fleet's plain rule, once at least */
     uint16_t status : 3;       /* enum sim_outcome_status */
 };
-enum { SIM_MAX_PREEMPTIONS = (1 << 13) - 1 };
+enum { SIM_MAX_PREEMPTIONS = (1 << 12) - 1 };
 
 /* vLLM's TPOT: (e2el - ttft) / (output_tokens - 1); 0 for a one-token request. */
 static inline double sim_tpot_s(const struct sim_outcome *o)

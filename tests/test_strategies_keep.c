@@ -408,7 +408,8 @@ START_TEST(limits_meet_full)
     struct mdl_kv_use wide = USE("kivi4", &a, {MDL_KV_RESIDUAL, 65536}, );
     ck_assert_double_ge(decode(&wide).plain_tokens, MOST_TOKENS);
     ck_assert_double_le(decode(&wide).seq.bytes, prefill(&kivi).token.bytes);
-    ck_assert_double_eq(decode(&hot).seq.bytes, 0);
+    ck_assert_double_eq(decode(&hot).select_seq.bytes, 0);
+    ck_assert_uint_eq(memory(&recent).select_after, 65536);
 }
 END_TEST
 
@@ -441,10 +442,13 @@ START_TEST(tiered_takes_longer_with_bits_and_never_longer_than_full)
     static const double bits[] = {2, 4, 8, 16}, efficiencies[] = {0.3, 0.5, 0.72, 1};
     struct mdl_arch a = arch("llama-3.1-8b");
     for (int e = 0; e < 4; e++) {
-        double before = 0;
+        double before = 0, by_default = 0;
         for (int b = 0; b < 4; b++) {
             struct mdl_kv_use u =
                 USE("tiered", &a, {MDL_KV_COLD_BITS, bits[b]}, {MDL_KV_KERNEL_EFFICIENCY, efficiencies[e]}, );
+            struct mdl_kv_use own = USE("tiered", &a, {MDL_KV_COLD_BITS, bits[b]}, );
+            ck_assert_double_gt(memory(&own).dense_frac, by_default);
+            by_default = memory(&own).dense_frac;
             double frac = memory(&u).dense_frac, share = bits[b] == 16 ? 1 : bits[b] / 16 + 4.0 / 256;
             ck_assert_double_ge(frac, before);
             if (bits[b] < 8) assert_near(frac, fmin(1, 0.1 + 0.9 * share / efficiencies[e]));
@@ -534,7 +538,9 @@ START_TEST(strategies_without_a_host_recall_nothing)
         struct mdl_kv_decode d = decode(&u);
         ck_assert_int_eq(d.when, SIM_RECALL_NONE);
         ck_assert_double_eq(d.up_copies + d.up_copies_token + d.down_copies + prefill(&u).down_bytes, 0);
-        ck_assert_uint_eq(memory(&u).select_after, SIM_KV_ALL);
+        bool cools = strcmp(kept[i], "tiered") == 0; /* as tokens leave the recent ones */
+        ck_assert_uint_eq(memory(&u).select_after, cools ? 512 : SIM_KV_ALL);
+        if (cools) ck_assert_double_eq(d.seq.bytes + d.seq.launches, 0);
     }
 }
 END_TEST
