@@ -1,6 +1,7 @@
 #include "experiments/command.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "experiments/cli.h"
 #include "experiments/published.h"
@@ -20,6 +21,13 @@ static const struct argp_option options[] = {
     {0},
 };
 
+/* Instead of those that were named. */
+static error_t add_all(struct arguments *a)
+{
+    for (a->n = 0; a->n < exp_study_count(); a->n++) a->study[a->n] = exp_study_at(a->n)->name;
+    return 0;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct arguments *a = state->input;
@@ -34,6 +42,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->json = true;
         return 0;
     case ARGP_KEY_ARG:
+        if (strcmp(arg, "all") == 0) return add_all(a);
         if (a->n == MAX_STUDIES) argp_error(state, "more than %d studies", MAX_STUDIES);
         a->study[a->n++] = arg;
         return 0;
@@ -44,8 +53,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {options,
                                  parse,
-                                 "[STUDY...]",
-                                 "Sets predictions beside what was published. Without a study: lists them.\v"
+                                 "[STUDY...|all]",
+                                 "Sets predictions beside what was published: `all` runs every study. Without a study: lists them.\v"
                                  "Constants, with range and source: experiments/published/constants.yaml.",
                                  NULL,
                                  NULL,

@@ -22,8 +22,8 @@ struct exp_contender {
     char label[EXP_LABEL_BYTES];
     uint32_t n_settings;
     struct {
-        enum mdl_kv_key key;
-        char value[40];
+        const char *key; /* below `kv.` */
+        char value[EXP_LABEL_BYTES];
     } setting[EXP_MAX_KV_SETTINGS];
 };
 
@@ -32,9 +32,10 @@ struct exp_contenders {
     uint32_t n;
 };
 
-/* From `a,b:key=value,c`, with `all` for every strategy; NULL for a dozen that people ask about. `full` is always
- * there and comes first. Wrong usage in st: unknown names with the nearest one, parameters that the strategy does not
- * have, the same twice, nothing at all. Values are checked by the scenario's keys. */
+/* From `a,b:key=value,c`, with `all` for every strategy; NULL for a dozen: what engines ship, and what the two papers
+ * measure against each other. `full` is always there and comes first. Keys are the strategy's parameters and, full
+ * aside, its measured lengths and its fallback. Wrong usage in st: unknown names with the nearest one, keys that the
+ * strategy does not have, the same twice, nothing at all. Values are checked by the scenario's keys. */
 bool exp_contenders_parse(const char *list, struct exp_contenders *out, struct sim_status *st);
 
 /* ---- a row ---- */
@@ -140,7 +141,8 @@ struct exp_compare_row {
 };
 
 /* Value, delta and parts of a row from n samples and full's n, pairwise the same seed and errors; base NULL: the row is
- * full, or full did not run. n = 1 without replications. */
+ * full, or full did not run. n = 1 without replications. A delta's mean is that of the two means, its interval that of
+ * paired differences over full's mean. */
 void exp_compare_row_set(struct exp_compare_row *row, const struct exp_sample *own,
                          const struct exp_sample *base, uint32_t n);
 
@@ -173,8 +175,8 @@ void exp_compare_fini(struct exp_compare *c);
 /* Is row i's difference to full more than noise: over `least`, and its interval without 0? */
 bool exp_compare_clear(const struct exp_compare_row *row, enum exp_column c, double least);
 
-/* Is it the best of its column? Of rows that complete about as much as the one that completes most; none where
- * more than half print the same. */
+/* Is it the best of its column? Of rows that complete about as many requests, and about as many per second, as the one
+ * that completes most, and that meet service levels where any does; none where more than half print the same. */
 bool exp_compare_best(const struct exp_compare *c, uint32_t row, enum exp_column column);
 
 /* A value as the tables print it, without its unit. */

@@ -74,11 +74,18 @@ static struct exp_band band_of(double *values, uint32_t n)
                              gsl_stats_quantile_from_sorted_data(values, 1, n, 0.95)};
 }
 
-static double difference(enum exp_column c, double own, double base)
+static double mean_of(const struct exp_sample *s, enum exp_column c, uint32_t n)
+{
+    return gsl_stats_mean(&s->value[c], sizeof *s / sizeof s->value[0], n);
+}
+
+/* Pairs differ by shares of full's mean: the mean of them is then the difference of the means, which are printed, and
+ * a replication in which full has next to nothing counts no more than the others. */
+static double difference(enum exp_column c, double own, double base, double base_mean)
 {
     switch (columns[c].against) {
     case EXP_RATIO:
-        return base > 0 ? own / base - 1 : NAN;
+        return base_mean > 0 ? (own - base) / base_mean : NAN;
     case EXP_POINTS:
         return own - base;
     default:
@@ -86,25 +93,26 @@ static double difference(enum exp_column c, double own, double base)
     }
 }
 
-/* Both parts are shares of full's E2EL; they add up to the whole difference. */
-static double value_of(const struct exp_sample *own, const struct exp_sample *base, enum exp_column c)
+/* Both parts are shares of full's mean E2EL; they add up to the whole difference. */
+static double value_of(enum exp_column c, const struct exp_sample *own, const struct exp_sample *base,
+                       double full)
 {
-    bool part = c == EXP_E2EL_SPEED || c == EXP_E2EL_LONGER;
-    if (!part) return own->value[c];
-    double full = base ? base->value[EXP_E2EL_MEAN] : NAN, same = own->value[EXP_E2EL_SAME_LENGTH];
-    return c == EXP_E2EL_SPEED ? same / full - 1 : (own->value[EXP_E2EL_MEAN] - same) / full;
+    double same = own->value[EXP_E2EL_SAME_LENGTH];
+    if (c == EXP_E2EL_SPEED) return base ? (same - base->value[EXP_E2EL_MEAN]) / full : NAN;
+    if (c == EXP_E2EL_LONGER) return (own->value[EXP_E2EL_MEAN] - same) / full;
+    return own->value[c];
 }
 
 void exp_compare_row_set(struct exp_compare_row *row, const struct exp_sample *own,
                          const struct exp_sample *base, uint32_t n)
 {
-    double *values = sim_alloc(n, sizeof *values);
-    for (int c = 0; c < EXP_N_COLUMNS; c++) {
-        for (uint32_t k = 0; k < n; k++)
-            values[k] = value_of(&own[k], base ? &base[k] : NULL, (enum exp_column)c);
+    double *values = sim_alloc(n, sizeof *values), full = base ? mean_of(base, EXP_E2EL_MEAN, n) : NAN;
+    for (enum exp_column c = 0; c < EXP_N_COLUMNS; c++) {
+        double base_mean = base ? mean_of(base, c, n) : NAN;
+        for (uint32_t k = 0; k < n; k++) values[k] = value_of(c, &own[k], base ? &base[k] : NULL, full);
         row->value[c] = band_of(values, n);
         for (uint32_t k = 0; k < n; k++)
-            values[k] = base ? difference((enum exp_column)c, own[k].value[c], base[k].value[c]) : NAN;
+            values[k] = base ? difference(c, own[k].value[c], base[k].value[c], base_mean) : NAN;
         row->delta[c] = band_of(values, n);
     }
     free(values);
@@ -181,31 +189,55 @@ struct exp_cell exp_delta_text(const struct exp_compare_row *row, enum exp_colum
 
 /* ---- the best ---- */
 
-static const double ABOUT_AS_MUCH = 0.99;
+static const double ABOUT_ALL = 0.99;     /* of what the one that completes most does */
+static const double ABOUT_AS_FAST = 0.95; /* of its requests per second */
 
-static double most_completed(const struct exp_compare *c)
+/* What a row must reach to be the best of anything: a light load is no merit. */
+struct bar {
+    double attained, completed, requests_per_s;
+};
+
+/* Meets service levels at all, where any row does. */
+static bool serves(const struct exp_compare_row *row, const struct bar *bar)
 {
-    double most = 0;
-    for (uint32_t i = 0; i < c->n_rows; i++)
-        if (!c->row[i].why_not[0]) most = fmax(most, c->row[i].value[EXP_COMPLETED].mean);
-    return most;
+    return !row->why_not[0] && !(row->value[EXP_ATTAINMENT].mean == 0 && bar->attained > 0);
 }
 
-static bool counts(const struct exp_compare_row *row, enum exp_column column, double completed)
+static struct bar bar_of(const struct exp_compare *c)
 {
-    return !row->why_not[0] && isfinite(row->value[column].mean) &&
-           row->value[EXP_COMPLETED].mean >= ABOUT_AS_MUCH * completed;
+    struct bar bar = {0};
+    for (uint32_t i = 0; i < c->n_rows; i++)
+        if (!c->row[i].why_not[0]) bar.attained = fmax(bar.attained, c->row[i].value[EXP_ATTAINMENT].mean);
+    for (uint32_t i = 0; i < c->n_rows; i++) {
+        if (!serves(&c->row[i], &bar)) continue;
+        bar.completed = fmax(bar.completed, c->row[i].value[EXP_COMPLETED].mean);
+        bar.requests_per_s = fmax(bar.requests_per_s, c->row[i].value[EXP_REQUESTS].mean);
+    }
+    return bar;
+}
+
+static bool counts(const struct exp_compare_row *row, enum exp_column column, const struct bar *bar)
+{
+    return serves(row, bar) && isfinite(row->value[column].mean) &&
+           row->value[EXP_COMPLETED].mean >= ABOUT_ALL * bar->completed &&
+           row->value[EXP_REQUESTS].mean >= ABOUT_AS_FAST * bar->requests_per_s;
+}
+
+/* Longer answers are more tokens and no merit: those in full's count. */
+static enum exp_better better_of(const struct exp_compare *c, enum exp_column column)
+{
+    return column == EXP_OUTPUT && c->length_shift ? EXP_NEITHER : columns[column].better;
 }
 
 bool exp_compare_best(const struct exp_compare *c, uint32_t row, enum exp_column column)
 {
-    enum exp_better better = columns[column].better;
-    double completed = most_completed(c);
-    if (better == EXP_NEITHER || !counts(&c->row[row], column, completed)) return false;
+    enum exp_better better = better_of(c, column);
+    struct bar bar = bar_of(c);
+    if (better == EXP_NEITHER || !counts(&c->row[row], column, &bar)) return false;
     struct exp_cell own = exp_column_text(c, column, c->row[row].value[column].mean);
     uint32_t alike = 0, worse = 0;
     for (uint32_t i = 0; i < c->n_rows; i++) {
-        if (!counts(&c->row[i], column, completed)) continue;
+        if (!counts(&c->row[i], column, &bar)) continue;
         double other = c->row[i].value[column].mean, mine = c->row[row].value[column].mean;
         bool same = strcmp(exp_column_text(c, column, other).text, own.text) == 0;
         if (!same && (better == EXP_LOWER ? other < mine : other > mine)) return false;

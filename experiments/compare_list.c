@@ -9,7 +9,6 @@
 #include "sim/memory.h"
 
 static const char BASELINE[] = "full";
-/* What engines ship, and what the two papers measure against each other. */
 static const char DOZEN[] =
     "fp8,int4,kivi4,gear4,streaming_llm,h2o,snapkv,quest,arkvale,infinigen,shadowkv,freekv";
 
@@ -20,42 +19,45 @@ static bool usage(struct sim_status *st, const char *what)
 
 /* ---- one setting ---- */
 
-/* The parameters of a strategy, ended by NULL. */
-static uint32_t keys_of(const struct mdl_strategy *s, const char *names[MDL_N_KV_KEY + 1])
+/* Keys of the scenario's `kv` that are no parameters and that every strategy takes; full is what they refer to. */
+static const char *const beside[] = {"length_pairs", "fallback.when", "fallback.below_tokens"};
+enum { N_BESIDE = sizeof beside / sizeof beside[0], MAX_KEYS = MDL_N_KV_KEY + N_BESIDE };
+
+/* What may be set of a strategy, ended by NULL. */
+static uint32_t keys_of(const struct mdl_strategy *s, const char *names[MAX_KEYS + 1])
 {
     uint32_t n = 0;
     for (int k = 0; k < MDL_N_KV_KEY; k++)
         if (mdl_strategy_default(s, (enum mdl_kv_key)k))
             names[n++] = mdl_kv_key_info((enum mdl_kv_key)k)->name;
+    for (int k = 0; k < N_BESIDE && strcmp(s->name, BASELINE) != 0; k++) names[n++] = beside[k];
     names[n] = NULL;
     return n;
 }
 
-static bool unknown_key(const struct mdl_strategy *s, const char *key, struct sim_status *st)
+static bool unknown_key(const struct mdl_strategy *s, const char *key, const char *const *names,
+                        struct sim_status *st)
 {
-    const char *names[MDL_N_KV_KEY + 1];
     char all[700] = "";
-    uint32_t n = keys_of(s, names);
     size_t at = 0;
-    if (!n)
+    if (!names[0])
         return sim_fail_as(st, SIM_EXIT_USAGE, "--strategies: %s takes no parameters, found `%.40s`", s->name,
                            key);
-    for (uint32_t i = 0; i < n && at < sizeof all; i++)
+    for (int i = 0; names[i] && at < sizeof all; i++)
         at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", i ? ", " : "", names[i]);
     return sim_fail_as(st, SIM_EXIT_USAGE, "--strategies: %s has no parameter `%.40s`, expected one of: %s%s",
                        s->name, key, all, mdl_hint(key, names).text);
 }
 
-static bool find_key(const struct mdl_strategy *s, const char *name, enum mdl_kv_key *out,
-                     struct sim_status *st)
+/* The table's own text of a key; NULL when the strategy does not have it. */
+static const char *find_key(const struct mdl_strategy *s, const char *name, struct sim_status *st)
 {
-    for (int k = 0; k < MDL_N_KV_KEY; k++) {
-        if (strcmp(mdl_kv_key_info((enum mdl_kv_key)k)->name, name) != 0) continue;
-        if (!mdl_strategy_default(s, (enum mdl_kv_key)k)) break;
-        *out = (enum mdl_kv_key)k;
-        return true;
-    }
-    return unknown_key(s, name, st);
+    const char *names[MAX_KEYS + 1];
+    uint32_t n = keys_of(s, names);
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0) return names[i];
+    unknown_key(s, name, names, st);
+    return NULL;
 }
 
 /* `budget=1024`; changes the text. */
@@ -67,16 +69,15 @@ static bool take_setting(struct exp_contender *c, char *text, struct sim_status 
                            "--strategies: `%.60s` of %s is no setting, expected PARAMETER=VALUE", text,
                            c->strategy->name);
     *value++ = '\0';
-    enum mdl_kv_key key = MDL_N_KV_KEY;
-    if (!find_key(c->strategy, text, &key, st)) return false;
+    const char *key = find_key(c->strategy, text, st);
+    if (!key) return false;
     for (uint32_t i = 0; i < c->n_settings; i++)
-        if (c->setting[i].key == key)
+        if (strcmp(c->setting[i].key, key) == 0)
             return sim_fail_as(st, SIM_EXIT_USAGE, "--strategies: %s is given %s twice, expected it once",
                                c->strategy->name, text);
-    if (c->n_settings == EXP_MAX_KV_SETTINGS || strlen(value) >= sizeof c->setting[0].value)
-        return sim_fail_as(st, SIM_EXIT_USAGE,
-                           "--strategies: %s: at most %d settings with values of %zu letters, found `%.60s`",
-                           c->strategy->name, EXP_MAX_KV_SETTINGS, sizeof c->setting[0].value - 1, value);
+    if (c->n_settings == EXP_MAX_KV_SETTINGS)
+        return sim_fail_as(st, SIM_EXIT_USAGE, "--strategies: %s: at most %d settings, found `%s` behind them",
+                           c->strategy->name, EXP_MAX_KV_SETTINGS, key);
     c->setting[c->n_settings].key = key;
     snprintf(c->setting[c->n_settings++].value, sizeof c->setting[0].value, "%s", value);
     return true;
@@ -106,10 +107,10 @@ static bool take_contender(struct exp_contender *c, char *text, struct sim_statu
     return ok;
 }
 
-static bool has(const struct exp_contender *c, enum mdl_kv_key key, const char *value)
+static bool has(const struct exp_contender *c, const char *key, const char *value)
 {
     for (uint32_t i = 0; i < c->n_settings; i++)
-        if (c->setting[i].key == key && strcmp(c->setting[i].value, value) == 0) return true;
+        if (strcmp(c->setting[i].key, key) == 0 && strcmp(c->setting[i].value, value) == 0) return true;
     return false;
 }
 

@@ -98,7 +98,7 @@ static const struct exp_key keys[] = {
     MAYBE(EXP_REAL, EXP_IN_FLEET, "host.kernel_frac", "share", F(host.kernel_frac), BY_CARD, 0.01, 1, "share of the link's rate at which a kernel reads mapped host memory (kv.pick kernel)"),
     MAYBE(EXP_REAL, EXP_IN_FLEET, "host.gather_gb_per_s", "GB/s", F(host.gather_gb_per_s), BY_CARD, 1e-3, 1e5, "rate at which the CPU collects scattered rows into one block (kv.pick cpu)"),
     TEXT(EXP_IN_FLEET, EXP_NAME, "name", F(name), "", NULL, "what results call this fleet; default: the GPU's name"),
-    TEXT(EXP_IN_FLEET, EXP_NAMES, "classes", F(classes), "", NULL, "service classes pinned here by router by_class, e.g. [critical]"),
+    TEXT(EXP_IN_FLEET, EXP_NAMES, "classes", F(classes), "", NULL, "service classes pinned here by router by_class, e.g. [critical]; such a fleet serves no others"),
 
     TEXT(EXP_IN_ENGINE, EXP_NAME_OR_PATH, "name", E(name), "", "vllm-0.24", "engine and version (kvsim list engines), or path to an engine file"),
     MAYBE(EXP_COUNT, EXP_IN_ENGINE, "max_num_seqs", "requests", E(max_num_seqs), BY_ENGINE, 1, 65536, "requests running at once on a replica"),
@@ -130,7 +130,7 @@ static const struct exp_key keys[] = {
     FLAG(EXP_IN_SCENARIO, "workload.spread_ticks", S(workload.spread_ticks), "false", "spread requests of one clock tick over the time to the next"),
     COUNT(EXP_IN_SCENARIO, "workload.hash_block_size", "tokens", S(workload.hash_block_size), "0", 0, 65536, NULL, "tokens of a hashed block; 0 = by the trace's dialect"),
     REAL(EXP_IN_SCENARIO, "workload.time_scale", "", S(workload.time_scale), "1", 1e-6, 1e6, NULL, "multiplies the gaps between arrivals"),
-    REAL(EXP_IN_SCENARIO, "workload.multiply", "", S(workload.multiply), "1", 1e-6, 1e4, "1.0", "so many times the trace's load"),
+    REAL(EXP_IN_SCENARIO, "workload.multiply", "", S(workload.multiply), "1", 1e-6, 1e4, "1.0", "so many times the load: requests of a trace (how: below), the rate of an open loop"),
     CHOICE(EXP_IN_SCENARIO, "workload.how", S(workload.how), "superpose|compress|thin", "superpose", "superpose", "how the load is multiplied: superpose keeps the time scale of bursts"),
     CHOICE(EXP_IN_SCENARIO, "workload.overlong", S(workload.overlong), "reject|clip-input|clip-output", "reject", NULL, "requests above max_model_len"),
 
@@ -155,7 +155,7 @@ static const struct exp_key keys[] = {
     REAL(EXP_IN_SLO, "percentile", "%", L(percentile), "99", 0, 100, "99", "share of arrived requests that must meet the limits"),
     CHOICE(EXP_IN_SLO, "rule", L(rule), "joint|per_metric", "joint", NULL, "joint: a request meets every limit; per_metric: each metric's percentile meets its own"),
 
-    MAYBE_STRATEGY(EXP_IN_CLASS, "kv.strategy", C(kv_strategy), "any", "router by_class: this class is served by fleets with this KV-cache strategy only"),
+    MAYBE_STRATEGY(EXP_IN_CLASS, "kv.strategy", C(kv_strategy), "any", "router by_class: this class is served by fleets with this KV-cache strategy only, and they by no class that does not ask for it or stand in their `classes`"),
     MAYBE(EXP_COUNT, EXP_IN_CLASS, "assign.min_input_tokens", "tokens", C(min_input_tokens), "none", 0, UINT32_MAX, "takes requests with at least so many prompt tokens"),
     MAYBE(EXP_COUNT, EXP_IN_CLASS, "assign.max_input_tokens", "tokens", C(max_input_tokens), "none", 0, UINT32_MAX, "... at most so many prompt tokens"),
     MAYBE(EXP_COUNT, EXP_IN_CLASS, "assign.min_output_tokens", "tokens", C(min_output_tokens), "none", 0, UINT32_MAX, "... at least so many output tokens"),

@@ -45,7 +45,8 @@ bool exp_blame_fleet(const struct exp_scenario *s, uint32_t fleet, const struct 
     const struct exp_fleet_keys *k = &s->fleet[fleet];
     bool of_kv = strncmp(why->message, "kv.", 3) == 0, of_host = strncmp(why->message, "host.", 5) == 0;
     const void *field = culprit(k, why->message);
-    if (!field && of_kv) field = &k->kv.strategy;
+    bool of_fallback = strncmp(why->message, "kv.fallback", 11) == 0;
+    if (!field && of_kv) field = of_fallback ? (const void *)&k->kv.fallback_when : &k->kv.strategy;
     return sim_fail_as(st, why->code, "%s: fleet.%u%s%s", exp_scenario_where(s, field ? field : s->file).text,
                        fleet, of_kv || of_host ? "." : ": ", why->message);
 }
@@ -104,7 +105,16 @@ static bool check_stages(const struct exp_fleet_setup *f, const struct mdl_kv_de
 static bool check_fallback(const struct exp_fleet_setup *f, const struct exp_kv_keys *k,
                            const struct mdl_kv_decode *d, struct sim_status *st)
 {
-    if (k->fallback_when == SIM_FALLBACK_NEVER || !d->kernel || strcmp(d->kernel, "bf16") == 0) return true;
+    if (k->fallback_when == SIM_FALLBACK_NEVER) return true;
+    if (exp_kv_is_full(f))
+        return sim_fail(st, "kv.fallback: strategy full keeps the whole KV on the GPU as it is, expected another "
+                            "kv.strategy; remove it");
+    if (k->fallback_when == SIM_FALLBACK_HOST_FULL && f->kv.plan.unit_bytes[SIM_KV_HOST] <= 0)
+        return sim_fail(st,
+                        "kv.fallback.when host_full: strategy %s keeps nothing on the host, expected never or "
+                        "short; remove it",
+                        f->kv.use.strategy->name);
+    if (!d->kernel || strcmp(d->kernel, "bf16") == 0) return true;
     return sim_fail(
         st,
         "kv.fallback: pages of strategy %s are %s and those that a request falls back to are bf16, expected "
@@ -112,14 +122,26 @@ static bool check_fallback(const struct exp_fleet_setup *f, const struct exp_kv_
         f->kv.use.strategy->name, d->kernel);
 }
 
+/* Values in range with which the strategy would be another. */
+static bool check_effect(const struct exp_setup *u, const struct mdl_kv_use *use, struct sim_status *st)
+{
+    double skipped = use->value[MDL_KV_SKIP_LAYERS];
+    if (skipped >= u->arch.n_layers)
+        return sim_fail(st, "kv.skip_layers %g: %s has %u layers, expected fewer, so that %s does something; lower it",
+                        skipped, u->arch.name, u->arch.n_layers, use->strategy->name);
+    if (use->value[MDL_KV_FETCH_FRAC] == 0)
+        return sim_fail(st, "kv.fetch_frac 0: no step would fetch or read anything, expected a share above 0; raise it");
+    return true;
+}
+
 static bool choose_strategy(const struct exp_setup *u, struct exp_fleet_setup *f, const struct exp_kv_keys *k,
                             uint32_t max_tokens, struct sim_status *st)
 {
     struct mdl_kv_decode decode = {0};
-    if (!init_use(u, f, k, st)) return false;
+    if (!init_use(u, f, k, st) || !check_effect(u, &f->kv.use, st)) return false;
     f->kv.use.strategy->decode(&f->kv.use, &decode);
-    if (!check_stages(f, &decode, st) || !check_fallback(f, k, &decode, st)) return false;
-    if (!mdl_kv_plan_init(&f->kv.plan, &f->kv.use, max_tokens, st)) return false;
+    if (!check_stages(f, &decode, st) || !mdl_kv_plan_init(&f->kv.plan, &f->kv.use, max_tokens, st)) return false;
+    if (!check_fallback(f, k, &decode, st)) return false;
     f->kv.plain = mdl_kv_plain_rule(&f->kv.plan, &f->kv.use);
     return true;
 }

@@ -76,8 +76,9 @@ static void print(const struct mdl_strategy *s, const json_t *rows)
 
 bool exp_strategy_show(const char *name, bool as_json, struct sim_status *st)
 {
-    const struct mdl_strategy *s = mdl_strategy_find(name, st);
-    if (!s) return false;
+    struct sim_status why = {0};
+    const struct mdl_strategy *s = mdl_strategy_find(name, &why);
+    if (!s) return sim_fail_as(st, SIM_EXIT_USAGE, "kvsim list strategies: %s", why.message);
     json_t *rows = parameters(s);
     if (as_json)
         return exp_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:o}", "name", s->name,

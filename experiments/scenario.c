@@ -227,8 +227,10 @@ struct exp_where exp_scenario_where(const struct exp_scenario *s, const void *fi
     return w;
 }
 
-/* Whether its pages are bf16, as those that a request falls back to; a matter of the strategy, not of the shape. */
-static bool keeps_bf16(const struct mdl_strategy *s)
+/* Whether requests can fall back from it: its pages are bf16, as those that they keep then, it does not keep everything
+ * there already, and, where a full host is what counts, it has pages on the host. A matter of the strategy, not of the
+ * shape. */
+static bool can_fall_back(const struct mdl_strategy *s, int when)
 {
     static const struct mdl_arch any = {
         .n_layers = 32, .hidden = 4096, .n_q_heads = 32, .n_kv_heads = 8, .head_dim = 128};
@@ -236,6 +238,7 @@ static bool keeps_bf16(const struct mdl_strategy *s)
     struct mdl_kv_decode decode = {0};
     struct sim_status ignored = {0};
     double given[MDL_N_KV_KEY];
+    if (strcmp(s->name, "full") == 0 || (when == SIM_FALLBACK_HOST_FULL && !s->host_bytes)) return false;
     for (int i = 0; i < MDL_N_KV_KEY; i++) given[i] = NAN;
     if (!mdl_kv_use_init(&use, s, given, &any, 1, any.n_layers, 16, &ignored)) return false;
     s->decode(&use, &decode);
@@ -249,7 +252,10 @@ static void take_strategy(struct exp_kv_keys *k, int strategy)
     if (k->strategy == strategy) return;
     k->strategy = strategy;
     k->length_pairs[0] = '\0';
-    if (!keeps_bf16(to)) k->fallback_when = SIM_FALLBACK_NEVER;
+    if (!can_fall_back(to, k->fallback_when)) {
+        k->fallback_when = SIM_FALLBACK_NEVER;
+        k->fallback_below_tokens = 0;
+    }
     for (int i = 0; i < MDL_N_KV_KEY; i++)
         if (!mdl_strategy_default(to, (enum mdl_kv_key)i)) k->value[i] = (struct exp_number){0, false};
 }
@@ -289,6 +295,34 @@ static bool check_classes(const struct exp_scenario *s, struct sim_status *st)
     return true;
 }
 
+bool exp_fleet_names_class(const struct exp_fleet_keys *k, const char *class_name)
+{
+    size_t n = strlen(class_name);
+    for (const char *at = k->classes; *at;) {
+        size_t length = strcspn(at, ",");
+        if (length == n && memcmp(at, class_name, n) == 0) return true;
+        at += length + (at[length] == ',');
+    }
+    return false;
+}
+
+/* A fleet that lists its classes serves no others, whatever its strategy. */
+static bool check_pins(const struct exp_scenario *s, const struct exp_class_keys *c, struct sim_status *st)
+{
+    const struct exp_fleet_keys *last = NULL;
+    const char *name = mdl_strategy_at((size_t)c->kv_strategy.value)->name;
+    for (uint32_t f = 0; f < s->n_fleets; f++) {
+        if (s->fleet[f].kv.strategy != (int)c->kv_strategy.value) continue;
+        if (!s->fleet[f].classes[0] || exp_fleet_names_class(&s->fleet[f], c->name)) return true;
+        last = &s->fleet[f];
+    }
+    return sim_fail(st,
+                    "%s: classes.%s.kv.strategy %s: the fleet that has it serves classes [%s] only, expected %s "
+                    "among them; add it to fleet.%d.classes",
+                    exp_scenario_where(s, &c->kv_strategy).text, c->name, name, last->classes, c->name,
+                    (int)(last - s->fleet));
+}
+
 /* A class that names a strategy is served by fleets that have it, which is what by_class is for. */
 static bool check_class_strategies(const struct exp_scenario *s, struct sim_status *st)
 {
@@ -310,6 +344,7 @@ static bool check_class_strategies(const struct exp_scenario *s, struct sim_stat
                 "%s: classes.%s.kv.strategy %s: router %s does not look at classes, expected by_class; "
                 "set router: by_class",
                 exp_scenario_where(s, &c->kv_strategy).text, c->name, name, s->router);
+        if (!check_pins(s, c, st)) return false;
     }
     return true;
 }
@@ -324,13 +359,39 @@ static bool check_fallback(const struct exp_scenario *s, struct sim_status *st)
                 "%s: fleet.%u.kv.fallback.when short: no request is shorter than 0 tokens, expected "
                 "kv.fallback.below_tokens; set it",
                 exp_scenario_where(s, &k->fallback_when).text, i);
+        if (k->fallback_when != SIM_FALLBACK_SHORT && k->fallback_below_tokens)
+            return sim_fail(
+                st,
+                "%s: fleet.%u.kv.fallback.below_tokens %llu: says which requests are short, expected "
+                "kv.fallback.when short; set it, or leave this one out",
+                exp_scenario_where(s, &k->fallback_below_tokens).text, i,
+                (unsigned long long)k->fallback_below_tokens);
     }
+    return true;
+}
+
+/* Fleets that are not named are told apart in setup.c. */
+static bool check_names(const struct exp_scenario *s, struct sim_status *st)
+{
+    for (uint32_t i = 0; i < s->n_fleets; i++)
+        for (uint32_t k = 0; k < s->n_fleets; k++) {
+            const char *name = s->fleet[i].name,
+                       *other = s->fleet[k].name[0] ? s->fleet[k].name : s->fleet[k].gpu;
+            if (i == k || !name[0] || strcmp(name, other) != 0) continue;
+            return sim_fail(st, "%s: fleet.%u.name %s: fleet.%u has that name, expected another one; rename it",
+                            exp_scenario_where(s, s->fleet[i].name).text, i, name, k);
+        }
     return true;
 }
 
 static bool check_load(const struct exp_scenario *s, struct sim_status *st)
 {
     const struct exp_workload_keys *w = &s->workload;
+    if (w->source == EXP_CLOSED_LOOP && w->multiply != 1)
+        return sim_fail(st,
+                        "%s: workload.multiply %g: a closed loop has no rate to multiply, expected 1; set "
+                        "workload.closed_loop.concurrency",
+                        exp_scenario_where(s, &w->multiply).text, w->multiply);
     if (w->source == EXP_NO_LOAD || (w->source == EXP_TRACE && !w->trace[0]))
         return sim_fail(
             st, "%s: has no load, expected workload.trace, open_loop or closed_loop; give --trace FILE",
@@ -361,5 +422,5 @@ bool exp_scenario_check(const struct exp_scenario *s, struct sim_status *st)
         return sim_fail(st, "%s: has %llu replicas, expected at most %d in all; make the fleets smaller",
                         file_of(s), (unsigned long long)replicas, UINT16_MAX);
     return check_load(s, st) && check_classes(s, st) && check_class_strategies(s, st) &&
-           check_fallback(s, st);
+           check_fallback(s, st) && check_names(s, st);
 }

@@ -180,6 +180,9 @@ bool exp_scenario_take_strategy(struct exp_scenario *s, const char *name, struct
 /* What is missing or contradicts itself: model, GPU, a load, classes that nobody defines ... */
 bool exp_scenario_check(const struct exp_scenario *s, struct sim_status *st);
 
+/* Is the class in the list of a fleet's `classes`? */
+bool exp_fleet_names_class(const struct exp_fleet_keys *k, const char *class_name);
+
 /* The classes of a run: the scenario's own, or `slo:` alone as class `default`. How many, at least 1. */
 uint32_t exp_scenario_classes(const struct exp_scenario *s, struct exp_class_keys out[SIM_MAX_CLASSES]);
 

@@ -48,6 +48,19 @@ static struct mdl_memory_spec memory_spec(const struct exp_setup *u, const struc
                                     .host_memory_bytes = f->kv.host.memory_bytes};
 }
 
+/* Unnamed fleets are called by their GPU; the second and later ones of a kind have their number behind it. */
+static void name_fleet(const struct exp_setup *u, struct exp_fleet_setup *f, const struct exp_fleet_keys *k)
+{
+    bool again = false;
+    for (const struct exp_fleet_setup *other = u->fleets; other < f; other++) again |= other->gpu == f->gpu;
+    if (k->name[0])
+        snprintf(f->name, sizeof f->name, "%s", k->name);
+    else if (again)
+        snprintf(f->name, sizeof f->name, "%.50s.%d", f->gpu->name, (int)(f - u->fleets));
+    else
+        snprintf(f->name, sizeof f->name, "%.50s", f->gpu->name);
+}
+
 static bool load_parts(struct exp_setup *u, struct exp_fleet_setup *f, const struct exp_scenario *s,
                        const struct exp_fleet_keys *k, struct exp_cache *cache, struct sim_status *st)
 {
@@ -55,7 +68,7 @@ static bool load_parts(struct exp_setup *u, struct exp_fleet_setup *f, const str
     if (!f->gpu) return false;
     bool linear = s->cost_kind == EXP_COST_LINEAR;
     if (!linear && !(f->profile = exp_cache_profile(cache, k->profile, f->gpu, st))) return false;
-    snprintf(f->name, sizeof f->name, "%s", k->name[0] ? k->name : f->gpu->name);
+    name_fleet(u, f, k);
     f->tensor_parallel = (uint32_t)k->tensor_parallel;
     f->pipeline_parallel = (uint32_t)k->pipeline_parallel;
     if (!mdl_arch_check_parallel(&u->arch, f->tensor_parallel, f->pipeline_parallel, st)) return false;
@@ -152,7 +165,7 @@ static bool class_mask(const struct exp_setup *u, const struct exp_scenario *s,
         uint64_t bit = (uint64_t)1 << (first + i);
         if (!strategy->given) continue;
         if ((int)strategy->value == k->kv.strategy)
-            *mask |= bit;
+            *mask |= k->classes[0] ? 0 : bit;
         else if (*mask & bit)
             return sim_fail(
                 st,
@@ -265,6 +278,23 @@ static void setup_classes(struct exp_setup *u, const struct exp_scenario *s)
     free(classes);
 }
 
+/* Pins that do nothing, and fleets that nothing reaches. */
+static void note_pins(struct exp_setup *u, const struct exp_scenario *s)
+{
+    bool by_class = strcmp(s->router, "by_class") == 0;
+    uint64_t pinned = 0, all = ((uint64_t)1 << u->config.n_classes) - 1;
+    for (uint32_t f = 0; f < u->n_fleets; f++) pinned |= u->sim_fleets[f].slo_class_mask;
+    for (uint32_t f = 0; f < u->n_fleets; f++) {
+        bool pins = u->sim_fleets[f].slo_class_mask != 0;
+        if (pins && !by_class)
+            exp_note(&u->notes, "fleet %s: router %s does not look at `classes`, which by_class does",
+                     u->fleets[f].name, s->router);
+        if (!pins && by_class && pinned == all)
+            exp_note(&u->notes, "fleet %s gets no requests: every class is pinned to other fleets",
+                     u->fleets[f].name);
+    }
+}
+
 static bool setup_load(struct exp_setup *u, const struct exp_scenario *s, struct exp_cache *cache,
                        struct sim_status *st)
 {
@@ -292,6 +322,7 @@ static bool setup_all(struct exp_setup *u, const struct exp_scenario *s, struct 
     if (!setup_arch(u, s, cache, st)) return false;
     setup_classes(u, s);
     if (!setup_fleets(u, s, cache, st)) return false;
+    note_pins(u, s);
     u->config.fleets = u->sim_fleets;
     u->config.n_fleets = u->n_fleets;
     u->config.router = sim_router_find(s->router);

@@ -150,12 +150,40 @@ static double collecting_s(const struct mdl_cost *c, enum launched how, double c
     return c->async && how == EAGER && c->kv->decode.pick == MDL_PICK_CPU ? cpu : 0;
 }
 
-/* What a step moves whatever the contexts. */
+/* Contexts just above what is on the GPU have fewer pages elsewhere than are missed at the mean: the share that there
+ * is, of selecting sequences of equal length, and for which sums of their contexts it is the same; end 0 = all above. */
+struct outside {
+    double frac;
+    uint64_t begin, end;
+};
+
+static struct outside outside(const struct mdl_kv_decode *d, const struct sim_reads *r)
+{
+    struct outside o = {.frac = 1};
+    if (!(d->miss_pages > 0) || !r->n_selecting) return o;
+    uint64_t inside = (uint64_t)d->resident_tokens * r->n_selecting,
+             page = (uint64_t)d->page_tokens * r->n_selecting, needed = (uint64_t)ceil(d->miss_pages);
+    uint64_t pages = r->selecting > inside ? (r->selecting - inside + page - 1) / page : 0;
+    if (pages > needed) pages = needed;
+    o.frac = fmin(1, (double)pages / d->miss_pages);
+    if (pages) o.begin = inside + (pages - 1) * page + 1;
+    if (pages < needed) o.end = inside + pages * page + 1;
+    return o;
+}
+
+/* What a step moves whatever the contexts, with the share of the missing pages that there is. */
 static struct sim_recall moved(const struct mdl_cost *c, const struct mdl_kvcost *kv,
-                               const struct sim_reads *r, double collecting)
+                               const struct sim_reads *r, double collecting, double frac)
 {
     if (!c->moves) return (struct sim_recall){0};
     struct sim_recall m = mdl_kvcost_recall(kv, r->n_seqs, r->n_selecting);
+    m.submit_s *= frac;
+    m.engine_s *= frac;
+    m.up_s *= frac;
+    m.convert_s *= frac;
+    m.convert_tail_s *= frac;
+    m.up_bytes *= frac;
+    m.pages *= frac;
     if (r->n_selecting) m.submit_s += collecting;
     return m;
 }
@@ -164,7 +192,10 @@ static void recall_line(const struct mdl_cost *c, const struct mdl_kvcost *kv, c
                         double collecting, struct sim_decode_line *out)
 {
     if (!c->moves) return;
-    out->recall = moved(c, kv, r, collecting);
+    struct outside there = outside(&kv->decode, r);
+    out->selecting_begin = there.begin;
+    out->selecting_end = there.end;
+    out->recall = moved(c, kv, r, collecting, there.frac);
     out->recall_token = kv->token;
     out->sum = sum_at(out, 0);
     if (!r->n_selecting || !kv->token.when) return;
@@ -205,7 +236,7 @@ static double step_s(const struct mdl_cost *c, const struct mdl_kvcost *kv, cons
     enum launched how = launched(c, r, false);
     double gpu_s = begin_s + rows_s(kv, r->n_seqs) + select_s(kv, r->n_selecting);
     double cpu = cpu_s(c, r->n_seqs, how, c->n_layers, row_launches(kv, r));
-    struct sim_recall m = moved(c, kv, r, collecting_s(c, how, cpu));
+    struct sim_recall m = moved(c, kv, r, collecting_s(c, how, cpu), 1);
     double path_s = fmax(gpu_s, launch_s(c, how, &m, cpu));
     double s = sim_recall_sum_s(sim_recall_sum(&m, (struct sim_recall_draw){1, 1}), path_s);
     return c->async ? fmax(s, cpu) : s + cpu;
@@ -361,7 +392,8 @@ static void price(const struct sim_cost *base, const struct sim_batch *b, uint32
     add_rows(c, kv, &b->decode, share, out);
     double launches = share * row_launches(kv, &b->decode) + add_prompts(c, b, share, out);
     double cpu = stage == 0 ? cpu_s(c, n_sequences, how, layers, launches) : 0;
-    struct sim_recall fixed = moved(c, kv, &b->decode, collecting_s(c, how, cpu));
+    struct sim_recall fixed =
+        moved(c, kv, &b->decode, collecting_s(c, how, cpu), outside(&kv->decode, &b->decode).frac);
     if (c->moves && b->decode.n_seqs)
         out->recall = sim_recall_plus(&fixed, &kv->token, (double)b->decode.selecting);
     out->launch_s = launch_s(c, how, &fixed, cpu);

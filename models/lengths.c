@@ -196,7 +196,7 @@ static double quantile(int i)
 
 static void set_normal(struct mdl_lengths *l, struct normal d)
 {
-    l->any = true;
+    l->any = l->known = true;
     l->mu = d.mu;
     l->sigma = d.sigma;
     for (int i = 0; i < MDL_LENGTH_QUANTILES; i++) {
@@ -206,9 +206,9 @@ static void set_normal(struct mdl_lengths *l, struct normal d)
     set_shares(l);
 }
 
-static struct mdl_lengths unchanged(const char *source)
+static struct mdl_lengths unchanged(const char *source, bool known)
 {
-    struct mdl_lengths l = {.mean = 1, .mu = NAN, .sigma = NAN, .check_error = NAN};
+    struct mdl_lengths l = {.known = known, .mean = 1, .mu = NAN, .sigma = NAN, .check_error = NAN};
     for (int i = 0; i < MDL_LENGTH_QUANTILES; i++) l.factor[i] = 1;
     snprintf(l.source, sizeof l.source, "%s", source);
     return l;
@@ -225,7 +225,8 @@ struct loading {
     struct mdl_rows_aside aside;
     struct mdl_lengths out; /* source and model only, until all rows are read */
     uint64_t line;          /* of the first row that is fitted */
-    bool unchanged;         /* it says that lengths stay, or that nobody published them */
+    bool unchanged;         /* it says that lengths stay, or that nobody published them: */
+    bool known;             /* the former */
 };
 
 static bool no_figure(const struct figure *f)
@@ -259,6 +260,7 @@ static bool keep_figure(struct loading *l, const struct sim_csv_row *row, const 
     if (use == CHECK || l->line) return true;
     l->line = row->line;
     l->unchanged = no_figure(f);
+    l->known = f->statistic != NONE;
     return copy_text(row, l->column[MODEL], l->out.model, sizeof l->out.model, st) &&
            copy_text(row, l->column[SOURCE], l->out.source, sizeof l->out.source, st);
 }
@@ -283,7 +285,7 @@ static bool conclude(struct loading *l, const char *path, struct mdl_lengths *ou
     if (!l->line || l->unchanged) {
         char none[sizeof out->source] = "no published figure: lengths are taken as they are";
         if (!l->line) mdl_rows_aside_text(&l->aside, l->strategy, none, sizeof none);
-        *out = unchanged(l->line ? l->out.source : none);
+        *out = unchanged(l->line ? l->out.source : none, l->known);
         return true;
     }
     if (l->fit.n < 2)
@@ -355,7 +357,7 @@ static bool from_pairs(const struct pairs *p, const char *path, struct mdl_lengt
             "%s: %u pairs with a baseline token (%u without), expected at least %d; measure more requests",
             path, p->n, p->n_skipped, MIN_PAIRS);
     const char *slash = strrchr(path, '/');
-    struct mdl_lengths l = {.any = true, .mu = NAN, .sigma = NAN, .check_error = NAN};
+    struct mdl_lengths l = {.any = true, .known = true, .mu = NAN, .sigma = NAN, .check_error = NAN};
     l.n_pairs = p->n;
     l.n_skipped = p->n_skipped;
     gsl_sort(p->factor, 1, p->n);

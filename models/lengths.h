@@ -27,6 +27,7 @@ struct mdl_lengths {
     char model[48];     /* that was measured; "" for pairs */
     char source[160];
     bool any; /* false: this strategy does not change lengths, every factor is 1 */
+    bool known; /* false: nobody published them, and they are taken as they are */
 };
 
 /* The first paper leaves out what differs by more than 200 %; here such answers are three times as long. There is no

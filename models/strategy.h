@@ -174,7 +174,10 @@ struct mdl_kv_decode {
      * sequence that selects. A recall of this kind has no miss rate, no corrections and no conversion. */
     double up_copies_token;
     double down_copies, down_fragment_bytes; /* per sequence and step, amortised */
-    double pages;            /* recalled per selecting sequence and step, over layers and heads */
+    double pages; /* recalled per selecting sequence and step, over layers and heads */
+    /* Of these, miss_pages are one layer's or head's, of page_tokens each: never more than it has beyond the
+     * resident_tokens of its sequence. miss_pages 0: there are always enough. */
+    double miss_pages, page_tokens, resident_tokens;
     struct mdl_work convert; /* per selecting sequence: layout of what was recalled */
     double pieces;           /* into which copying and converting are cut, per sequence and layer */
     bool double_buffer;

@@ -156,6 +156,26 @@ START_TEST(no_misses_recall_nothing_and_all_misses_recall_most)
 }
 END_TEST
 
+/* 8,000 tokens in and 100 out beside a budget of 8,064: at most two pages of a head lie on the host. */
+START_TEST(a_budget_just_below_the_context_recalls_no_more_than_lies_outside)
+{
+    static const char *const strategies[] = {"freekv", "arkvale"};
+    struct exp_scenario *s = scenario(strategies[_i]);
+    set(s, "workload.closed_loop",
+        "{concurrency: 1, num_requests: 3, input_tokens: 8000, output_tokens: 100}");
+    set(s, "length_shift", "false");
+    set(s, "fleet.0.kv.budget", "8064");
+    struct exp_run *fast = run(s, false), *slow = run(s, true);
+    ck_assert_double_gt(fast->report->recalled_pages, 0);
+    ck_assert_double_le(fast->report->recalled_pages,
+                        3.0 * 36 * 2 * 32 * 8); /* steps above, pages, layers, heads */
+    ck_assert(same(fast, slow));
+    exp_run_free(fast);
+    exp_run_free(slow);
+    free(s);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *s = suite_create("strategies, run");
@@ -167,6 +187,7 @@ Suite *test_suite(void)
     tcase_add_loop_test(c, fast_forward_changes_no_byte_on_a_shared_link, 0, n);
     tcase_add_loop_test(c, a_budget_above_every_context_reads_what_full_reads_and_moves_nothing, 0, 4);
     tcase_add_test(c, no_misses_recall_nothing_and_all_misses_recall_most);
+    tcase_add_loop_test(c, a_budget_just_below_the_context_recalls_no_more_than_lies_outside, 0, 2);
     suite_add_tcase(s, c);
     return s;
 }

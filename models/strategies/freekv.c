@@ -95,6 +95,9 @@ static void recall(const struct mdl_kv_use *u, struct mdl_kv_decode *out)
     bool by_token = mdl_kv_layout_of(u) == MDL_NHD;
     double fragments = by_token ? 2 * u->value[MDL_KV_PAGE] : 1;
     out->pages = layer_heads * turned_over(u);
+    out->miss_pages = turned_over(u);
+    out->page_tokens = u->value[MDL_KV_PAGE];
+    out->resident_tokens = slot_tokens(u);
     out->up_copies = out->pages * fragments;
     out->up_fragment_bytes = head_page_bytes(u) / fragments;
     out->pieces = u->kv_heads;

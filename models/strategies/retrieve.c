@@ -105,6 +105,9 @@ static void arkvale_decode(const struct mdl_kv_use *u, struct mdl_kv_decode *out
     out->recall_layers = mdl_kv_managed_layers(u);
     out->up_copies = out->pages = layers * groups * missing;
     out->up_fragment_bytes = mdl_kv_layer_page_bytes(u) / groups;
+    out->miss_pages = missing;
+    out->page_tokens = u->value[MDL_KV_PAGE];
+    out->resident_tokens = u->value[MDL_KV_BUDGET];
     out->pieces = groups * fmax(1, missing);
     if (mdl_kv_layout_of(u) == MDL_HYBRID)
         out->convert = (struct mdl_work){.bytes = 2 * out->up_copies * out->up_fragment_bytes,

@@ -249,6 +249,9 @@ static void shadowkv_decode(const struct mdl_kv_use *u, struct mdl_kv_decode *ou
     out->pick = (enum mdl_kv_pick)u->value[MDL_KV_PICK];
     out->n_sync = out->pick == MDL_PICK_KERNEL ? 0 : u->n_layers;
     out->up_copies = out->pages = u->value[MDL_KV_MISS] * chunks;
+    out->miss_pages = u->value[MDL_KV_MISS] * u->value[MDL_KV_BUDGET] / chunk;
+    out->page_tokens = chunk;
+    out->resident_tokens = u->value[MDL_KV_BUDGET];
     out->up_fragment_bytes = chunk * u->head_dim * MDL_BF16_BYTES;
     out->down_copies = u->n_layers / chunk;
     out->down_fragment_bytes = chunk * mdl_kv_key_bytes(u);
