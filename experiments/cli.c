@@ -135,3 +135,11 @@ struct exp_words exp_count_words(double count)
     w.text[at] = '\0';
     return w;
 }
+
+struct exp_words exp_short_words(double value)
+{
+    struct exp_words w;
+    if (fabs(value) >= 9999.5 && fabs(value) < 1e15) return exp_count_words(value);
+    snprintf(w.text, sizeof w.text, "%.4g", value);
+    return w;
+}

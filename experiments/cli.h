@@ -52,5 +52,7 @@ struct exp_words {
 struct exp_words exp_duration_words(double seconds);
 /* 12345678 -> "12,345,678" */
 struct exp_words exp_count_words(double count);
+/* Four digits, and no exponent for what people count: 0.1234, 12.34, 12,345. */
+struct exp_words exp_short_words(double value);
 
 #endif

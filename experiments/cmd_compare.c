@@ -24,9 +24,8 @@ enum { KEY_STRATEGIES = 0x100, KEY_TRACE, KEY_SET, KEY_REPLICATIONS, KEY_JSON, K
 
 static const struct argp_option options[] = {
     {"strategies", KEY_STRATEGIES, "A,B,C", 0,
-     "KV-cache strategies, with settings as in freekv:budget=1024, or all (kvsim list strategies); full is "
-     "always among "
-     "them",
+     "KV-cache strategies, with settings as in freekv:budget=1024, or all (kvsim list strategies); beside a "
+     "strategy's parameters length_pairs, fallback.when and fallback.below_tokens; full is always among them",
      0},
     {"trace", KEY_TRACE, "FILE", 0, "the request trace, in place of the scenario's load", 0},
     {"set", KEY_SET, "KEY=VALUE", 0,
@@ -106,7 +105,15 @@ static const struct argp argp = {
     parse,
     "SCENARIO",
     "Runs a scenario under several KV-cache strategies, prints them side by side with their differences to "
-    "full, and says which win for this load and why the others do not.",
+    "full, and says which win for this load and why the others do not."
+    "\v"
+    "Without --strategies: fp8, int4, kivi4, gear4, streaming_llm, h2o, snapkv, quest, arkvale, infinigen, "
+    "shadowkv and freekv, which are what engines ship and what the two papers behind the catalogue measure "
+    "against each other.\n\n"
+    "Differences to full are those of the printed means. With --replications, ~ marks those that may be none "
+    "when replications are compared pair by pair, each with full under the same seed and errors.\n\n"
+    "Measured lengths (kv.length_pairs) are those of the strategy that the scenario names, and of no other "
+    "row. A fleet that a class asks for (classes.NAME.kv.strategy) keeps its strategy in every row.",
     NULL,
     NULL,
     NULL};
@@ -157,8 +164,7 @@ static char *run_line(const struct arguments *a, const struct exp_scenario *s, c
     if (c) word[n++] = sim_printf("--strategy=%s", c->strategy->name);
     for (uint32_t i = 0; c && i < c->n_settings; i++)
         for (uint32_t f = 0; f < s->n_fleets; f++)
-            word[n++] = sim_printf("--set=fleet.%u.kv.%s=%s", f, mdl_kv_key_info(c->setting[i].key)->name,
-                                   c->setting[i].value);
+            word[n++] = sim_printf("--set=fleet.%u.kv.%s=%s", f, c->setting[i].key, c->setting[i].value);
     char *line = exp_cli_line(n, word);
     while (n > 0) free(word[--n]);
     free(word);
@@ -188,6 +194,14 @@ static void next(const struct job *j, const struct exp_compare *c)
     free(line);
 }
 
+/* full is there unasked. */
+static bool any_asked_runs(const struct exp_compare *c)
+{
+    for (uint32_t i = 1; i < c->n_rows; i++)
+        if (!c->row[i].why_not[0]) return true;
+    return c->n_rows == 1;
+}
+
 static bool show(const struct job *j, const struct exp_compare *c, struct sim_status *st)
 {
     const struct arguments *a = j->a;
@@ -199,6 +213,9 @@ static bool show(const struct job *j, const struct exp_compare *c, struct sim_st
     } else {
         exp_compare_print(c, screen_width(), bold_screen(), stdout);
     }
+    if (!any_asked_runs(c))
+        return sim_fail(st,
+                        "--strategies: none of those asked for runs here, expected one; each row says why");
     next(j, c);
     return true;
 }

@@ -51,14 +51,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-static const struct argp argp = {options,
-                                 parse,
-                                 "[STUDY...|all]",
-                                 "Sets predictions beside what was published: `all` runs every study. Without a study: lists them.\v"
-                                 "Constants, with range and source: experiments/published/constants.yaml.",
-                                 NULL,
-                                 NULL,
-                                 NULL};
+static const struct argp argp = {
+    options,
+    parse,
+    "[STUDY...|all]",
+    "Sets predictions beside what was published: `all` runs every study. Without a study: lists them.\v"
+    "Constants, with range and source: experiments/published/constants.yaml.",
+    NULL,
+    NULL,
+    NULL};
 
 static void list_studies(void)
 {

@@ -9,6 +9,7 @@
 #include "experiments/parallel.h"
 #include "experiments/replicate.h"
 #include "experiments/results.h"
+#include "sim/check.h"
 #include "sim/memory.h"
 
 /* A strategy on its way to a row. Lengths as with full are a second run, where the strategy changes them. */
@@ -17,6 +18,7 @@ struct entry {
     struct exp_run *run;                         /* of the scenario as it is; its requests are dropped */
     struct exp_figures *same;                    /* the figures with full's lengths */
     struct exp_figures **replication, **same_replication;
+    double offered_per_s; /* requests that arrive; NaN where they wait for each other */
     struct sim_status st; /* why there is no row */
 };
 
@@ -84,7 +86,7 @@ static bool set_all(struct exp_scenario *s, uint32_t fleet, const struct exp_con
     for (uint32_t i = 0; i < c->n_settings; i++) {
         char path[96];
         struct sim_status why = {0};
-        snprintf(path, sizeof path, "fleet.%u.kv.%s", fleet, mdl_kv_key_info(c->setting[i].key)->name);
+        snprintf(path, sizeof path, "fleet.%u.kv.%s", fleet, c->setting[i].key);
         if (!exp_scenario_set(s, path, c->setting[i].value, &why))
             return sim_fail_as(st, SIM_EXIT_USAGE, "--strategies: %s: %s", c->label, key_message(&why));
     }
@@ -145,6 +147,25 @@ static bool make_scenarios(struct study *x, struct sim_status *st)
     return true;
 }
 
+/* Parameters that a fleet's own strategy does not have are refused by `run`, too: no row would take them but those of
+ * other strategies. */
+static bool check_parameters(const struct exp_scenario *s, struct sim_status *st)
+{
+    for (uint32_t f = 0; f < s->n_fleets; f++) {
+        const struct exp_kv_keys *k = &s->fleet[f].kv;
+        const struct mdl_strategy *own = mdl_strategy_at((size_t)k->strategy);
+        for (enum mdl_kv_key i = 0; i < MDL_N_KV_KEY; i++)
+            if (k->value[i].given && !mdl_strategy_default(own, i))
+                return sim_fail(
+                    st,
+                    "%s: fleet.%u.kv.%s: strategy %s of the scenario has no such parameter, expected "
+                    "it behind the strategies that do, as in --strategies NAME:%s=%g",
+                    exp_scenario_where(s, &k->value[i]).text, f, mdl_kv_key_info(i)->name, own->name,
+                    mdl_kv_key_info(i)->name, k->value[i].value);
+    }
+    return true;
+}
+
 /* ---- first round: every strategy as it is ---- */
 
 /* A row keeps its set-up, for prices and settings, but no copy of the trace and no outcomes. */
@@ -160,6 +181,14 @@ static void drop_requests(struct exp_run *r)
     r->setup->config.load.requests = NULL;
     sim_result_free(r->result);
     r->result = NULL;
+}
+
+/* Over the time in which they arrive. */
+static double offered_per_s(const struct sim_load *load)
+{
+    uint64_t n = load->n_requests;
+    double span_s = n ? load->requests[n - 1].arrival_s - load->requests[0].arrival_s : 0;
+    return span_s > 0 && !load->concurrency ? (double)(n - 1) / span_s : (double)NAN;
 }
 
 static bool shifts(const struct exp_setup *u)
@@ -179,6 +208,7 @@ static void run_entry(void *study, uint32_t i)
     tick(&t, 1);
     if (!e->run) return;
     if (i == 0) x->load = exp_point_load_of(e->run->setup, e->run->figures);
+    e->offered_per_s = offered_per_s(&e->run->setup->config.load);
     drop_requests(e->run);
     if (!shifts(e->run->setup)) return;
     e->same_length = exp_scenario_copy(e->scenario);
@@ -267,6 +297,7 @@ static struct exp_sample sample_of(const struct study *x, const struct entry *e,
     exp_sample_take(&s, f);
     s.value[EXP_LENGTH_LONGER] = shifts(u) && kv->lengths ? kv->lengths->longer_frac : 0;
     s.value[EXP_E2EL_SAME_LENGTH] = same ? exp_figure(same, "mean_e2el_ms").mean : s.value[EXP_E2EL_MEAN];
+    s.value[EXP_QUEUE_SAME_LENGTH] = same ? exp_figure(same, "mean_queue_ms").mean : s.value[EXP_QUEUE];
     s.value[EXP_UNMEASURED] = exp_figure(f, "time_extrapolated_frac").mean +
                               exp_figure(f, "time_transferred_frac").mean +
                               exp_figure(f, "time_analytic_frac").mean;
@@ -334,6 +365,13 @@ static void take_figures(const struct study *x, struct entry *e, struct exp_comp
     take_evidence(row);
 }
 
+/* Nobody published one: what was simulated is no finding. */
+static void forget_lengths(struct exp_compare_row *row)
+{
+    const struct exp_band unknown = {NAN, NAN, NAN};
+    row->value[EXP_LENGTH_MEAN] = row->value[EXP_LENGTH_LONGER] = row->value[EXP_E2EL_LONGER] = unknown;
+}
+
 static void make_row(const struct study *x, uint32_t i, struct exp_compare *out, struct exp_sample **base)
 {
     struct entry *e = &x->entry[i];
@@ -342,7 +380,8 @@ static void make_row(const struct study *x, uint32_t i, struct exp_compare *out,
     snprintf(row->label, sizeof row->label, "%s", x->contenders->at[i].label);
     snprintf(row->strategy, sizeof row->strategy, "%s", x->contenders->at[i].strategy->name);
     if (e->st.message[0]) {
-        snprintf(row->why_not, sizeof row->why_not, "%s", e->st.message);
+        snprintf(row->why_not, sizeof row->why_not, "%s",
+                 x->contenders->at[i].n_settings ? key_message(&e->st) : e->st.message);
         return;
     }
     const struct exp_kv_setup *kv = &e->run->setup->fleets[x->fleet].kv;
@@ -350,6 +389,7 @@ static void make_row(const struct study *x, uint32_t i, struct exp_compare *out,
     take_negatives(x, &kv->use, row, &negatives);
     struct exp_sample *own = samples_of(x, e, negatives);
     exp_compare_row_set(row, own, *base, n);
+    if (e->scenario->length_shift && !kv->lengths->known) forget_lengths(row);
     row->anatomy = exp_anatomy_of(e->run->setup, x->fleet, &x->load);
     row->graphs = graphs_of(&kv->use);
     take_lengths(kv, row);
@@ -362,18 +402,77 @@ static void make_row(const struct study *x, uint32_t i, struct exp_compare *out,
 
 /* ---- what stands above the table ---- */
 
-static void put_title(const struct study *x, const struct exp_run *run, struct exp_compare *out)
+/* Model, fleets and load. */
+static void put_title(const struct study *x, const struct entry *e, FILE *out)
 {
-    const struct exp_setup *u = run->setup;
-    size_t n = (size_t)snprintf(out->title, sizeof out->title, "%.60s on ", u->arch.name);
-    for (uint32_t i = 0; i < u->n_fleets && n < sizeof out->title; i++)
-        n += (size_t)snprintf(out->title + n, sizeof out->title - n, "%s%u x %.40s, TP %u, PP %u",
-                              i ? " + " : "", u->sim_fleets[i].n_replicas, u->fleets[i].gpu->title,
-                              u->fleets[i].tensor_parallel, u->fleets[i].pipeline_parallel);
-    if (n < sizeof out->title && isfinite(x->load.prompt_tokens))
-        snprintf(out->title + n, sizeof out->title - n, "; %s requests, mean prompt %.0f, output %.0f tokens",
-                 exp_count_words((double)u->workload.n_requests).text, x->load.prompt_tokens,
-                 x->load.output_tokens);
+    const struct exp_setup *u = e->run->setup;
+    fprintf(out, "%s on ", u->arch.name);
+    for (uint32_t i = 0; i < u->n_fleets; i++)
+        fprintf(out, "%s%u x %s, TP %u, PP %u", i ? " + " : "", u->sim_fleets[i].n_replicas,
+                u->fleets[i].gpu->title, u->fleets[i].tensor_parallel, u->fleets[i].pipeline_parallel);
+    fprintf(out, "; %s requests", exp_count_words((double)u->workload.n_requests).text);
+    if (isfinite(x->load.prompt_tokens))
+        fprintf(out, ", mean prompt %s, output %s tokens", exp_count_words(round(x->load.prompt_tokens)).text,
+                exp_count_words(round(x->load.output_tokens)).text);
+}
+
+/* Which fleets take a row's strategy, where that is not plain. */
+static void put_takers(const struct study *x, const struct exp_setup *u, FILE *out)
+{
+    bool mixed = false, pinned = false;
+    for (uint32_t i = 0; i < u->n_fleets; i++) {
+        mixed |= x->scenario->fleet[i].kv.strategy != x->scenario->fleet[0].kv.strategy;
+        pinned |= is_pinned(x->scenario, i);
+    }
+    if (!pinned) {
+        if (mixed) fputs("; every fleet takes a row's strategy, whatever the scenario gives it", out);
+        return;
+    }
+    for (uint32_t i = 0; i < u->n_fleets; i++) {
+        fprintf(out, "; fleet %s ", u->fleets[i].name);
+        if (is_pinned(x->scenario, i))
+            fprintf(out, "keeps %s, which a class asks for", u->fleets[i].kv.use.strategy->name);
+        else
+            fputs("takes a row's strategy", out);
+    }
+}
+
+/* Engines, router, rate and seed. */
+static void put_how(const struct study *x, const struct entry *e, FILE *out)
+{
+    const struct exp_setup *u = e->run->setup;
+    for (uint32_t i = 0; i < u->n_fleets; i++)
+        if (i == 0 || strcmp(u->fleets[i].engine.name, u->fleets[i - 1].engine.name) != 0)
+            fprintf(out, "%s%s", i ? " + " : "engine ", u->fleets[i].engine.name);
+    fprintf(out, ", router %s, ", x->scenario->router);
+    if (isfinite(e->offered_per_s))
+        fprintf(out, "%.3g requests/s offered, ", e->offered_per_s);
+    else if (u->config.load.concurrency)
+        fprintf(out, "%u requests in flight, ", u->config.load.concurrency);
+    fprintf(out, "seed %llu", (unsigned long long)x->scenario->seed);
+    put_takers(x, u, out);
+}
+
+/* Cut off where there is no more room. */
+static void write_into(char *to, size_t size, void (*put)(const struct study *, const struct entry *, FILE *),
+                       const struct study *x, const struct entry *e)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    SIM_CHECK(out); /* out of memory */
+    put(x, e, out);
+    fclose(out);
+    snprintf(to, size, "%s", text);
+    free(text);
+}
+
+static void put_header(const struct study *x, struct exp_compare *out)
+{
+    const struct entry *e = x->entry;
+    while (!e->run) e++; /* one of them ran */
+    write_into(out->title, sizeof out->title, put_title, x, e);
+    write_into(out->how, sizeof out->how, put_how, x, e);
 }
 
 /* The same but for its numbers. */
@@ -425,17 +524,15 @@ static void gather_notes(const struct study *x, struct exp_compare *out)
 static void make_rows(const struct study *x, struct exp_compare *out)
 {
     struct exp_sample *base = NULL;
-    const struct exp_run *any = NULL;
     *out = (struct exp_compare){.row = sim_alloc(x->contenders->n, sizeof *out->row),
                                 .n_rows = x->contenders->n,
                                 .n_replications = x->options->n_replications,
                                 .load = x->load};
     for (uint32_t i = 0; i < x->contenders->n; i++) {
         if (x->entry[i].same_length) out->length_shift = true;
-        if (!any) any = x->entry[i].run;
         make_row(x, i, out, &base);
     }
-    put_title(x, any, out);
+    put_header(x, out);
     gather_notes(x, out);
     free(base);
 }
@@ -482,7 +579,7 @@ bool exp_compare_run(const struct exp_scenario *s, struct exp_cache *cache,
         .options = options,
         .entry = sim_alloc(options->contenders->n, sizeof *x.entry),
         .load = {.n_seqs = NAN, .prompt_tokens = NAN, .context_tokens = NAN, .output_tokens = NAN}};
-    bool ok = exp_scenario_check(s, st) && make_scenarios(&x, st);
+    bool ok = exp_scenario_check(s, st) && check_parameters(s, st) && make_scenarios(&x, st);
     if (ok) run_all(&x);
     ok = ok && any_runs(&x, st);
     if (ok) make_rows(&x, out);

@@ -63,9 +63,10 @@ enum exp_column {
     EXP_EXPOSED,
     EXP_LENGTH_MEAN,
     EXP_LENGTH_LONGER,
-    EXP_E2EL_SAME_LENGTH, /* mean E2EL, were outputs as long as with full */
-    EXP_E2EL_SPEED,       /* difference of E2EL to full that the strategy's speed makes, a share of full's */
-    EXP_E2EL_LONGER,      /* and what longer outputs add to it */
+    EXP_E2EL_SAME_LENGTH,  /* mean E2EL, were outputs as long as with full */
+    EXP_QUEUE_SAME_LENGTH, /* and mean queueing */
+    EXP_E2EL_SPEED,        /* difference of E2EL to full that the strategy's speed makes, a share of full's */
+    EXP_E2EL_LONGER,       /* and what longer outputs add to it */
     EXP_NEGATIVES,
     EXP_UNMEASURED,
     EXP_N_COLUMNS
@@ -113,10 +114,24 @@ struct exp_point_load {
     struct sim_kv_length
         sample[EXP_LOAD_SAMPLES]; /* of sequences that decode, every output token as likely */
 };
+/* What a recall keeps the GPU waiting with; see sim/recall.h. */
+enum exp_station {
+    EXP_SUBMISSION,
+    EXP_DESCRIPTORS,
+    EXP_WIRE,
+    EXP_CONVERSION,
+    EXP_SELECTION, /* again, for corrections */
+    EXP_SYNCS,
+    EXP_N_STATIONS
+};
+const char *exp_station_name(enum exp_station s); /* "submission" */
+
 struct exp_anatomy {
     double step_s, gpu_s, attention_s, select_s, exposed_s; /* step_s: all together */
     double host_s;                                          /* of the engine: the GPU has nothing to do */
     double prefill_s;                                       /* a prompt alone */
+    double station_s
+        [EXP_N_STATIONS]; /* what each adds to the step: by how much it grows with the station's time */
 };
 
 /* From a run of full that still has its requests. */
@@ -153,7 +168,8 @@ struct exp_compare {
     uint32_t n_rows, n_replications;
     bool length_shift;
     struct exp_point_load load;
-    char title[200]; /* model, fleet and load in one line */
+    char title[400]; /* model, fleet and load in one line */
+    char how[900];   /* engine, router, rate, seed, and which fleets differ between rows */
     struct exp_notes notes;
 };
 

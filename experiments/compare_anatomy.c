@@ -63,6 +63,42 @@ static struct sim_reads reads_of(const struct sim_kv_rule *rule, const struct ex
                               .selecting = (uint64_t)llround(selecting)};
 }
 
+static const char *const station_names[EXP_N_STATIONS] = {
+    [EXP_SUBMISSION] = "submission", [EXP_DESCRIPTORS] = "descriptors", [EXP_WIRE] = "wire",
+    [EXP_CONVERSION] = "conversion", [EXP_SELECTION] = "selection",     [EXP_SYNCS] = "syncs"};
+
+const char *exp_station_name(enum exp_station s)
+{
+    return station_names[s];
+}
+
+/* The recall with one station slower. */
+static struct sim_recall slowed(struct sim_recall r, enum exp_station station, double factor)
+{
+    double *const of[EXP_N_STATIONS][2] = {
+        [EXP_SUBMISSION] = {&r.submit_s},        [EXP_DESCRIPTORS] = {&r.engine_s},
+        [EXP_WIRE] = {&r.up_s, &r.down_s},       [EXP_CONVERSION] = {&r.convert_s, &r.convert_tail_s},
+        [EXP_SELECTION] = {&r.correct_select_s}, [EXP_SYNCS] = {&r.sync_s}};
+    for (int i = 0; i < 2; i++)
+        if (of[station][i]) *of[station][i] *= factor;
+    return r;
+}
+
+/* A step's time is sums and maxima of its stations', so that it is the sum of these and of what computation adds. */
+static void dissect_waits(const struct sim_decode_line *line, const struct sim_reads *reads,
+                          double station_s[EXP_N_STATIONS])
+{
+    const double little = 1e-6;
+    const struct sim_recall_draw mean = {1, 1};
+    struct sim_recall r = sim_recall_plus(&line->recall, &line->recall_token, (double)reads->selecting);
+    double compute_s = fmax(sim_line_gpu_s(line, reads), line->launch_s);
+    double step_s = sim_recall_sum_s(sim_recall_sum(&r, mean), compute_s);
+    for (enum exp_station k = 0; k < EXP_N_STATIONS; k++) {
+        struct sim_recall slower = slowed(r, k, 1 + little);
+        station_s[k] = (sim_recall_sum_s(sim_recall_sum(&slower, mean), compute_s) - step_s) / little;
+    }
+}
+
 static void dissect_step(const struct sim_cost *cost, const struct sim_reads *reads, struct exp_anatomy *a)
 {
     struct sim_decode_line line;
@@ -74,6 +110,7 @@ static void dissect_step(const struct sim_cost *cost, const struct sim_reads *re
     a->select_s = line.select_slope_s * (double)reads->selecting;
     a->exposed_s = t.step_s - t.computed_s;
     a->host_s = t.computed_s - a->gpu_s;
+    dissect_waits(&line, reads, a->station_s);
 }
 
 /* ---- a prompt ---- */
@@ -100,7 +137,7 @@ static double prompt_s(const struct sim_fleet *f, uint32_t tokens)
 struct exp_anatomy exp_anatomy_of(const struct exp_setup *u, uint32_t fleet,
                                   const struct exp_point_load *load)
 {
-    struct exp_anatomy a = {NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    struct exp_anatomy a = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, {0}};
     const struct sim_fleet *f = &u->sim_fleets[fleet];
     if (!isfinite(load->n_seqs) || !isfinite(load->prompt_tokens)) return a;
     struct sim_kv_rule full = sim_kv_full(f->engine.block_size);

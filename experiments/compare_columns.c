@@ -38,6 +38,7 @@ static const struct exp_column_info columns[EXP_N_COLUMNS] = {
     [EXP_LENGTH_MEAN]   = {"mean_length_shift", {"length,", "mean %"}, EXP_COST_TABLE, EXP_NEITHER, EXP_SIGNED_PERCENT, EXP_NO_DELTA, 1, true, false},
     [EXP_LENGTH_LONGER] = {"length_longer_frac", {"1.5x and", "longer, %"}, EXP_COST_TABLE, EXP_LOWER, EXP_PERCENT, EXP_NO_DELTA, 1, false, false},
     [EXP_E2EL_SAME_LENGTH] = {"mean_e2el_same_length_ms", {"", ""}, EXP_NO_TABLE, EXP_LOWER, EXP_PLAIN, EXP_NO_DELTA, 1, false, false},
+    [EXP_QUEUE_SAME_LENGTH] = {"mean_queue_same_length_ms", {"", ""}, EXP_NO_TABLE, EXP_LOWER, EXP_PLAIN, EXP_NO_DELTA, 1, false, false},
     [EXP_E2EL_SPEED]    = {"e2el_speed_frac", {"E2EL by", "speed, %"}, EXP_COST_TABLE, EXP_NEITHER, EXP_SIGNED_PERCENT, EXP_NO_DELTA, 1, false, true},
     [EXP_E2EL_LONGER]   = {"e2el_length_frac", {"E2EL by", "length, %"}, EXP_COST_TABLE, EXP_NEITHER, EXP_SIGNED_PERCENT, EXP_NO_DELTA, 1, false, true},
     [EXP_NEGATIVES]     = {"negative_rate", {"worse", "answers, %"}, EXP_COST_TABLE, EXP_LOWER, EXP_PERCENT, EXP_NO_DELTA, 1, false, false},
@@ -237,10 +238,11 @@ bool exp_compare_best(const struct exp_compare *c, uint32_t row, enum exp_column
     struct exp_cell own = exp_column_text(c, column, c->row[row].value[column].mean);
     uint32_t alike = 0, worse = 0;
     for (uint32_t i = 0; i < c->n_rows; i++) {
-        if (!counts(&c->row[i], column, &bar)) continue;
+        if (c->row[i].why_not[0] || !isfinite(c->row[i].value[column].mean)) continue;
         double other = c->row[i].value[column].mean, mine = c->row[row].value[column].mean;
         bool same = strcmp(exp_column_text(c, column, other).text, own.text) == 0;
-        if (!same && (better == EXP_LOWER ? other < mine : other > mine)) return false;
+        bool ahead = !same && (better == EXP_LOWER ? other < mine : other > mine);
+        if (ahead && counts(&c->row[i], column, &bar)) return false;
         alike += same;
         worse += !same;
     }

@@ -76,8 +76,9 @@ static bool take_setting(struct exp_contender *c, char *text, struct sim_status 
             return sim_fail_as(st, SIM_EXIT_USAGE, "--strategies: %s is given %s twice, expected it once",
                                c->strategy->name, text);
     if (c->n_settings == EXP_MAX_KV_SETTINGS)
-        return sim_fail_as(st, SIM_EXIT_USAGE, "--strategies: %s: at most %d settings, found `%s` behind them",
-                           c->strategy->name, EXP_MAX_KV_SETTINGS, key);
+        return sim_fail_as(st, SIM_EXIT_USAGE,
+                           "--strategies: %s: at most %d settings, found `%s` behind them", c->strategy->name,
+                           EXP_MAX_KV_SETTINGS, key);
     c->setting[c->n_settings].key = key;
     snprintf(c->setting[c->n_settings++].value, sizeof c->setting[0].value, "%s", value);
     return true;

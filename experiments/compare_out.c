@@ -1,11 +1,13 @@
 #include "experiments/compare.h"
 
 #include <csv.h>
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "experiments/results.h"
 #include "sim/memory.h"
@@ -63,6 +65,10 @@ static json_t *anatomy_json(const struct exp_anatomy *a)
     json_t *o = json_object();
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         json_object_set_new(o, parts[i].name, real(parts[i].value));
+    json_t *stations = json_object();
+    for (enum exp_station k = 0; k < EXP_N_STATIONS; k++)
+        json_object_set_new(stations, exp_station_name(k), real(a->station_s[k]));
+    json_object_set_new(o, "station_s", stations);
     return o;
 }
 
@@ -182,6 +188,7 @@ void exp_compare_csv(const struct exp_compare *c, FILE *out)
 struct files {
     const char *dir;
     struct sim_outfile *open[EXP_MAX_CONTENDERS + 2];
+    char *name[EXP_MAX_CONTENDERS + 2];
     int n;
 };
 
@@ -191,6 +198,7 @@ static FILE *open_file(struct files *f, const char *name, struct sim_status *st)
     struct sim_outfile *file = sim_outfile_open(path, st);
     free(path);
     if (!file) return NULL;
+    f->name[f->n] = sim_strdup(name);
     f->open[f->n++] = file;
     return sim_outfile_stream(file);
 }
@@ -206,12 +214,14 @@ static bool write_json(struct files *f, const char *name, json_t *o, struct sim_
            sim_fail(st, "%s/%s: writing failed, nothing was left behind; free some space", f->dir, name);
 }
 
+static const char SUMMARY[] = "summary-", JSON[] = ".json";
+
 /* summary-freekv-budget=1024.json */
 static bool write_summary(struct files *f, const struct exp_compare *c, const struct exp_compare_row *row,
                           struct sim_status *st)
 {
     if (row->why_not[0]) return true;
-    char *name = sim_printf("summary-%s.json", row->label);
+    char *name = sim_printf("%s%s%s", SUMMARY, row->label, JSON);
     for (char *at = name; *at; at++)
         if (*at == ':' || *at == '/') *at = '-';
     bool ok = write_json(f, name, row_json(c, row), st);
@@ -233,6 +243,40 @@ static bool write_all(struct files *f, const struct exp_compare *c, struct sim_s
     return true;
 }
 
+/* Summaries of strategies that took part in an earlier study, not in this one. */
+static bool is_stale(const struct files *f, const char *name)
+{
+    size_t n = strlen(name), head = strlen(SUMMARY), tail = strlen(JSON);
+    if (n < head + tail || strncmp(name, SUMMARY, head) != 0 || strcmp(name + n - tail, JSON) != 0)
+        return false;
+    for (int i = 0; i < f->n; i++)
+        if (strcmp(f->name[i], name) == 0) return false;
+    for (size_t i = 0; i < mdl_strategy_count(); i++) {
+        const char *strategy = mdl_strategy_at(i)->name, *label = name + head;
+        size_t length = strlen(strategy);
+        if (strncmp(label, strategy, length) == 0 &&
+            (label[length] == '-' || strcmp(label + length, JSON) == 0))
+            return true;
+    }
+    return false;
+}
+
+static bool remove_stale(const struct files *f, struct sim_status *st)
+{
+    DIR *dir = opendir(f->dir);
+    bool ok = dir != NULL;
+    for (struct dirent *e; ok && (e = readdir(dir));) {
+        if (!is_stale(f, e->d_name)) continue;
+        char *path = sim_printf("%s/%s", f->dir, e->d_name);
+        ok = unlink(path) == 0 ||
+             sim_fail(st, "%s: is of an earlier study and stays (%s); remove it", path, strerror(errno));
+        free(path);
+    }
+    if (dir) closedir(dir);
+    return ok || sim_fail(st, "%s: cannot be listed (%s), old summaries may stay; look there", f->dir,
+                          strerror(errno));
+}
+
 /* Nobody interrupts between the first and the last file that takes its name. */
 static bool commit_all(struct files *f, bool ok, struct sim_status *st)
 {
@@ -248,6 +292,8 @@ static bool commit_all(struct files *f, bool ok, struct sim_status *st)
         else
             sim_outfile_abandon(f->open[i]);
     }
+    if (ok) ok = remove_stale(f, st);
+    for (int i = 0; i < f->n; i++) free(f->name[i]);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return ok;
 }

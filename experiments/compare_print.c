@@ -260,13 +260,20 @@ static void put_table(const struct page *p, enum exp_table table, const char *ti
 
 /* ---- above and below ---- */
 
+/* A figure that is not 0, or one that was published for other parameters. */
+static bool is_worth_saying(double value, const char *source)
+{
+    bool nobody = strncmp(source, MDL_NO_FIGURE, strlen(MDL_NO_FIGURE)) == 0;
+    return source[0] && value != 0 && !(isnan(value) && nobody);
+}
+
 /* Where a row's worse answers and longer outputs come from. */
 static char *sources_of(const struct exp_compare *c, const struct exp_compare_row *row)
 {
     double negatives = row->value[EXP_NEGATIVES].mean, length = row->value[EXP_LENGTH_MEAN].mean;
-    bool unknown = isnan(negatives) && strcmp(row->negative_source, MDL_NO_FIGURE) != 0;
-    bool worse = (negatives > 0 || unknown) && row->negative_source[0];
-    bool longer = c->length_shift && (length != 0 || worse) && row->length_source[0];
+    bool worse = is_worth_saying(negatives, row->negative_source);
+    bool longer =
+        c->length_shift && (is_worth_saying(length, row->length_source) || (worse && row->length_source[0]));
     if (!worse && !longer) return NULL;
     return sim_printf("%s: %s%s%s%s%s", row->label, worse ? "worse answers: " : "",
                       worse ? row->negative_source : "", worse && longer ? "; " : "",
@@ -276,8 +283,9 @@ static char *sources_of(const struct exp_compare *c, const struct exp_compare_ro
 static void put_sources(const struct page *p)
 {
     bool any = false;
+    fputs("\nGPU KV, host KV: of a request of the load's mean length\n", p->out);
     if (has_something(p->c, EXP_EXPOSED))
-        fputs("\nwaits for transfers: of step time, with corrections and conversions\n", p->out);
+        fputs("waits for transfers: of step time, with corrections and conversions\n", p->out);
     for (uint32_t i = 0; i < p->c->n_rows; i++) {
         char *text = p->c->row[i].why_not[0] ? NULL : sources_of(p->c, &p->c->row[i]);
         if (!text) continue;
@@ -293,17 +301,21 @@ static void put_legend(const struct page *p)
 {
     const struct exp_compare *c = p->c;
     put_wrapped(p, c->title, 0, 2);
+    if (c->how[0]) put_wrapped(p, c->how, 0, 2);
     for (uint32_t i = 0; i < c->notes.n; i++) {
         fputs("note: ", p->out);
         put_wrapped(p, c->notes.text[i], 6, 6);
     }
-    put_wrapped(p,
-                "* best of its column, of those that complete about as much; differences are to full (%, p: "
-                "points, x: times)",
-                0, 2);
+    put_wrapped(
+        p,
+        "* best of its column, of those that complete about as much per second and meet service levels, "
+        "where any does; differences are to full (%, p: points, x: times)",
+        0, 2);
     if (!c->n_replications) return;
-    char *text = sim_printf("mean and [5 %%, 95 %%] of %u replications; ~ the difference may be none",
-                            c->n_replications);
+    char *text =
+        sim_printf("mean and [5 %%, 95 %%] of %u replications; differences are those of the means; ~ by "
+                   "pairs of replications there may be none",
+                   c->n_replications);
     put_wrapped(p, text, 0, 2);
     free(text);
 }

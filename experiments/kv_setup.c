@@ -107,13 +107,15 @@ static bool check_fallback(const struct exp_fleet_setup *f, const struct exp_kv_
 {
     if (k->fallback_when == SIM_FALLBACK_NEVER) return true;
     if (exp_kv_is_full(f))
-        return sim_fail(st, "kv.fallback: strategy full keeps the whole KV on the GPU as it is, expected another "
-                            "kv.strategy; remove it");
-    if (k->fallback_when == SIM_FALLBACK_HOST_FULL && f->kv.plan.unit_bytes[SIM_KV_HOST] <= 0)
         return sim_fail(st,
-                        "kv.fallback.when host_full: strategy %s keeps nothing on the host, expected never or "
-                        "short; remove it",
-                        f->kv.use.strategy->name);
+                        "kv.fallback: strategy full keeps the whole KV on the GPU as it is, expected another "
+                        "kv.strategy; remove it");
+    if (k->fallback_when == SIM_FALLBACK_HOST_FULL && f->kv.plan.unit_bytes[SIM_KV_HOST] <= 0)
+        return sim_fail(
+            st,
+            "kv.fallback.when host_full: strategy %s keeps nothing on the host, expected never or "
+            "short; remove it",
+            f->kv.use.strategy->name);
     if (!d->kernel || strcmp(d->kernel, "bf16") == 0) return true;
     return sim_fail(
         st,
@@ -127,10 +129,12 @@ static bool check_effect(const struct exp_setup *u, const struct mdl_kv_use *use
 {
     double skipped = use->value[MDL_KV_SKIP_LAYERS];
     if (skipped >= u->arch.n_layers)
-        return sim_fail(st, "kv.skip_layers %g: %s has %u layers, expected fewer, so that %s does something; lower it",
-                        skipped, u->arch.name, u->arch.n_layers, use->strategy->name);
+        return sim_fail(
+            st, "kv.skip_layers %g: %s has %u layers, expected fewer, so that %s does something; lower it",
+            skipped, u->arch.name, u->arch.n_layers, use->strategy->name);
     if (use->value[MDL_KV_FETCH_FRAC] == 0)
-        return sim_fail(st, "kv.fetch_frac 0: no step would fetch or read anything, expected a share above 0; raise it");
+        return sim_fail(
+            st, "kv.fetch_frac 0: no step would fetch or read anything, expected a share above 0; raise it");
     return true;
 }
 
@@ -140,7 +144,8 @@ static bool choose_strategy(const struct exp_setup *u, struct exp_fleet_setup *f
     struct mdl_kv_decode decode = {0};
     if (!init_use(u, f, k, st) || !check_effect(u, &f->kv.use, st)) return false;
     f->kv.use.strategy->decode(&f->kv.use, &decode);
-    if (!check_stages(f, &decode, st) || !mdl_kv_plan_init(&f->kv.plan, &f->kv.use, max_tokens, st)) return false;
+    if (!check_stages(f, &decode, st) || !mdl_kv_plan_init(&f->kv.plan, &f->kv.use, max_tokens, st))
+        return false;
     if (!check_fallback(f, k, &decode, st)) return false;
     f->kv.plain = mdl_kv_plain_rule(&f->kv.plan, &f->kv.use);
     return true;

@@ -35,10 +35,10 @@ static struct line begin(const char *title, FILE *out)
 /* "12.3 KiB", "1.5 MiB". */
 static struct exp_words bytes_words(double bytes)
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB"};
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
     struct exp_words w;
     int u = 0;
-    for (; u < 3 && bytes >= 1024; u++) bytes /= 1024;
+    for (; u < 5 && bytes >= 1023.95; u++) bytes /= 1024;
     snprintf(w.text, sizeof w.text, "%.4g %s", bytes, units[u]);
     return w;
 }
@@ -101,9 +101,9 @@ static void print_bytes(const struct exp_kv_setup *kv, FILE *out)
 
 static void print_host(const struct mdl_host *h, FILE *out)
 {
-    fprintf(out, "%*shost link %.4g GB/s, duplex %.3g, %u GPU%s on it; %.4g GiB of host memory per GPU\n",
-            INDENT, "", h->link_byte_per_s * 1e-9, h->duplex, h->gpus_per_link,
-            h->gpus_per_link == 1 ? "" : "s", h->memory_bytes / 1073741824.0);
+    fprintf(out, "%*shost link %s GB/s, duplex %.3g, %u GPU%s on it; %s of host memory per GPU\n", INDENT, "",
+            exp_short_words(h->link_byte_per_s * 1e-9).text, h->duplex, h->gpus_per_link,
+            h->gpus_per_link == 1 ? "" : "s", bytes_words(h->memory_bytes).text);
 }
 
 /* ---- policy ---- */
@@ -172,19 +172,33 @@ void exp_print_kv(const struct exp_fleet_setup *f, const struct exp_kv_keys *k, 
                 kv->lengths->any ? "length_shift is off" : kv->lengths->source);
 }
 
+void exp_print_host_kv(const struct exp_figures *f, FILE *out)
+{
+    double peak = exp_figure(f, "kv_host_peak_utilization").mean, fell = exp_figure(f, "fell_back").mean;
+    if (peak > 0)
+        fprintf(out, "%-13s peak %s %% of the host memory that is given to it%s\n", "KV on host",
+                exp_short_words(100 * peak).text, peak > 0.99 ? ": full, requests wait or fall back" : "");
+    if (fell > 0)
+        fprintf(out, "%-13s %s requests kept their whole KV on the GPU\n", "fell back",
+                exp_count_words(fell).text);
+}
+
 void exp_print_transfers(const struct exp_figures *f, FILE *out)
 {
     double up = exp_figure(f, "link_up_bytes").mean, down = exp_figure(f, "link_down_bytes").mean;
     double shift = exp_figure(f, "mean_length_shift").mean;
     if (up + down > 0)
         fprintf(out,
-                "%-13s host link busy %.3g %%, by one replica %.3g %%; up %s, down %s; %s pages recalled\n"
-                "%-13s steps wait for transfers (with corrections and conversions) %.3g %% of their time\n",
+                "%-13s host link carries data %.3g %% of the time (%.3g %% for one replica); up %s, down %s; "
+                "%s pages recalled\n"
+                "%-13s steps wait %.3g %% of their time: for data, submission of copies, syncs, corrections, "
+                "conversions\n",
                 "transfers", 100 * exp_figure(f, "host_link_busy").mean,
                 100 * exp_figure(f, "link_busy").mean, bytes_words(up).text, bytes_words(down).text,
                 exp_count_words(exp_figure(f, "recalled_pages").mean).text, "",
                 100 * exp_figure(f, "exposed_frac").mean);
     if (shift != 0)
-        fprintf(out, "%-13s outputs %+.1f %% against full KV; %.4g output tokens/s in tokens of full KV\n",
-                "lengths", 100 * shift, exp_figure(f, "equivalent_output_throughput").mean);
+        fprintf(out, "%-13s outputs %+.1f %% against full KV; %s output tokens/s in tokens of full KV\n",
+                "lengths", 100 * shift,
+                exp_short_words(exp_figure(f, "equivalent_output_throughput").mean).text);
 }

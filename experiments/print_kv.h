@@ -10,6 +10,9 @@
 
 void exp_print_kv(const struct exp_fleet_setup *f, const struct exp_kv_keys *k, FILE *out);
 
+/* Host memory that is in use, and requests that fell back; nothing where there is neither. */
+void exp_print_host_kv(const struct exp_figures *f, FILE *out);
+
 /* Lines below the busy line; none when nothing was moved and no length changed. */
 void exp_print_transfers(const struct exp_figures *f, FILE *out);
 

@@ -7,10 +7,14 @@
 #include "experiments/keys.h"
 #include "experiments/print_kv.h"
 
-const char *exp_load_warning(enum sim_load_state state)
+const char *exp_load_warning(const struct exp_figures *f)
 {
-    switch (state) {
+    switch (f->load_state) {
     case SIM_BACKLOGGED:
+        if (f->load_is_brief)
+            return "WARNING: the load is over before the first answers: nothing can be said about whether "
+                   "the "
+                   "fleet keeps up; give more requests";
         return "WARNING: the load is backlogged at the last arrival: latencies depend on how long the trace "
                "is";
     case SIM_OVERLOADED:
@@ -37,13 +41,14 @@ static void print_load(const struct exp_scenario *s, const struct exp_run *run, 
     fprintf(out, "load: %s%s%s, %s requests in %s", k->source == EXP_TRACE ? k->trace : "open loop",
             k->source == EXP_TRACE ? ", " : "", k->source == EXP_TRACE ? w->trace->dialect : "",
             exp_count_words((double)w->n_requests).text, exp_duration_words(span_s).text);
-    if (span_s > 0) fprintf(out, ", %.4g requests/s", (double)w->n_requests / span_s);
+    if (span_s > 0) fprintf(out, ", %s requests/s", exp_short_words((double)w->n_requests / span_s).text);
+    if (k->source == EXP_OPEN_LOOP && k->multiply != 1)
+        fprintf(out, " (the rate multiplied by %g)", k->multiply);
     fputc('\n', out);
     if (w->scaled)
-        fprintf(out,
-                "      multiplied by %g: %.4g -> %.4g requests/s; index of dispersion (10 s) %.3g -> %.3g\n",
-                k->multiply, w->before.request_rate, w->after.request_rate, w->before.dispersion[1],
-                w->after.dispersion[1]);
+        fprintf(out, "      multiplied by %g: %s -> %s requests/s; index of dispersion (10 s) %.3g -> %.3g\n",
+                k->multiply, exp_short_words(w->before.request_rate).text,
+                exp_short_words(w->after.request_rate).text, w->before.dispersion[1], w->after.dispersion[1]);
 }
 
 static void print_fleet(const struct exp_fleet_setup *f, const struct sim_fleet *sim, FILE *out)
@@ -98,21 +103,12 @@ static void print_engine_and_memory(const struct exp_fleet_setup *f, FILE *out)
 
 /* ---- figures ---- */
 
-/* Four digits, and no exponent for what people count. */
-static struct exp_words short_text(double v)
-{
-    struct exp_words w;
-    if (fabs(v) >= 9999.5 && fabs(v) < 1e15) return exp_count_words(v);
-    snprintf(w.text, sizeof w.text, "%.4g", v);
-    return w;
-}
-
 static const char *band_text(struct exp_band b, double scale, bool banded, char *text, size_t size)
 {
-    int n = snprintf(text, size, "%s", short_text(b.mean * scale).text);
+    int n = snprintf(text, size, "%s", exp_short_words(b.mean * scale).text);
     if (banded)
-        snprintf(text + n, size - (size_t)n, " [%s, %s]", short_text(b.lo * scale).text,
-                 short_text(b.hi * scale).text);
+        snprintf(text + n, size - (size_t)n, " [%s, %s]", exp_short_words(b.lo * scale).text,
+                 exp_short_words(b.hi * scale).text);
     return text;
 }
 
@@ -179,7 +175,7 @@ static void print_machine(const struct exp_figures *f, FILE *out)
 {
     bool banded = f->n_replications > 0;
     char a[64], b[64];
-    fprintf(out, "%-13s peak %s %%, mean %s %% of %s tokens; %s preemptions\n", "KV cache",
+    fprintf(out, "%-13s peak %s %%, mean %s %% of the pool; room for %s tokens; %s preemptions\n", "KV cache",
             band_text(exp_figure(f, "kv_peak_utilization"), 100, banded, a, sizeof a),
             band_text(exp_figure(f, "kv_mean_utilization"), 100, banded, b, sizeof b),
             exp_count_words(exp_figure(f, "kv_capacity_tokens").mean).text,
@@ -189,6 +185,7 @@ static void print_machine(const struct exp_figures *f, FILE *out)
             band_text(exp_figure(f, "mean_running"), 1, banded, b, sizeof b),
             exp_count_words(exp_figure(f, "max_running").mean).text,
             exp_count_words(exp_figure(f, "max_waiting").mean).text);
+    exp_print_host_kv(f, out);
     exp_print_transfers(f, out);
     fprintf(out, "%-13s", "evidence");
     int n = 0;
@@ -217,7 +214,8 @@ static void limits_text(const struct sim_slo *slo, char *text, size_t size)
     text[0] = '\0';
     for (int i = 0; i < 3; i++)
         if (ms[i] > 0 && n < size)
-            n += (size_t)snprintf(text + n, size - n, "%s%s %.4g", n ? ", " : "", names[i], ms[i]);
+            n += (size_t)snprintf(text + n, size - n, "%s%s %s", n ? ", " : "", names[i],
+                                  exp_short_words(ms[i]).text);
     if (!n) snprintf(text, size, "none");
 }
 
@@ -276,7 +274,7 @@ void exp_print_run(const struct exp_scenario *s, const struct exp_run *run, cons
     fputc('\n', out);
     for (uint32_t i = 0; i < u->notes.n; i++) fprintf(out, "note: %s\n", u->notes.text[i]);
     fprintf(out, "load state: %s\n", sim_load_state_name(figures->load_state));
-    if (exp_load_warning(figures->load_state)) fprintf(out, "%s\n", exp_load_warning(figures->load_state));
+    if (exp_load_warning(figures)) fprintf(out, "%s\n", exp_load_warning(figures));
     if (figures->n_replications)
         fprintf(out, "mean and [5 %%, 95 %%] of %u replications\n", figures->n_replications);
     print_latency(figures, out);

@@ -12,6 +12,6 @@ void exp_print_run(const struct exp_scenario *s, const struct exp_run *run, cons
                    FILE *out);
 
 /* "latencies depend on how long the trace is ..." or NULL when the load is stable. */
-const char *exp_load_warning(enum sim_load_state state);
+const char *exp_load_warning(const struct exp_figures *f);
 
 #endif

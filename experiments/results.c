@@ -80,6 +80,18 @@ static json_t *kv_json(const struct exp_kv_setup *kv)
     return o;
 }
 
+/* What the fleet did, in the run without drawn errors. */
+static json_t *did_json(const struct sim_fleet_report *r)
+{
+    return json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "kv_capacity_tokens",
+                     (json_int_t)r->kv_capacity_tokens, "kv_peak_utilization", r->kv_peak_utilization,
+                     "kv_mean_utilization", r->kv_mean_utilization, "kv_host_peak_utilization",
+                     r->kv_host_peak_utilization, "gpu_busy", r->gpu_busy, "link_busy", r->link_busy,
+                     "host_link_busy", r->host_link_busy, "exposed_frac", r->exposed_frac, "preemptions",
+                     (json_int_t)r->preemptions, "max_running", (json_int_t)r->max_running, "fell_back",
+                     (json_int_t)r->fell_back);
+}
+
 static json_t *fleet_json(const struct exp_fleet_setup *f, const struct sim_fleet *sim)
 {
     json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "name", f->name, "gpu", f->gpu->name, "replicas",
@@ -105,10 +117,13 @@ json_t *exp_results_json(const struct exp_results *r)
 {
     const struct exp_setup *u = r->run->setup;
     json_t *o = exp_figures_json(r->figures), *fleets = json_array(), *warnings = json_array();
-    for (uint32_t i = 0; i < u->n_fleets; i++)
-        json_array_append_new(fleets, fleet_json(&u->fleets[i], &u->sim_fleets[i]));
-    if (exp_load_warning(r->figures->load_state))
-        json_array_append_new(warnings, json_string(exp_load_warning(r->figures->load_state)));
+    for (uint32_t i = 0; i < u->n_fleets; i++) {
+        json_t *fleet = fleet_json(&u->fleets[i], &u->sim_fleets[i]);
+        json_object_set_new(fleet, "figures", did_json(&r->run->report->fleets[i]));
+        json_array_append_new(fleets, fleet);
+    }
+    if (exp_load_warning(r->figures))
+        json_array_append_new(warnings, json_string(exp_load_warning(r->figures)));
     for (uint32_t i = 0; i < u->notes.n; i++) json_array_append_new(warnings, json_string(u->notes.text[i]));
     json_object_set_new(o, "model", json_string(u->arch.name));
     json_object_set_new(o, "weights", json_string(mdl_dtype_name((enum mdl_dtype)r->scenario->weights)));

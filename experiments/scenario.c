@@ -316,11 +316,12 @@ static bool check_pins(const struct exp_scenario *s, const struct exp_class_keys
         if (!s->fleet[f].classes[0] || exp_fleet_names_class(&s->fleet[f], c->name)) return true;
         last = &s->fleet[f];
     }
-    return sim_fail(st,
-                    "%s: classes.%s.kv.strategy %s: the fleet that has it serves classes [%s] only, expected %s "
-                    "among them; add it to fleet.%d.classes",
-                    exp_scenario_where(s, &c->kv_strategy).text, c->name, name, last->classes, c->name,
-                    (int)(last - s->fleet));
+    return sim_fail(
+        st,
+        "%s: classes.%s.kv.strategy %s: the fleet that has it serves classes [%s] only, expected %s "
+        "among them; add it to fleet.%d.classes",
+        exp_scenario_where(s, &c->kv_strategy).text, c->name, name, last->classes, c->name,
+        (int)(last - s->fleet));
 }
 
 /* A class that names a strategy is served by fleets that have it, which is what by_class is for. */
@@ -370,6 +371,22 @@ static bool check_fallback(const struct exp_scenario *s, struct sim_status *st)
     return true;
 }
 
+/* Baseline lengths are those with full KV: whatever was measured against them is another strategy's. */
+static bool check_pairs(const struct exp_scenario *s, struct sim_status *st)
+{
+    for (uint32_t i = 0; i < s->n_fleets; i++) {
+        const struct exp_kv_keys *k = &s->fleet[i].kv;
+        if (k->length_pairs[0] && strcmp(mdl_strategy_at((size_t)k->strategy)->name, "full") == 0)
+            return sim_fail(
+                st,
+                "%s: fleet.%u.kv.length_pairs: are lengths against those of strategy full, which this "
+                "fleet has, expected another kv.strategy; compare takes --strategies "
+                "NAME:length_pairs=FILE",
+                exp_scenario_where(s, k->length_pairs).text, i);
+    }
+    return true;
+}
+
 /* Fleets that are not named are told apart in setup.c. */
 static bool check_names(const struct exp_scenario *s, struct sim_status *st)
 {
@@ -378,7 +395,8 @@ static bool check_names(const struct exp_scenario *s, struct sim_status *st)
             const char *name = s->fleet[i].name,
                        *other = s->fleet[k].name[0] ? s->fleet[k].name : s->fleet[k].gpu;
             if (i == k || !name[0] || strcmp(name, other) != 0) continue;
-            return sim_fail(st, "%s: fleet.%u.name %s: fleet.%u has that name, expected another one; rename it",
+            return sim_fail(st,
+                            "%s: fleet.%u.name %s: fleet.%u has that name, expected another one; rename it",
                             exp_scenario_where(s, s->fleet[i].name).text, i, name, k);
         }
     return true;
@@ -422,5 +440,5 @@ bool exp_scenario_check(const struct exp_scenario *s, struct sim_status *st)
         return sim_fail(st, "%s: has %llu replicas, expected at most %d in all; make the fleets smaller",
                         file_of(s), (unsigned long long)replicas, UINT16_MAX);
     return check_load(s, st) && check_classes(s, st) && check_class_strategies(s, st) &&
-           check_fallback(s, st) && check_names(s, st);
+           check_fallback(s, st) && check_pairs(s, st) && check_names(s, st);
 }

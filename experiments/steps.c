@@ -8,6 +8,7 @@
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
 
+#include "experiments/replay_facts.h"
 #include "sim/csv_in.h"
 #include "sim/lengthshift.h"
 #include "sim/memory.h"
@@ -17,16 +18,23 @@
 
 static const double MAX_S = 1e9; /* of a step: beyond, sums and ratios mean nothing */
 
+/* What a step executes, as kvbench counts it; 0 everywhere: not told. */
+struct content {
+    uint64_t seqs, new_tokens, kv_tokens;
+};
+
 struct sample {
     uint64_t step;
     uint32_t replica;
     double seconds;
+    struct content of;
 };
 
 struct samples {
     struct sample *sample;
     size_t n, room;
     int step, replica, measured;
+    int seqs, new_tokens, kv_tokens; /* below 0: the file has no such column */
 };
 
 static int by_step(const void *va, const void *vb)
@@ -44,17 +52,34 @@ static bool need_column(const struct sim_csv_row *row, const char *name, int *ou
                                  row->path, row->line, name);
 }
 
+static bool read_header(struct samples *s, const struct sim_csv_row *row, struct sim_status *st)
+{
+    s->seqs = sim_csv_column(row, "seqs");
+    s->new_tokens = sim_csv_column(row, "new_tokens");
+    s->kv_tokens = sim_csv_column(row, "kv_tokens");
+    return need_column(row, "step", &s->step, st) && need_column(row, "replica", &s->replica, st) &&
+           need_column(row, "measured_s", &s->measured, st);
+}
+
+static bool read_content(const struct samples *s, const struct sim_csv_row *row, struct content *out,
+                         struct sim_status *st)
+{
+    *out = (struct content){0};
+    if (s->seqs < 0 || s->new_tokens < 0 || s->kv_tokens < 0) return true;
+    return sim_csv_u64(row, s->seqs, "seqs", &out->seqs, st) &&
+           sim_csv_u64(row, s->new_tokens, "new_tokens", &out->new_tokens, st) &&
+           sim_csv_u64(row, s->kv_tokens, "kv_tokens", &out->kv_tokens, st);
+}
+
 static bool on_row(void *user, uint64_t index, const struct sim_csv_row *row, struct sim_status *st)
 {
     struct samples *s = user;
     struct sample x;
     uint64_t replica;
-    if (index == 0)
-        return need_column(row, "step", &s->step, st) && need_column(row, "replica", &s->replica, st) &&
-               need_column(row, "measured_s", &s->measured, st);
+    if (index == 0) return read_header(s, row, st);
     if (!sim_csv_u64(row, s->step, "step", &x.step, st) ||
         !sim_csv_u64(row, s->replica, "replica", &replica, st) ||
-        !sim_csv_double(row, s->measured, "measured_s", &x.seconds, st))
+        !sim_csv_double(row, s->measured, "measured_s", &x.seconds, st) || !read_content(s, row, &x.of, st))
         return false;
     if (!(x.seconds > 0 && x.seconds <= MAX_S) || replica > UINT32_MAX)
         return sim_fail(
@@ -80,7 +105,7 @@ static bool read_samples(const char *path, struct samples *s, struct sim_status 
 /* The repeats of a step, ascending; how many. */
 static size_t find(const struct samples *s, const struct exp_plan_step *step, const struct sample **first)
 {
-    struct sample key = {step->step, step->replica, 0};
+    struct sample key = {.step = step->step, .replica = step->replica};
     size_t lo = 0, hi = s->n, n = 0;
     while (lo < hi) { /* the first that is not before the key: times are above 0 */
         size_t middle = lo + (hi - lo) / 2;
@@ -94,6 +119,35 @@ static size_t find(const struct samples *s, const struct exp_plan_step *step, co
            s->sample[lo + n].replica == step->replica)
         n++;
     return n;
+}
+
+/* --- is it this plan's measurement? --- */
+
+static struct content content_of(const struct exp_plan *p, const struct exp_plan_step *s)
+{
+    struct content c = {0};
+    for (size_t i = s->first; i < s->first + s->n_rows; i++) {
+        const struct exp_plan_row *row = &p->rows[i];
+        c.seqs += row->new_tokens > 0;
+        c.new_tokens += row->new_tokens;
+        if (row->new_tokens == 1 && row->past_tokens) c.kv_tokens += (uint64_t)row->past_tokens + 1;
+    }
+    return c;
+}
+
+static bool check_content(const struct exp_plan *p, const struct exp_plan_step *step,
+                          const struct content *found, const char *path, struct sim_status *st)
+{
+    struct content planned = content_of(p, step);
+    if (!found->seqs || (found->seqs == planned.seqs && found->new_tokens == planned.new_tokens &&
+                         found->kv_tokens == planned.kv_tokens))
+        return true;
+    return sim_fail(st,
+                    "%s: step %" PRIu64 " of replica %" PRIu32 " was executed with %" PRIu64
+                    " sequences, %" PRIu64 " new tokens and %" PRIu64 " in the cache, the plan has %" PRIu64
+                    ", %" PRIu64 " and %" PRIu64 "; name the plan that was replayed",
+                    path, step->step, step->replica, found->seqs, found->new_tokens, found->kv_tokens,
+                    planned.seqs, planned.new_tokens, planned.kv_tokens);
 }
 
 /* --- is it this scenario's plan? --- */
@@ -214,13 +268,17 @@ static bool pair(struct exp_steps *x, const struct samples *s, const struct exp_
                  struct sim_status *st)
 {
     uint32_t *generated = sim_alloc(u->config.load.n_requests, sizeof *generated);
+    size_t n_used = 0;
+    bool ok = true;
     x->trial = sim_alloc(x->plan.n_steps, sizeof *x->trial);
-    for (size_t i = 0; i < x->plan.n_steps; i++) {
+    for (size_t i = 0; ok && i < x->plan.n_steps; i++) {
         const struct sample *first;
         size_t n = find(s, &x->plan.steps[i], &first);
         struct exp_step_trial *t = &x->trial[x->n];
         price(x, &x->plan.steps[i], u, generated, t);
+        n_used += n;
         if (!n || !t->new_tokens) continue; /* not measured, or preemptions only */
+        ok = check_content(&x->plan, &x->plan.steps[i], &first->of, path, st);
         t->measured_s =
             n % 2 ? first[n / 2].seconds : 0.5 * (first[n / 2 - 1].seconds + first[n / 2].seconds);
         t->noise = first[n - 1].seconds / first[0].seconds - 1;
@@ -228,8 +286,10 @@ static bool pair(struct exp_steps *x, const struct samples *s, const struct exp_
         x->n++;
     }
     free(generated);
-    return x->n ||
-           sim_fail(st, "%s: none of its steps is in the plan, expected the replay of that plan", path);
+    if (!ok) return false;
+    return (x->n && n_used == s->n) ||
+           sim_fail(st, "%s: %s in the plan, expected the replay of that plan; name it", path,
+                    x->n ? "some of its steps are not" : "none of its steps is");
 }
 
 /* --- TTFT and TPOT --- */
@@ -371,8 +431,9 @@ bool exp_steps_new(const char *plan_path, const char *measured_path, const struc
     struct samples samples = {0};
     struct exp_setup *u = exp_setup_new(s, cache, &factors, st);
     bool ok = u && exp_plan_read(plan_path, u->workload.trace, &x.plan, st) &&
-              check_plan(&x.plan, u, &x.ends, plan_path, st) && read_samples(measured_path, &samples, st) &&
-              pair(&x, &samples, u, measured_path, st);
+              check_plan(&x.plan, u, &x.ends, plan_path, st) &&
+              exp_replay_check(measured_path, plan_path, u, st) &&
+              read_samples(measured_path, &samples, st) && pair(&x, &samples, u, measured_path, st);
     if (ok) {
         for (uint32_t f = 0; f < u->n_fleets; f++)
             x.parallel |= u->fleets[f].tensor_parallel > 1 || u->fleets[f].pipeline_parallel > 1;

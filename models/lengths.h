@@ -26,7 +26,7 @@ struct mdl_lengths {
     uint32_t n_skipped; /* pairs without a baseline token */
     char model[48];     /* that was measured; "" for pairs */
     char source[160];
-    bool any; /* false: this strategy does not change lengths, every factor is 1 */
+    bool any;   /* false: this strategy does not change lengths, every factor is 1 */
     bool known; /* false: nobody published them, and they are taken as they are */
 };
 

@@ -330,8 +330,7 @@ static void add_fleets(struct sim_report *r, const struct sim_config *config, co
     r->n_fleets = res->n_fleets;
     r->fleets = sim_alloc(res->n_fleets, sizeof *r->fleets);
     for (uint32_t f = 0; f < res->n_fleets; f++)
-        r->fleets[f] =
-            fleet_report(&config->fleets[f], &res->fleets[f], res->end_s - res->first_arrival_s);
+        r->fleets[f] = fleet_report(&config->fleets[f], &res->fleets[f], res->end_s - res->first_arrival_s);
 }
 
 static void add_cluster(struct sim_report *r, const struct sim_config *config, const struct sim_result *res)

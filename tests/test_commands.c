@@ -78,7 +78,7 @@ START_TEST(a_listed_strategy_shows_every_parameter_with_its_range_and_source)
     const char *out = works("list strategies freekv")->out;
     ck_assert_ptr_nonnull(strstr(out, "\ncorrection_tau "));
     ck_assert_ptr_nonnull(strstr(out, "nhd|hnd|hybrid"));
-    fails("list strategies freekb", 1, "did you mean `freekv`");
+    fails("list strategies freekb", 2, "did you mean `freekv`");
     fails("list gpus h100-sxm", 2, "too many arguments");
 }
 END_TEST
@@ -126,6 +126,7 @@ static const char *const promised[] = {"arrived",
                                        "kv_bytes_per_token",
                                        "kv_host_bytes_per_token",
                                        "kv_host_peak_utilization",
+                                       "fell_back",
                                        "exposed_frac",
                                        "link_up_bytes",
                                        "link_down_bytes",
@@ -228,10 +229,90 @@ START_TEST(a_strategy_on_the_command_line_is_one_in_the_scenario)
     const char *out = works("run s.yaml --strategy freekv --set fleet.0.kv.budget=1536")->out;
     ck_assert_ptr_nonnull(strstr(out, "    given budget 1536\n"));
     ck_assert_ptr_nonnull(strstr(out, "    default sink "));
-    ck_assert_ptr_nonnull(strstr(out, "\ntransfers     host link busy "));
+    ck_assert_ptr_nonnull(strstr(out, "\ntransfers     host link carries data "));
     out = works("run s.yaml")->out;
     ck_assert_ptr_null(strstr(out, "transfers"));
     ck_assert_ptr_null(strstr(out, "default sink"));
+}
+END_TEST
+
+START_TEST(a_run_tells_of_host_memory_and_of_every_fleet_by_itself)
+{
+    scenario();
+    const char *mixed =
+        "run s.yaml --strategy freekv --set fleet.1.gpu=h100-sxm --set fleet.1.profile=analytic "
+        "--set fleet.0.host.memory_gib=";
+    char *small = sim_printf("%s17 --json", mixed), *text = sim_printf("%s17", mixed);
+    json_t *o = json_of(small), *fleets = json_object_get(o, "fleets");
+    json_t *a = json_object_get(json_array_get(fleets, 0), "figures"),
+           *b = json_object_get(json_array_get(fleets, 1), "figures");
+    static const char *const names[] = {"kv_peak_utilization", "kv_mean_utilization", "gpu_busy",
+                                        "link_busy",           "host_link_busy",      "exposed_frac",
+                                        "fell_back",           "max_running"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        has_number(a, names[i]);
+        has_number(b, names[i]);
+    }
+    ck_assert_double_gt(number(a, "kv_host_peak_utilization"), 0);
+    ck_assert_double_eq(number(b, "kv_host_peak_utilization"), 0);
+    ck_assert_double_gt(number(a, "exposed_frac"), 0);
+    ck_assert_double_eq(number(b, "exposed_frac"), 0);
+    ck_assert_double_eq(fmax(number(a, "kv_peak_utilization"), number(b, "kv_peak_utilization")),
+                        number(o, "kv_peak_utilization"));
+    ck_assert_double_eq(number(a, "kv_capacity_tokens") + number(b, "kv_capacity_tokens"),
+                        number(o, "kv_capacity_tokens"));
+    ck_assert_ptr_nonnull(strstr(works(text)->out, "\nKV on host    peak "));
+    ck_assert_ptr_null(strstr(works("run s.yaml")->out, "KV on host"));
+    json_decref(o);
+    free(small);
+    free(text);
+}
+END_TEST
+
+START_TEST(what_people_count_is_printed_without_an_exponent)
+{
+    scenario();
+    const char *out = works("run s.yaml --strategy swap --set classes.default.slo.ttft_ms=10000 --set "
+                            "fleet.0.host.memory_gib=1000000 --set workload.open_loop.num_requests=20 --set "
+                            "workload.open_loop.request_rate=20000")
+                          ->out;
+    ck_assert_ptr_nonnull(strstr(out, "TTFT 10,000, TPOT 50"));
+    ck_assert_ptr_nonnull(strstr(out, "976.6 TiB of host memory per GPU"));
+    for (const char *at = strstr(out, "e+"); at; at = strstr(at + 1, "e+"))
+        ck_assert_msg(at[2] < '0' || at[2] > '9', "an exponent: %.60s", at - 10);
+}
+END_TEST
+
+START_TEST(a_load_that_is_over_before_the_first_answers_says_that_it_says_nothing)
+{
+    scenario();
+    static const char over[] = "the load is over before the first answers";
+    const char *out = works("run s.yaml --set workload.open_loop.request_rate=4000")->out;
+    ck_assert_ptr_nonnull(strstr(out, "load state: backlogged\n"));
+    ck_assert_ptr_nonnull(strstr(out, over));
+    json_t *o = json_of("run s.yaml --set workload.open_loop.request_rate=4000 --replications 2 --json");
+    const char *warning = json_string_value(json_array_get(json_object_get(o, "warnings"), 0));
+    ck_assert_ptr_nonnull(strstr(warning, over));
+    json_decref(o);
+    ck_assert_ptr_null(strstr(works("run s.yaml")->out, over));
+}
+END_TEST
+
+START_TEST(the_rate_of_an_open_loop_is_multiplied_and_a_closed_loop_has_none)
+{
+    scenario();
+    json_t *a = json_of("run s.yaml --set workload.multiply=2 --json");
+    json_t *b = json_of("run s.yaml --set workload.open_loop.request_rate=16 --json");
+    drop_wall_times(a);
+    drop_wall_times(b);
+    ck_assert(json_equal(a, b));
+    ck_assert_double_eq(number(a, "arrived"), 400);
+    json_decref(a);
+    json_decref(b);
+    ck_assert_ptr_nonnull(
+        strstr(works("run s.yaml --set workload.multiply=2")->out, "(the rate multiplied by 2)"));
+    fails("run s.yaml --set workload.multiply=2 --set workload.closed_loop.concurrency=4", 1,
+          "--set: workload.multiply 2: a closed loop has no rate to multiply");
 }
 END_TEST
 
@@ -515,6 +596,10 @@ Suite *test_suite(void)
     tcase_add_test(c, a_listed_strategy_shows_every_parameter_with_its_range_and_source);
     tcase_add_test(c, a_strategy_on_the_command_line_is_one_in_the_scenario);
     tcase_add_test(c, the_summary_has_every_promised_name_for_the_run_and_its_classes);
+    tcase_add_test(c, a_run_tells_of_host_memory_and_of_every_fleet_by_itself);
+    tcase_add_test(c, what_people_count_is_printed_without_an_exponent);
+    tcase_add_test(c, a_load_that_is_over_before_the_first_answers_says_that_it_says_nothing);
+    tcase_add_test(c, the_rate_of_an_open_loop_is_multiplied_and_a_closed_loop_has_none);
     tcase_add_test(c, a_run_repeats_exactly_and_fast_forward_changes_nothing_but_a_seed_does);
     tcase_add_test(c, replications_give_every_figure_an_interval_around_its_mean);
     tcase_add_test(c, a_time_is_written_as_printf_writes_it_with_17_digits);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "experiments/published.h"
 #include "tests/command_help.h"
 
 START_TEST(the_commented_scenario_runs_as_it_is_on_the_shipped_sample)
@@ -96,6 +97,24 @@ START_TEST(kvbench_tables_are_fitted_from_where_they_lie)
 }
 END_TEST
 
+START_TEST(all_published_studies_run_at_one_word)
+{
+    const char *raw = TEST_SHARED("rethink");
+    char here[4096];
+    ck_assert_ptr_nonnull(getcwd(here, sizeof here));
+    char *arguments = sim_printf("published all --json --data '%s%s%.*s'", raw[0] == '/' ? "" : here,
+                                 raw[0] == '/' ? "" : "/", (int)(strlen(raw) - strlen("/rethink")), raw);
+    json_t *o = json_of(arguments), *studies = json_object_get(o, "studies");
+    ck_assert_uint_eq(json_array_size(studies), exp_study_count());
+    for (size_t i = 0; i < exp_study_count(); i++)
+        ck_assert_str_eq(json_string_value(json_object_get(json_array_get(studies, i), "study")),
+                         exp_study_at(i)->name);
+    json_decref(o);
+    free(arguments);
+    fails("published al", 2, "unknown study `al`");
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("commands_other");
@@ -105,6 +124,7 @@ Suite *test_suite(void)
     tcase_add_test(c, a_trace_made_converted_and_looked_at_keeps_its_requests);
     tcase_add_test(c, calib_without_its_tables_or_folder_says_what_to_give);
     tcase_add_test(c, multiplying_a_public_trace_prints_its_burstiness_before_and_after);
+    tcase_add_test(c, all_published_studies_run_at_one_word);
     tcase_add_test(c, kvbench_tables_are_fitted_from_where_they_lie);
     suite_add_tcase(suite, c);
     return suite;

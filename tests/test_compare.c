@@ -89,11 +89,31 @@ START_TEST(one_strategy_may_stand_there_with_several_settings)
     struct exp_contenders *c = parsed("freekv,freekv:budget=1024:correction_tau=0.9,freekv:budget=512");
     ck_assert_uint_eq(c->n, 4);
     ck_assert_uint_eq(c->at[2].n_settings, 2);
-    ck_assert_int_eq(c->at[2].setting[0].key, MDL_KV_BUDGET);
+    ck_assert_str_eq(c->at[2].setting[0].key, "budget");
     ck_assert_str_eq(c->at[2].setting[0].value, "1024");
-    ck_assert_int_eq(c->at[2].setting[1].key, MDL_KV_TAU);
+    ck_assert_str_eq(c->at[2].setting[1].key, "correction_tau");
     ck_assert_str_eq(c->at[2].label, "freekv:budget=1024:correction_tau=0.9");
     free(c);
+}
+END_TEST
+
+START_TEST(lengths_and_fallback_are_settings_of_every_strategy_but_full)
+{
+    struct exp_contenders *c =
+        parsed("kivi4:length_pairs=some/pairs.csv,freekv:fallback.when=short:fallback.below_tokens=2000");
+    ck_assert_str_eq(c->at[1].setting[0].key, "length_pairs");
+    ck_assert_str_eq(c->at[1].setting[0].value, "some/pairs.csv");
+    ck_assert_str_eq(c->at[2].setting[1].key, "fallback.below_tokens");
+    free(c);
+    for (size_t i = 0; i < mdl_strategy_count(); i++) {
+        const char *name = mdl_strategy_at(i)->name;
+        char *list = sim_printf("%s:length_pairs=a.csv", name);
+        if (strcmp(name, "full") == 0)
+            refused(list, "full has no parameter `length_pairs`");
+        else
+            free(parsed(list));
+        free(list);
+    }
 }
 END_TEST
 
@@ -113,7 +133,9 @@ START_TEST(what_is_wrong_with_a_list_is_said_in_one_line)
     refused("freekv:budget=", "expected PARAMETER=VALUE");
     refused("freekv:", "expected PARAMETER=VALUE");
     refused("freekv:budget=1:budget=2", "budget twice");
-    refused("freekv:budget=111111111111111111111111111111111111111111111", "at most");
+    refused("freekv:budget=1:sink=1:recent=1:page=1:skip_layers=1:layout=1:double_buffer=1:prefetch_pages=1:"
+            "policy=1:miss_rate=1:draws=1:graph=1:length_pairs=a",
+            "at most 12 settings");
 }
 END_TEST
 
@@ -125,7 +147,7 @@ static struct exp_sample sample(double e2el_ms)
     for (int c = 0; c < EXP_N_COLUMNS; c++) s.value[c] = NAN;
     s.value[EXP_GPU_KV] = 131072;
     s.value[EXP_MAX_RUNNING] = 30;
-    s.value[EXP_QUEUE] = 0;
+    s.value[EXP_QUEUE] = s.value[EXP_QUEUE_SAME_LENGTH] = 0;
     s.value[EXP_KV_PEAK] = 0.3;
     s.value[EXP_PREEMPTIONS] = 0;
     s.value[EXP_COMPLETED] = 1;
@@ -175,13 +197,43 @@ START_TEST(what_replications_have_in_common_cancels_in_the_difference)
     }
     exp_compare_row_set(&row, faster, full, 20);
     ck_assert_double_gt(row.value[EXP_E2EL_MEAN].hi, 4 * row.value[EXP_E2EL_MEAN].lo);
-    ck_assert_double_eq_tol(row.delta[EXP_E2EL_MEAN].lo, -0.1, 1e-12);
-    ck_assert_double_eq_tol(row.delta[EXP_E2EL_MEAN].hi, -0.1, 1e-12);
+    ck_assert_double_eq_tol(row.delta[EXP_E2EL_MEAN].mean, -0.1, 1e-12);
+    ck_assert_double_eq_tol(row.delta[EXP_E2EL_MEAN].lo, -0.1 * 5 / 3, 1e-12);
+    ck_assert_double_eq_tol(row.delta[EXP_E2EL_MEAN].hi, -0.1 * 1 / 3, 1e-12);
     ck_assert(exp_compare_clear(&row, EXP_E2EL_MEAN, 0.02));
     exp_compare_row_set(&noise, same, full, 20);
     ck_assert(!exp_compare_clear(&noise, EXP_E2EL_MEAN, 0));
     ck_assert_int_eq(exp_delta_text(&noise, EXP_E2EL_MEAN).text[0], '~');
     ck_assert_int_eq(exp_delta_text(&row, EXP_E2EL_MEAN).text[0], '-');
+}
+END_TEST
+
+/* In one replication full has next to nothing, and in another nothing. */
+START_TEST(differences_are_those_of_the_means_that_are_printed)
+{
+    static const double full_goodput[] = {0.001, 0, 0.347}, own_goodput[] = {0.4, 0.42, 0.428};
+    struct exp_sample full[3], own[3];
+    struct exp_compare_row base = {0}, row = {0};
+    for (int k = 0; k < 3; k++) {
+        full[k] = sample(1000 + 700 * k);
+        own[k] = sample(3000 - 500 * k);
+        full[k].value[EXP_GOODPUT] = full_goodput[k];
+        own[k].value[EXP_GOODPUT] = own_goodput[k];
+        own[k].value[EXP_ATTAINMENT] = 0.1 * k;
+        own[k].value[EXP_E2EL_SAME_LENGTH] = 900 + 300 * k * k;
+    }
+    exp_compare_row_set(&base, full, NULL, 3);
+    exp_compare_row_set(&row, own, full, 3);
+    for (enum exp_column c = 0; c < EXP_N_COLUMNS; c++) {
+        double a = row.value[c].mean, b = base.value[c].mean;
+        enum exp_against against = exp_column_info(c)->against;
+        if (against == EXP_RATIO && b > 0) ck_assert_double_eq_tol(row.delta[c].mean, a / b - 1, 1e-12);
+        if (against == EXP_POINTS) ck_assert_double_eq_tol(row.delta[c].mean, a - b, 1e-12);
+    }
+    ck_assert_double_eq_tol(row.delta[EXP_GOODPUT].mean, 0.416 / 0.116 - 1, 1e-12);
+    ck_assert_str_eq(exp_delta_text(&row, EXP_GOODPUT).text, "+258.6%");
+    ck_assert_double_eq_tol(row.value[EXP_E2EL_SPEED].mean + row.value[EXP_E2EL_LONGER].mean,
+                            row.delta[EXP_E2EL_MEAN].mean, 1e-12);
 }
 END_TEST
 
@@ -220,7 +272,7 @@ static void make(struct made *m)
         m->sample[i] = sample(5000);
         snprintf(m->row[i].label, sizeof m->row[i].label, "%s", names[i]);
         snprintf(m->row[i].strategy, sizeof m->row[i].strategy, "%s", names[i]);
-        m->row[i].anatomy = (struct exp_anatomy){10e-3, 9e-3, 6e-3, 0, 0, 1e-3, 50e-3};
+        m->row[i].anatomy = (struct exp_anatomy){10e-3, 9e-3, 6e-3, 0, 0, 1e-3, 50e-3, {0}};
         m->row[i].evidence[SIM_INTERPOLATED] = 1;
         m->row[i].graphs = i == 2 ? "no" : "yes";
     }
@@ -254,6 +306,34 @@ START_TEST(the_best_is_the_lowest_or_highest_of_those_that_complete_the_load)
     }
     snprintf(m.row[1].why_not, sizeof m.row[1].why_not, "no");
     ck_assert(!exp_compare_best(&m.c, 1, EXP_E2EL_MEAN));
+}
+END_TEST
+
+START_TEST(a_light_load_and_longer_answers_are_no_merit)
+{
+    struct made m;
+    make(&m);
+    set_e2el(&m, 1, 1000);
+    m.sample[1].value[EXP_REQUESTS] = 4.7; /* of 5 */
+    set_e2el(&m, 2, 2000);
+    m.sample[2].value[EXP_ATTAINMENT] = 0;
+    m.sample[2].value[EXP_REQUESTS] = 9;
+    set_e2el(&m, 3, 3000);
+    m.sample[3].value[EXP_REQUESTS] = 4.8;
+    m.sample[3].value[EXP_OUTPUT] = 2000;
+    settle(&m);
+    for (uint32_t i = 0; i < MADE_ROWS; i++) {
+        ck_assert_int_eq(exp_compare_best(&m.c, i, EXP_E2EL_MEAN), i == 3);
+        ck_assert_int_eq(exp_compare_best(&m.c, i, EXP_OUTPUT), i == 3);
+        ck_assert_int_eq(exp_compare_best(&m.c, i, EXP_REQUESTS), i == 0);
+    }
+    m.c.length_shift = true;
+    for (uint32_t i = 0; i < MADE_ROWS; i++) ck_assert(!exp_compare_best(&m.c, i, EXP_OUTPUT));
+    for (int i = 0; i < MADE_ROWS; i++)
+        m.sample[i].value[EXP_ATTAINMENT] = 0; /* nobody: no reason to leave any out */
+    settle(&m);
+    ck_assert(exp_compare_best(&m.c, 2, EXP_REQUESTS));
+    ck_assert(exp_compare_best(&m.c, 2, EXP_E2EL_MEAN));
 }
 END_TEST
 
@@ -408,14 +488,16 @@ START_TEST(each_loser_is_named_with_what_it_pays_most)
         struct exp_anatomy a;
         const char *expected;
     } cases[] = {
-        {{40e-3, 9e-3, 6e-3, 0, 30e-3, 1e-3, 50e-3},
+        {{40e-3, 9e-3, 6e-3, 0, 30e-3, 1e-3, 50e-3, {0}},
          "Bound by the host link: arkvale (75 % of step time, link 90 % busy)"},
-        {{16e-3, 15e-3, 12e-3, 0, 0, 1e-3, 50e-3}, "decode attention against full's: arkvale (2.00x)"},
-        {{14e-3, 13e-3, 6e-3, 4e-3, 0, 1e-3, 50e-3},
+        {{40e-3, 9e-3, 6e-3, 0, 30e-3, 1e-3, 50e-3, {[EXP_WIRE] = 29e-3, [EXP_SYNCS] = 1e-3}},
+         "Bound by the host link: arkvale (75 % of step time, mostly wire, link 90 % busy)"},
+        {{16e-3, 15e-3, 12e-3, 0, 0, 1e-3, 50e-3, {0}}, "decode attention against full's: arkvale (2.00x)"},
+        {{14e-3, 13e-3, 6e-3, 4e-3, 0, 1e-3, 50e-3, {0}},
          "Extra work in every step beside attention: arkvale (+4 ms, CUDA graphs: no)"},
-        {{19e-3, 9e-3, 6e-3, 0, 0, 10e-3, 50e-3},
+        {{19e-3, 9e-3, 6e-3, 0, 0, 10e-3, 50e-3, {0}},
          "The host is waited for in every step: arkvale (+9 ms, CUDA graphs: no)"},
-        {{10e-3, 9e-3, 6e-3, 0, 0, 1e-3, 500e-3}, "Prefill takes longer: arkvale (10.00x, TTFT 0 %)"},
+        {{10e-3, 9e-3, 6e-3, 0, 0, 1e-3, 500e-3, {0}}, "Prefill takes longer: arkvale (10.00x, TTFT 0 %)"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct made m;
@@ -446,6 +528,36 @@ START_TEST(longer_outputs_are_told_apart_from_speed)
     settle(&m);
     reads(&m, "Longer outputs", false);
     reads(&m, "Mean E2EL falls under kivi4 (-20 %); full takes 5.00 s", true);
+}
+END_TEST
+
+/* It takes four times as long by waiting for transfers, and its answers are eight times as long. */
+START_TEST(who_is_slower_for_its_speed_too_is_named_with_both_reasons)
+{
+    struct made m;
+    make(&m);
+    m.c.length_shift = true;
+    m.sample[2].value[EXP_EXPOSED] = 0.75;
+    m.sample[2].value[EXP_LINK_BUSY] = 0.1;
+    m.sample[2].value[EXP_E2EL_SAME_LENGTH] = 20000;
+    m.sample[2].value[EXP_E2EL_MEAN] = 160000;
+    m.sample[2].value[EXP_QUEUE] = 150000; /* mostly, which is no part of what it takes at full's lengths */
+    m.sample[2].value[EXP_LENGTH_MEAN] = 7;
+    m.row[2].anatomy.station_s[EXP_SUBMISSION] = 20e-3;
+    m.row[2].anatomy.station_s[EXP_SYNCS] = 10e-3;
+    settle(&m);
+    reads(&m, "Longer outputs make requests longer: arkvale (8.00x, +2800 % of E2EL, speed alone +300 %)",
+          true);
+    reads(
+        &m,
+        "Waiting for transfers (with corrections and conversions) while the link has time: arkvale (75 % of "
+        "step time, mostly submission, link 10 % busy)",
+        true);
+    m.sample[2].value[EXP_E2EL_SAME_LENGTH] = 5000;
+    m.sample[2].value[EXP_E2EL_MEAN] = 40000;
+    settle(&m);
+    reads(&m, "speed alone 0 %", true);
+    reads(&m, "Waiting for transfers", false);
 }
 END_TEST
 
@@ -481,7 +593,7 @@ START_TEST(a_small_share_of_attention_is_said_to_bound_what_can_be_saved)
     reads(&m, "decode attention is 6 ms (60 %).", true);
     m.row[0].anatomy.attention_s = 0.8e-3;
     reads(&m, "decode attention is 0.8 ms (8 %): reading less cannot save more than that", true);
-    m.row[0].anatomy = (struct exp_anatomy){NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    m.row[0].anatomy = (struct exp_anatomy){NAN, NAN, NAN, NAN, NAN, NAN, NAN, {0}};
     reads(&m, "a decode step takes", false);
 }
 END_TEST
@@ -542,17 +654,21 @@ Suite *test_suite(void)
     tcase_add_test(c, all_is_every_strategy_once_and_leaves_out_what_is_named_before);
     tcase_add_test(c, without_a_list_a_dozen_stand_beside_full);
     tcase_add_test(c, one_strategy_may_stand_there_with_several_settings);
+    tcase_add_test(c, lengths_and_fallback_are_settings_of_every_strategy_but_full);
     tcase_add_test(c, what_is_wrong_with_a_list_is_said_in_one_line);
     tcase_add_test(c, differences_are_shares_of_fulls_value_and_points_for_attainment);
     tcase_add_test(c, what_replications_have_in_common_cancels_in_the_difference);
+    tcase_add_test(c, differences_are_those_of_the_means_that_are_printed);
     tcase_add_test(c, speed_and_longer_outputs_add_up_to_the_whole_difference);
     tcase_add_test(c, the_best_is_the_lowest_or_highest_of_those_that_complete_the_load);
+    tcase_add_test(c, a_light_load_and_longer_answers_are_no_merit);
     tcase_add_test(c, tables_stay_within_the_screen_and_lose_no_row);
     tcase_add_test(c, bold_only_adds_escape_codes);
     tcase_add_test(c, a_load_that_leaves_the_cache_empty_is_not_bound_by_it);
     tcase_add_test(c, preemptions_under_full_make_memory_the_limit_and_room_the_reason);
     tcase_add_test(c, each_loser_is_named_with_what_it_pays_most);
     tcase_add_test(c, longer_outputs_are_told_apart_from_speed);
+    tcase_add_test(c, who_is_slower_for_its_speed_too_is_named_with_both_reasons);
     tcase_add_test(c, lengths_of_different_models_are_said_not_to_compare);
     tcase_add_test(c, a_small_share_of_attention_is_said_to_bound_what_can_be_saved);
     tcase_add_test(c, a_winner_is_named_with_its_worse_answers_and_its_evidence);

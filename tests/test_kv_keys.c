@@ -204,6 +204,27 @@ static const char *const contradictory[][3] = {
      "classes: {gold: {kv: {strategy: full}}}\n",
      "fleet.0: fleet.classes: class gold asks for kv.strategy full and this fleet has freekv",
      "expected the same"},
+    {"    classes: [rest]\n  - {gpu: h100-sxm, kv: {strategy: freekv}}\nrouter: by_class\n"
+     "classes:\n  rest: {slo: {ttft_ms: 5}}\n  gold: {kv: {strategy: full}}\n",
+     "t.yaml:10: classes.gold.kv.strategy full: the fleet that has it serves classes [rest] only",
+     "add it to fleet.0.classes"},
+    {"    kv: {fallback: {when: short, below_tokens: 9}}\n", "t.yaml:5: fleet.0.kv.fallback: strategy full",
+     "remove it"},
+    {"    kv:\n      strategy: quest\n      fallback:\n        when: host_full\n",
+     "t.yaml:8: fleet.0.kv.fallback.when host_full: strategy quest keeps nothing on the host",
+     "expected never or short"},
+    {"    kv:\n      strategy: freekv\n      fallback: {below_tokens: 2000}\n",
+     "t.yaml:7: fleet.0.kv.fallback.below_tokens 2000", "expected kv.fallback.when short"},
+    {"    kv: {strategy: freekv, fallback: {when: host_full, below_tokens: 2000}}\n",
+     "t.yaml:5: fleet.0.kv.fallback.below_tokens 2000", "expected kv.fallback.when short"},
+    {"    kv: {strategy: quest, skip_layers: 32}\n", "t.yaml:5: fleet.0.kv.skip_layers 32",
+     "llama-3.1-8b has 32 layers, expected fewer"},
+    {"    kv: {strategy: infinigen, fetch_frac: 0}\n", "t.yaml:5: fleet.0.kv.fetch_frac 0",
+     "expected a share above 0"},
+    {"    name: a\n  - {gpu: h100-sxm, name: a}\n", "t.yaml:5: fleet.0.name a: fleet.1 has that name",
+     "rename it"},
+    {"  - {gpu: h200-sxm, name: h100-sxm}\n", "t.yaml:5: fleet.1.name h100-sxm: fleet.0 has that name",
+     "rename it"},
 };
 
 START_TEST(keys_that_contradict_each_other_are_named_in_one_line)
@@ -328,7 +349,162 @@ START_TEST(another_strategy_keeps_the_parameters_that_it_shares)
 }
 END_TEST
 
+START_TEST(a_strategy_that_nothing_can_fall_back_from_takes_no_fallback_along)
+{
+    static const struct {
+        const char *strategy, *when;
+        bool stays;
+    } cases[] = {{"quest", "short", true},
+                 {"full", "short", false},
+                 {"quest", "host_full", false},
+                 {"arkvale", "host_full", true},
+                 {"int4", "short", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sim_status st = {0};
+        struct exp_scenario *s = parsed(HEAD "    kv: {strategy: freekv}\n" LOAD);
+        const struct exp_kv_keys *k = &s->fleet[0].kv;
+        set(s, "fleet.0.kv.fallback.when", cases[i].when);
+        if (strcmp(cases[i].when, "short") == 0) set(s, "fleet.0.kv.fallback.below_tokens", "900");
+        ck_assert(exp_scenario_take_strategy(s, cases[i].strategy, &st));
+        ck_assert_int_eq(k->fallback_when != SIM_FALLBACK_NEVER, cases[i].stays);
+        ck_assert(cases[i].stays || k->fallback_below_tokens == 0);
+        ck_assert_msg(exp_scenario_check(s, &st), "%s", st.message);
+        free(s);
+    }
+}
+END_TEST
+
+START_TEST(unnamed_fleets_of_one_gpu_are_told_apart)
+{
+    struct exp_cache *c = cache_of();
+    struct sim_status st = {0};
+    struct exp_scenario *s = parsed(HEAD "  - {gpu: h200-sxm, profile: analytic}\n"
+                                         "  - {gpu: h100-sxm, profile: analytic}\n" LOAD);
+    struct exp_setup *u = exp_setup_new(s, c, NULL, &st);
+    ck_assert_msg(u != NULL, "%s", st.message);
+    ck_assert_str_eq(u->fleets[0].name, "h100-sxm");
+    ck_assert_str_eq(u->fleets[1].name, "h200-sxm");
+    ck_assert_str_eq(u->fleets[2].name, "h100-sxm.2");
+    exp_setup_free(u);
+    free(s);
+    exp_cache_free(c);
+}
+END_TEST
+
+static bool noted(const struct exp_setup *u, const char *piece)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < u->notes.n; i++) any |= strstr(u->notes.text[i], piece) != NULL;
+    return any;
+}
+
+START_TEST(a_fleet_that_nothing_reaches_and_a_pin_that_does_nothing_are_noted)
+{
+    struct exp_cache *c = cache_of();
+    struct sim_status st = {0};
+    struct exp_scenario *s = parsed(
+        HEAD
+        "    name: a\n    classes: [default, gold]\n"
+        "  - {gpu: h100-sxm, name: b, profile: analytic, kv: {strategy: freekv}}\n"
+        "router: by_class\nclasses: {default: {slo: {ttft_ms: 5}}, gold: {kv: {strategy: full}}}\n" LOAD);
+    struct exp_setup *u = exp_setup_new(s, c, NULL, &st);
+    ck_assert_msg(u != NULL, "%s", st.message);
+    ck_assert_uint_eq(u->sim_fleets[0].slo_class_mask, 3);
+    ck_assert(noted(u, "fleet b gets no requests: every class is pinned to other fleets"));
+    exp_setup_free(u);
+    set(s, "fleet.0.classes", "[gold]");
+    u = exp_setup_new(s, c, NULL, &st);
+    ck_assert_msg(u != NULL, "%s", st.message);
+    ck_assert(!noted(u, "gets no requests"));
+    exp_setup_free(u);
+    s->classes[1].kv_strategy.given = false;
+    set(s, "router", "round_robin");
+    u = exp_setup_new(s, c, NULL, &st);
+    ck_assert_msg(u != NULL, "%s", st.message);
+    ck_assert(noted(u, "fleet a: router round_robin does not look at `classes`"));
+    exp_setup_free(u);
+    free(s);
+    exp_cache_free(c);
+}
+END_TEST
+
 /* ---- runs ---- */
+
+START_TEST(the_pool_that_a_run_tells_of_is_the_one_that_was_planned_whatever_the_strategy)
+{
+    struct exp_cache *c = cache_of();
+    struct exp_scenario *s = parsed(HEAD "    replicas: 3\n"
+                                         "  - {gpu: h200-sxm, replicas: 2, profile: analytic}\n" LOAD);
+    for (size_t i = 0; i < mdl_strategy_count(); i++) {
+        struct sim_status st = {0};
+        ck_assert(exp_scenario_take_strategy(s, mdl_strategy_at(i)->name, &st));
+        set(s, "fleet.1.kv.strategy", "full");
+        struct exp_run *r = run_of(s, c);
+        const struct exp_fleet_setup *f = r->setup->fleets;
+        double planned[] = {3 * (double)f[0].memory.kv_capacity_tokens,
+                            2 * (double)f[1].memory.kv_capacity_tokens};
+        ck_assert_uint_eq(r->report->n_fleets, 2);
+        for (int k = 0; k < 2; k++)
+            ck_assert_double_eq((double)r->report->fleets[k].kv_capacity_tokens, planned[k]);
+        ck_assert_double_eq(exp_figure(r->figures, "kv_capacity_tokens").mean, planned[0] + planned[1]);
+        exp_run_free(r);
+    }
+    free(s);
+    exp_cache_free(c);
+}
+END_TEST
+
+START_TEST(requests_below_the_length_fall_back_and_are_counted_once_each)
+{
+    struct exp_cache *c = cache_of();
+    struct exp_scenario *s = parsed(HEAD "    kv: {strategy: freekv, fallback: {when: short, below_tokens: "
+                                         "2500}}\nlength_shift: false\n" LOAD);
+    for (int squeezed = 0; squeezed < 2; squeezed++) {
+        if (squeezed) { /* growing answers take the pool from each other */
+            set(s, "engine.num_gpu_blocks_override", "1100");
+            set(s, "fleet.0.kv.fallback.below_tokens", "3500");
+            set(s, "workload.open_loop.request_rate", "50");
+            set(s, "workload.open_loop.output_tokens", "uniform:500:1500");
+        }
+        struct exp_run *r = run_of(s, c);
+        uint64_t below = 0;
+        for (uint64_t i = 0; i < r->result->n_requests; i++) {
+            const struct sim_request *q = &r->setup->config.load.requests[i];
+            bool is_short = q->input_tokens + q->output_tokens < s->fleet[0].kv.fallback_below_tokens;
+            ck_assert_int_eq(r->result->outcomes[i].fell_back, is_short);
+            below += is_short;
+        }
+        ck_assert_uint_gt(below, 10);
+        ck_assert_uint_lt(below, r->result->n_requests - 10);
+        ck_assert_double_eq(exp_figure(r->figures, "fell_back").mean, (double)below);
+        if (squeezed) ck_assert_double_gt(exp_figure(r->figures, "preemptions").mean, 0);
+        ck_assert_uint_eq(r->report->fleets[0].fell_back, below);
+        exp_run_free(r);
+    }
+    free(s);
+    exp_cache_free(c);
+}
+END_TEST
+
+START_TEST(requests_fall_back_as_long_as_the_host_is_full)
+{
+    struct exp_cache *c = cache_of();
+    struct exp_scenario *s = parsed(
+        HEAD "    kv: {strategy: freekv, fallback: {when: host_full}}\n    host: {memory_gib: 3}\n" LOAD);
+    struct exp_run *r = run_of(s, c);
+    double some = exp_figure(r->figures, "fell_back").mean;
+    ck_assert_double_gt(some, 0);
+    ck_assert_double_gt(exp_figure(r->figures, "kv_host_peak_utilization").mean, 0.5);
+    exp_run_free(r);
+    set(s, "fleet.0.host.memory_gib", "300");
+    r = run_of(s, c);
+    ck_assert_double_eq(exp_figure(r->figures, "fell_back").mean, 0);
+    ck_assert_double_lt(exp_figure(r->figures, "kv_host_peak_utilization").mean, 0.5);
+    exp_run_free(r);
+    free(s);
+    exp_cache_free(c);
+}
+END_TEST
 
 START_TEST(every_strategy_runs_the_shipped_demo_and_serves_every_request)
 {
@@ -480,6 +656,12 @@ Suite *test_suite(void)
     tcase_add_test(setup, replicas_share_a_link_when_their_gpus_do);
     tcase_add_test(setup, a_class_that_names_a_strategy_is_served_where_it_is);
     tcase_add_test(setup, another_strategy_keeps_the_parameters_that_it_shares);
+    tcase_add_test(setup, a_strategy_that_nothing_can_fall_back_from_takes_no_fallback_along);
+    tcase_add_test(setup, unnamed_fleets_of_one_gpu_are_told_apart);
+    tcase_add_test(setup, a_fleet_that_nothing_reaches_and_a_pin_that_does_nothing_are_noted);
+    tcase_add_test(run, the_pool_that_a_run_tells_of_is_the_one_that_was_planned_whatever_the_strategy);
+    tcase_add_test(run, requests_below_the_length_fall_back_and_are_counted_once_each);
+    tcase_add_test(run, requests_fall_back_as_long_as_the_host_is_full);
     tcase_add_test(setup,
                    replications_draw_what_is_assumed_from_the_range_of_its_sources_and_keep_what_was_given);
     tcase_add_loop_test(run, every_strategy_runs_the_shipped_demo_and_serves_every_request, 0,

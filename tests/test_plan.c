@@ -151,6 +151,95 @@ START_TEST(a_plan_executed_as_planned_has_no_error)
 }
 END_TEST
 
+/* What kvbench replay writes: how many sequences and tokens each step had; `off` more of them in step 3. */
+static const char *replayed(const struct exp_plan *p, uint32_t off, size_t n_steps)
+{
+    static char path[600];
+    snprintf(path, sizeof path, "%s/replayed.csv", test_dir());
+    FILE *out = fopen(path, "w");
+    ck_assert_ptr_nonnull(out);
+    fputs("step,replica,repeat,measured_s,prepare_s,seqs,new_tokens,kv_tokens\n", out);
+    for (size_t i = 0; i < n_steps; i++) {
+        const struct exp_plan_step *s = &p->steps[i];
+        uint64_t seqs = 0, tokens = 0, kv_tokens = 0;
+        for (const struct exp_plan_row *row = &p->rows[s->first]; row < &p->rows[s->first + s->n_rows];
+             row++) {
+            seqs += row->new_tokens > 0;
+            tokens += row->new_tokens;
+            kv_tokens += row->new_tokens == 1 && row->past_tokens ? row->past_tokens + 1 : 0;
+        }
+        fprintf(out, "%llu,%u,0,%.17g,0,%llu,%llu,%llu\n", (unsigned long long)s->step, s->replica,
+                s->duration_s > 0 ? s->duration_s : 1e-3, (unsigned long long)seqs,
+                (unsigned long long)tokens + (i == 3 ? off : 0), (unsigned long long)kv_tokens);
+    }
+    fclose(out);
+    return path;
+}
+
+START_TEST(a_replay_of_another_plan_is_refused_by_what_its_steps_hold)
+{
+    struct fixture f = setup(scenario_text);
+    struct exp_run *r = run(&f, true);
+    struct exp_plan p = read_plan(&f, r);
+    struct exp_steps x;
+    struct sim_status st = {0};
+    ck_assert_msg(exp_steps_new(f.plan, replayed(&p, 0, p.n_steps), f.scenario, f.cache, &x, &st), "%s",
+                  st.message);
+    exp_steps_fini(&x);
+    ck_assert_msg(exp_steps_new(f.plan, replayed(&p, 0, 5), f.scenario, f.cache, &x, &st), "%s", st.message);
+    exp_steps_fini(&x);
+    ck_assert(!exp_steps_new(f.plan, replayed(&p, 1, p.n_steps), f.scenario, f.cache, &x, &st));
+    ck_assert_msg(strstr(st.message, "name the plan that was replayed") != NULL, "%s", st.message);
+    st = (struct sim_status){0};
+    p.steps[4].step += 100000; /* a longer plan */
+    ck_assert(!exp_steps_new(f.plan, replayed(&p, 0, p.n_steps), f.scenario, f.cache, &x, &st));
+    ck_assert_msg(strstr(st.message, "some of its steps are not in the plan") != NULL, "%s", st.message);
+    exp_plan_fini(&p);
+    exp_run_free(r);
+    teardown(&f);
+}
+END_TEST
+
+/* "" in the third column: accepted. */
+static const struct {
+    const char *strategy, *facts, *complaint;
+} facts[] = {
+    {"full", "plan: \"elsewhere/plan.csv\"\nmodel: \"llama-3.2-1b\"\nkv: \"bf16\"\ntensor_parallel: 1\n", ""},
+    {"full", "kv: \"full\"\n", ""},
+    {"kivi4", "kv: \"kivi4\"\n", ""},
+    {"h2o", "kv: \"streaming_llm\"\n", ""},
+    {"full", "plan: \"old.csv\"\n", "replayed.csv.yaml:1: measured with plan old.csv, expected plan.csv"},
+    {"full", "model: \"llama-3.1-8b\"\n", "measured with model llama-3.1-8b, expected llama-3.2-1b"},
+    {"full", "format: 1\nkv: \"streaming_llm\"\n",
+     "replayed.csv.yaml:2: measured with --kv streaming_llm, expected full"},
+    {"full", "kv: \"int4\"\n", "measured with --kv int4, expected full"},
+    {"kivi4", "kv: \"full\"\n", "measured with --kv full, expected kivi4"},
+    {"int4", "kv: \"streaming_llm\"\n", "measured with --kv streaming_llm, expected int4"},
+    {"full", "tensor_parallel: 2\n", "measured with tensor_parallel 2, expected 1"},
+    {"full", "- 1\n", "is not a mapping"},
+    {"full", "kv: [\n", "replayed.csv.yaml"},
+};
+
+START_TEST(what_replay_wrote_beside_a_measurement_must_agree_with_plan_and_scenario)
+{
+    struct fixture f = setup(scenario_text);
+    struct sim_status st = {0};
+    ck_assert(exp_scenario_take_strategy(f.scenario, facts[_i].strategy, &st));
+    struct exp_run *r = run(&f, true);
+    struct exp_plan p = read_plan(&f, r);
+    struct exp_steps x = {0};
+    test_file("replayed.csv.yaml", facts[_i].facts);
+    bool ok = exp_steps_new(f.plan, replayed(&p, 0, p.n_steps), f.scenario, f.cache, &x, &st);
+    ck_assert_msg(ok == !facts[_i].complaint[0], "%s", st.message);
+    ck_assert_msg(ok || strstr(st.message, facts[_i].complaint) != NULL, "%s", st.message);
+    ck_assert_ptr_null(strchr(st.message, '\n'));
+    exp_steps_fini(&x);
+    exp_plan_fini(&p);
+    exp_run_free(r);
+    teardown(&f);
+}
+END_TEST
+
 /* A budget that these contexts exceed, so that the strategy drops, selects and recalls. */
 static void set_strategy(struct exp_scenario *s, const struct mdl_strategy *strategy)
 {
@@ -255,6 +344,9 @@ Suite *test_suite(void)
     tcase_add_test(c, tokens_of_a_plan_add_up_and_pasts_continue);
     tcase_add_test(c, a_plan_executed_as_planned_has_no_error);
     tcase_add_loop_test(c, a_plan_of_any_strategy_is_priced_again_as_it_was, 0, (int)mdl_strategy_count());
+    tcase_add_test(c, a_replay_of_another_plan_is_refused_by_what_its_steps_hold);
+    tcase_add_loop_test(c, what_replay_wrote_beside_a_measurement_must_agree_with_plan_and_scenario, 0,
+                        (int)(sizeof facts / sizeof *facts));
     tcase_add_test(c, ttft_from_a_plan_is_the_simulations);
     tcase_add_loop_test(c, a_wrong_plan_is_refused_with_its_line, 0, (int)(sizeof wrong / sizeof *wrong));
     suite_add_tcase(s, c);
