@@ -191,8 +191,9 @@ void exp_compare_fini(struct exp_compare *c);
 /* Is row i's difference to full more than noise: over `least`, and its interval without 0? */
 bool exp_compare_clear(const struct exp_compare_row *row, enum exp_column c, double least);
 
-/* Is it the best of its column? Of rows that complete about as many requests, and about as many per second, as the one
- * that completes most, and that meet service levels where any does; none where more than half print the same. */
+/* Is it the best of its column? In columns of the load of rows that complete about as many requests, and about as many
+ * per second, as the one that completes most, and that meet service levels where any does. None is where more than half
+ * print the same. */
 bool exp_compare_best(const struct exp_compare *c, uint32_t row, enum exp_column column);
 
 /* A value as the tables print it, without its unit. */

@@ -193,7 +193,7 @@ struct exp_cell exp_delta_text(const struct exp_compare_row *row, enum exp_colum
 static const double ABOUT_ALL = 0.99;     /* of what the one that completes most does */
 static const double ABOUT_AS_FAST = 0.95; /* of its requests per second */
 
-/* What a row must reach to be the best of anything: a light load is no merit. */
+/* What a row must reach to be the best at a load: a light one is no merit. */
 struct bar {
     double attained, completed, requests_per_s;
 };
@@ -217,11 +217,20 @@ static struct bar bar_of(const struct exp_compare *c)
     return bar;
 }
 
+/* The others are the strategy's own, whatever it serves. */
+static bool is_of_load(enum exp_column c)
+{
+    enum exp_table table = columns[c].table;
+    return table == EXP_LATENCY_TABLE || table == EXP_SERVICE_TABLE ||
+           (table == EXP_MEMORY_TABLE && c != EXP_GPU_KV);
+}
+
 static bool counts(const struct exp_compare_row *row, enum exp_column column, const struct bar *bar)
 {
-    return serves(row, bar) && isfinite(row->value[column].mean) &&
-           row->value[EXP_COMPLETED].mean >= ABOUT_ALL * bar->completed &&
-           row->value[EXP_REQUESTS].mean >= ABOUT_AS_FAST * bar->requests_per_s;
+    if (row->why_not[0] || !isfinite(row->value[column].mean)) return false;
+    return !is_of_load(column) ||
+           (serves(row, bar) && row->value[EXP_COMPLETED].mean >= ABOUT_ALL * bar->completed &&
+            row->value[EXP_REQUESTS].mean >= ABOUT_AS_FAST * bar->requests_per_s);
 }
 
 /* Longer answers are more tokens and no merit: those in full's count. */

@@ -306,11 +306,10 @@ static void put_legend(const struct page *p)
         fputs("note: ", p->out);
         put_wrapped(p, c->notes.text[i], 6, 6);
     }
-    put_wrapped(
-        p,
-        "* best of its column, of those that complete about as much per second and meet service levels, "
-        "where any does; differences are to full (%, p: points, x: times)",
-        0, 2);
+    put_wrapped(p,
+                "* best of its column, under load of those that complete about as much per second and meet "
+                "service levels, where any does; differences are to full (%, p: points, x: times)",
+                0, 2);
     if (!c->n_replications) return;
     char *text =
         sim_printf("mean and [5 %%, 95 %%] of %u replications; differences are those of the means; ~ by "

@@ -327,6 +327,12 @@ START_TEST(a_light_load_and_longer_answers_are_no_merit)
         ck_assert_int_eq(exp_compare_best(&m.c, i, EXP_OUTPUT), i == 3);
         ck_assert_int_eq(exp_compare_best(&m.c, i, EXP_REQUESTS), i == 0);
     }
+    m.sample[0].value[EXP_NEGATIVES] = m.sample[1].value[EXP_NEGATIVES] = 0.3;
+    m.sample[2].value[EXP_NEGATIVES] = 0.1; /* whatever it serves, its answers are the best */
+    m.sample[3].value[EXP_NEGATIVES] = 0.2;
+    settle(&m);
+    for (uint32_t i = 0; i < MADE_ROWS; i++)
+        ck_assert_int_eq(exp_compare_best(&m.c, i, EXP_NEGATIVES), i == 2);
     m.c.length_shift = true;
     for (uint32_t i = 0; i < MADE_ROWS; i++) ck_assert(!exp_compare_best(&m.c, i, EXP_OUTPUT));
     for (int i = 0; i < MADE_ROWS; i++)
