@@ -37,6 +37,7 @@ void sim_replica_init(struct sim_replica *r, struct sim_shared *shared, const st
     sim_kvpool_init(&r->pool, arena, e->n_blocks, n);
     sim_kvpool_init(&r->host, arena, e->n_host_blocks, n);
     r->seqs = sim_arena_alloc(arena, n, sizeof *r->seqs);
+    r->holdings = sim_arena_alloc(arena, n, sizeof *r->holdings);
     r->running = sim_arena_alloc(arena, n, sizeof *r->running);
     r->free_slots = sim_arena_alloc(arena, n, sizeof *r->free_slots);
     for (uint32_t i = 0; i < n; i++) r->free_slots[i] = n - 1 - i;
@@ -59,7 +60,7 @@ static void add_rich_reads(const struct sim_replica *r, struct sim_reads *reads,
 {
     const struct sim_kv_rule *kv = sim_seq_rule(r, s);
     reads->all += tokens;
-    reads->kept += sim_kv_read(kv, (struct sim_kv_length){tokens, s->filled});
+    reads->kept += sim_kv_read(kv, sim_seq_at(r, s, tokens));
     if (tokens <= kv->select_after) return;
     reads->selecting += tokens;
     reads->n_selecting++;
@@ -135,27 +136,29 @@ struct sim_entry sim_replica_head(const struct sim_replica *r)
 
 bool sim_replica_grow(struct sim_replica *r, struct sim_seq *s, uint32_t tokens)
 {
-    struct sim_kv_length at = {tokens, s->filled};
+    struct sim_kv_length at = sim_seq_at(r, s, tokens);
     uint64_t gpu = gpu_need(r, sim_seq_rule(r, s), at), host = host_need(r, sim_seq_rule(r, s), at);
-    uint64_t more_gpu = gpu > s->held[SIM_KV_GPU] ? gpu - s->held[SIM_KV_GPU] : 0;
-    uint64_t more_host = host > s->held[SIM_KV_HOST] ? host - s->held[SIM_KV_HOST] : 0;
+    struct sim_holding *h = sim_holding_of(r, s);
+    uint64_t more_gpu = gpu > h->held[SIM_KV_GPU] ? gpu - h->held[SIM_KV_GPU] : 0;
+    uint64_t more_host = host > h->held[SIM_KV_HOST] ? host - h->held[SIM_KV_HOST] : 0;
     if (more_gpu > r->pool.n_free || more_host > r->host.n_free) return false;
-    sim_kv_grow(&r->pool, s->run[SIM_KV_GPU], more_gpu);
-    if (more_host) sim_kv_grow(&r->host, s->run[SIM_KV_HOST], more_host);
-    s->held[SIM_KV_GPU] += (uint32_t)more_gpu;
-    s->held[SIM_KV_HOST] += (uint32_t)more_host;
+    sim_kv_grow(&r->pool, h->run[SIM_KV_GPU], more_gpu);
+    if (more_host) sim_kv_grow(&r->host, h->run[SIM_KV_HOST], more_host);
+    h->held[SIM_KV_GPU] += (uint32_t)more_gpu;
+    h->held[SIM_KV_HOST] += (uint32_t)more_host;
     s->covered = covered(r, sim_seq_rule(r, s), at);
     return true;
 }
 
 void sim_replica_settle(struct sim_replica *r, struct sim_seq *s)
 {
-    struct sim_kv_length at = {s->computed, s->filled};
+    struct sim_kv_length at = sim_seq_at(r, s, s->computed);
+    struct sim_holding *h = sim_holding_of(r, s);
     uint32_t holds[] = {(uint32_t)gpu_need(r, sim_seq_rule(r, s), at),
                         (uint32_t)host_need(r, sim_seq_rule(r, s), at)};
     for (int p = 0; p < (r->rich ? SIM_KV_N_PLACE : 1); p++) {
-        sim_kv_settle(sim_replica_pool(r, p), s->run[p], holds[p] - s->held[p]);
-        s->held[p] = holds[p];
+        sim_kv_settle(sim_replica_pool(r, p), h->run[p], holds[p] - h->held[p]);
+        h->held[p] = holds[p];
     }
     s->covered = covered(r, sim_seq_rule(r, s), at);
 }
@@ -163,12 +166,13 @@ void sim_replica_settle(struct sim_replica *r, struct sim_seq *s)
 /* The fill of a sequence ended: what the strategy does not keep is let go. */
 static void settle_fill(struct sim_replica *r, struct sim_seq *s)
 {
-    struct sim_kv_length at = {s->computed, s->filled};
+    struct sim_kv_length at = sim_seq_at(r, s, s->computed);
+    struct sim_holding *h = sim_holding_of(r, s);
     for (int p = 0; p < SIM_KV_N_PLACE; p++) {
         uint64_t keeps = sim_kv_units(sim_seq_rule(r, s), (enum sim_kv_place)p, at);
-        if (keeps >= s->held[p]) continue;
-        sim_kv_shrink(sim_replica_pool(r, p), s->run[p], s->held[p] - keeps);
-        s->held[p] = (uint32_t)keeps;
+        if (keeps >= h->held[p]) continue;
+        sim_kv_shrink(sim_replica_pool(r, p), h->run[p], h->held[p] - keeps);
+        h->held[p] = (uint32_t)keeps;
     }
     s->covered = sim_kv_covered(sim_seq_rule(r, s), at);
 }
@@ -238,18 +242,18 @@ uint32_t sim_replica_admit(struct sim_replica *r, const struct sim_entry *e, dou
         .known = e->known,
         .computed = e->computed,
         .target = q->input_tokens + o->output_tokens,
-        .filled = e->filled,
-        .run = {sim_kv_open(&r->pool), r->rich ? sim_kv_open(&r->host) : 0},
         .plain = e->kv != r->kv,
         .slo_class = is_measured(r->shared, e->request) ? q->slo_class : (uint16_t)r->shared->n_classes,
         .last_token_s = o->e2el_s};
+    r->holdings[slot] = (struct sim_holding){
+        .filled = e->filled, .run = {sim_kv_open(&r->pool), r->rich ? sim_kv_open(&r->host) : 0}};
     return slot;
 }
 
 static void leave_running(struct sim_replica *r, uint32_t slot)
 {
-    sim_kv_release(&r->pool, r->seqs[slot].run[SIM_KV_GPU]);
-    if (r->rich) sim_kv_release(&r->host, r->seqs[slot].run[SIM_KV_HOST]);
+    sim_kv_release(&r->pool, r->holdings[slot].run[SIM_KV_GPU]);
+    if (r->rich) sim_kv_release(&r->host, r->holdings[slot].run[SIM_KV_HOST]);
     r->free_slots[r->n_free_slots++] = slot;
 }
 
@@ -259,7 +263,7 @@ static void leave_running(struct sim_replica *r, uint32_t slot)
 static uint32_t dropped_pages(const struct sim_replica *r, const struct sim_seq *s, uint32_t tokens)
 {
     const struct sim_kv_rule *kv = sim_seq_rule(r, s);
-    uint32_t kept = sim_kv_kept(kv, (struct sim_kv_length){tokens, s->filled});
+    uint32_t kept = sim_kv_kept(kv, sim_seq_at(r, s, tokens));
     return (tokens - kept) / kv->term[0].page_tokens;
 }
 
@@ -268,7 +272,7 @@ static uint32_t plan_reads(const struct sim_replica *r, const struct sim_seq *s,
     const struct sim_kv_rule *kv = sim_seq_rule(r, s);
     uint32_t all = s->computed + n_tokens;
     if (!sim_row_is_decode(s, n_tokens)) return all;
-    uint32_t kept = sim_kv_read(kv, (struct sim_kv_length){all, s->filled});
+    uint32_t kept = sim_kv_read(kv, sim_seq_at(r, s, all));
     return (uint32_t)lround(kv->all_frac * all + (1 - kv->all_frac) * kept);
 }
 
@@ -321,9 +325,7 @@ void sim_replica_preempt(struct sim_replica *r, uint32_t index, struct sim_step 
     struct sim_outcome *o = &r->shared->outcomes[s->request];
     uint32_t generated = s->known - s->prompt;
     bool swap = r->engine->preemption == SIM_SWAP && generated > 0 && s->computed + 1 == s->known;
-    if (swap)
-        step->swapped_tokens +=
-            sim_kv_kept(sim_seq_rule(r, s), (struct sim_kv_length){s->computed, s->filled});
+    if (swap) step->swapped_tokens += sim_kv_kept(sim_seq_rule(r, s), sim_seq_at(r, s, s->computed));
     r->shared->generated[s->request] = generated | (swap ? SIM_SWAPPED : 0);
     if (r->shared->plan_row) tell(r, s, step, 0);
     o->e2el_s = s->last_token_s; /* kept here until it runs again */
@@ -420,8 +422,8 @@ bool sim_replica_balanced(const struct sim_replica *r)
 {
     uint64_t gpu = 0, host = 0;
     for (uint32_t i = 0; i < r->n_running; i++) {
-        gpu += r->seqs[r->running[i]].held[SIM_KV_GPU];
-        host += r->seqs[r->running[i]].held[SIM_KV_HOST];
+        gpu += r->holdings[r->running[i]].held[SIM_KV_GPU];
+        host += r->holdings[r->running[i]].held[SIM_KV_HOST];
     }
     return sim_kvpool_balanced(&r->pool) && gpu + r->pool.n_lent + r->pool.n_free == r->pool.n_blocks &&
            sim_kvpool_balanced(&r->host) && host + r->host.n_lent + r->host.n_free == r->host.n_blocks;
@@ -443,7 +445,8 @@ static struct sim_batch gather(struct sim_replica *r, struct sim_step *step)
             else
                 b.decode.kept += s->computed + 1;
         } else {
-            step->chunks[b.n_chunks++] = (struct sim_chunk){n, s->computed, s->computed + n == s->filled};
+            step->chunks[b.n_chunks++] =
+                (struct sim_chunk){n, s->computed, s->computed + n == sim_holding_of(r, s)->filled};
         }
         s->in_flight = true;
     }
@@ -610,7 +613,7 @@ static void finish_step(struct sim_replica *r)
         struct sim_seq *s = &r->seqs[step->rows[i].slot];
         s->in_flight = false;
         s->computed += step->rows[i].n_tokens;
-        if (r->rich && s->computed == s->filled) settle_fill(r, s);
+        if (r->rich && s->computed == sim_holding_of(r, s)->filled) settle_fill(r, s);
         if (s->computed == s->known) any_finished |= yield_token(r, s, now_s);
     }
     r->first_step = (r->first_step + 1) % n_stages(r);

@@ -12,20 +12,24 @@
 #include "sim/kvpool.h"
 #include "sim/queue.h"
 
-/* A running request: 56 bytes, of which a step touches all. */
+/* A running request: the 40 bytes that every step touches, ... */
 struct sim_seq {
     uint32_t request;
-    uint32_t prompt;   /* its input tokens */
-    uint32_t known;    /* prompt + generated tokens */
-    uint32_t computed; /* of them, those whose KV is in the pool */
-    uint32_t target;   /* known when it is finished: input + output */
-    uint32_t filled;   /* known when it was admitted: its fill ends there */
-    uint32_t covered;  /* length up to which it needs no more units than it holds */
-    uint32_t held[SIM_KV_N_PLACE], run[SIM_KV_N_PLACE];
+    uint32_t prompt;    /* its input tokens */
+    uint32_t known;     /* prompt + generated tokens */
+    uint32_t computed;  /* of them, those whose KV is in the pool */
+    uint32_t target;    /* known when it is finished: input + output */
+    uint32_t covered;   /* length up to which it needs no more units than it holds */
     uint16_t slo_class; /* of its gaps; n_classes while warming up */
     bool in_flight;
     bool plain; /* it fell back to the fleet's plain rule */
     double last_token_s;
+};
+
+/* ... and what is touched when it grows, or by strategies that do not keep everything. */
+struct sim_holding {
+    uint32_t filled; /* known when it was admitted: its fill ends there */
+    uint32_t held[SIM_KV_N_PLACE], run[SIM_KV_N_PLACE];
 };
 
 /* A request's share of a step. */
@@ -106,7 +110,8 @@ struct sim_replica {
     uint64_t draw_stream;
 
     struct sim_kvpool pool, host;
-    struct sim_seq *seqs; /* max_num_seqs slots */
+    struct sim_seq *seqs;         /* max_num_seqs slots */
+    struct sim_holding *holdings; /* of the same slots */
     uint32_t *free_slots;
     uint32_t n_free_slots;
     uint32_t *running; /* slots in admission order */
@@ -158,6 +163,17 @@ static inline uint64_t sim_replica_used_blocks(const struct sim_replica *r)
     return r->pool.n_blocks - r->pool.n_free;
 }
 
+static inline struct sim_holding *sim_holding_of(const struct sim_replica *r, const struct sim_seq *s)
+{
+    return &r->holdings[s - r->seqs];
+}
+
+static inline struct sim_kv_length sim_seq_at(const struct sim_replica *r, const struct sim_seq *s,
+                                              uint32_t tokens)
+{
+    return (struct sim_kv_length){tokens, sim_holding_of(r, s)->filled};
+}
+
 /* By which rule a running request is kept. */
 static inline const struct sim_kv_rule *sim_seq_rule(const struct sim_replica *r, const struct sim_seq *s)
 {
@@ -183,7 +199,7 @@ static inline bool sim_row_is_decode(const struct sim_seq *s, uint32_t n_tokens)
 /* A request that may be admitted: `known` tokens of which `computed` are swapped back in. */
 struct sim_entry {
     uint32_t request, known, computed;
-    uint32_t filled; /* as in struct sim_seq */
+    uint32_t filled; /* as in struct sim_holding */
     const struct sim_kv_rule *kv;
 };
 

@@ -26,7 +26,7 @@ static void add_growth(struct sim_decode_run *run, const struct sim_kv_rule *kv,
 static bool add_rich(struct sim_replica *r, const struct sim_seq *s, uint32_t *steps_limit)
 {
     const struct sim_kv_rule *kv = sim_seq_rule(r, s);
-    struct sim_kv_length at = {s->computed + 1, s->filled}, next = {at.tokens + 1, s->filled};
+    struct sim_kv_length at = sim_seq_at(r, s, s->computed + 1), next = {at.tokens + 1, at.filled};
     uint32_t change = sim_kv_next_change(kv, at);
     if (change - at.tokens < *steps_limit) *steps_limit = change - at.tokens;
     if (*steps_limit < 2) return false;
