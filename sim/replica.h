@@ -188,7 +188,32 @@ static inline struct sim_kvpool *sim_replica_pool(struct sim_replica *r, int pla
 /* What its running requests would read in a decode step each, now. */
 struct sim_reads sim_replica_reads(const struct sim_replica *r);
 
-/* --- between replica.c, replica_run.c and the schedulers --- */
+/* --- between replica*.c and the schedulers --- */
+
+/* Input tokens and those that a preempted request keeps. */
+uint32_t sim_replica_known_tokens(const struct sim_replica *r, uint32_t request);
+
+/* GPU units that a waiting request's known tokens will take. */
+uint64_t sim_replica_waiting_units(const struct sim_replica *r, uint32_t request, uint32_t known);
+
+/* The fill of a sequence ended: what the strategy does not keep is let go. */
+void sim_replica_end_fill(struct sim_replica *r, struct sim_seq *s);
+
+/* Adds a decode row that reads `tokens`, its new one included, under a rule that is not just equal pages. */
+void sim_replica_add_reads(const struct sim_replica *r, struct sim_reads *reads, const struct sim_seq *s,
+                           uint32_t tokens);
+
+/* Seconds of a step of decodes only on a single stage, the first of a run, too; and when any batch leaves the last
+ * stage, extra_s being on top. Both say in the step what was recalled. */
+double sim_replica_price_decodes(struct sim_replica *r, const struct sim_reads *reads, struct sim_step *step);
+double sim_replica_price_stages(struct sim_replica *r, const struct sim_batch *b, struct sim_step *step,
+                                double extra_s);
+void sim_replica_book_line(struct sim_replica *r);
+
+/* Tells a row of a step, 0 tokens being a preemption; and all rows of a step. */
+void sim_plan_tell(const struct sim_replica *r, const struct sim_seq *s, const struct sim_step *step,
+                   uint32_t n_tokens);
+void sim_plan_tell_step(struct sim_replica *r, struct sim_step *step);
 
 /* It computes one token, a generated one: the last, or one of a re-prefill that comes in chunks of one. */
 static inline bool sim_row_is_decode(const struct sim_seq *s, uint32_t n_tokens)
