@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "experiments/cli.h"
-#include "experiments/published.h"
+#include "experiments/published/study.h"
 
 enum { MAX_STUDIES = 32, KEY_DATA = 0x100, KEY_FIT, KEY_JSON };
 

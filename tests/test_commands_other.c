@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "experiments/published.h"
+#include "experiments/published/study.h"
 #include "tests/command_help.h"
 
 START_TEST(the_commented_scenario_runs_as_it_is_on_the_shipped_sample)

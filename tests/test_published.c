@@ -2,8 +2,8 @@
  * fits that recover what produced the rows, and, with the released data at hand, the accuracies that README.md states. */
 #include "tests/harness.h"
 
-#include "experiments/published.h"
-#include "experiments/published_p1.h"
+#include "experiments/published/study.h"
+#include "experiments/published/p1.h"
 #include "models/datadir.h"
 #include "sim/memory.h"
 #include "sim/outfile.h"

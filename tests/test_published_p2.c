@@ -4,8 +4,8 @@
 
 #include "experiments/cache.h"
 #include "experiments/figures.h"
-#include "experiments/published.h"
-#include "experiments/published_p2.h"
+#include "experiments/published/study.h"
+#include "experiments/published/p2.h"
 #include "experiments/run.h"
 #include "models/datadir.h"
 #include "sim/memory.h"

@@ -1,5 +1,5 @@
 /* The released throughput rows of paper 1: repeats gathered by stage, batch and length. */
-#include "experiments/published_p1.h"
+#include "experiments/published/p1.h"
 
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>

@@ -2,8 +2,8 @@
  * kernels are fitted to the fp16 rows, one kernel's efficiency to KIVI's rows of at most four sequences; the rest
  * is declared. Three yardsticks stand beside each accuracy: how well repeats tell each other, what fp16 measured at
  * the same point, and what is predicted for fp16. */
-#include "experiments/published_list.h"
-#include "experiments/published_p1.h"
+#include "experiments/published/list.h"
+#include "experiments/published/p1.h"
 
 #include <math.h>
 #include <stdio.h>

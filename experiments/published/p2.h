@@ -5,7 +5,7 @@
 #ifndef KVSIM_EXPERIMENTS_PUBLISHED_P2_H
 #define KVSIM_EXPERIMENTS_PUBLISHED_P2_H
 
-#include "experiments/published.h"
+#include "experiments/published/study.h"
 #include "models/arch.h"
 #include "models/cost.h"
 #include "models/engine.h"

@@ -1,8 +1,8 @@
-/* Every study's function; published_list.c has the table. */
+/* Every study's function; list.c has the table. */
 #ifndef KVSIM_EXPERIMENTS_PUBLISHED_LIST_H
 #define KVSIM_EXPERIMENTS_PUBLISHED_LIST_H
 
-#include "experiments/published.h"
+#include "experiments/published/study.h"
 
 bool exp_published_p1_throughput(const struct exp_study_run *r, struct sim_status *st);
 bool exp_published_p1_tp(const struct exp_study_run *r, struct sim_status *st);

@@ -1,4 +1,4 @@
-#include "experiments/published.h"
+#include "experiments/published/study.h"
 
 #include <math.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Mean decode steps of paper 2's strategies in the harness that measured them. */
-#include "experiments/published_p2.h"
+#include "experiments/published/p2.h"
 
 #include <math.h>
 #include <stdio.h>

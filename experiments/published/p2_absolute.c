@@ -1,8 +1,8 @@
 /* Study p2-absolute: mean decode steps of FreeKV, ArkVale and RaaS at batch 1 on an RTX PRO 6000, as a third party measured
  * them with FreeKV's program (two of its races mended). The host's time per layer is fitted to the FreeKV and RaaS
  * rows; ArkVale's rows are predicted with it. */
-#include "experiments/published_list.h"
-#include "experiments/published_p2.h"
+#include "experiments/published/list.h"
+#include "experiments/published/p2.h"
 
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_min.h>

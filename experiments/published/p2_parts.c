@@ -1,5 +1,5 @@
 /* FreeKV's parts, added one after the other as in paper 2's ablation, and the cost of its corrections. */
-#include "experiments/published_p2.h"
+#include "experiments/published/p2.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* The studies, in the order in which `kvsim published` lists them. */
-#include "experiments/published_list.h"
+#include "experiments/published/list.h"
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
 /* Studies that set predictions beside published measurements: `kvsim published STUDY`. A study is one function; it reads
  * constants that experiments/published/constants.yaml declares with range and source before anything is compared, and
  * leaves rows "published / predicted", figures that sum them up, and notes that name what stays unexplained. Nothing is
- * fitted per row. To add one: a file published_<name>.c, a declaration and a row in published_list.c, its constants
+ * fitted per row. To add one: a file <name>.c, a declaration in list.h and a row in list.c, its constants
  * in the file, a test in tests/test_published.c. */
-#ifndef KVSIM_EXPERIMENTS_PUBLISHED_H
-#define KVSIM_EXPERIMENTS_PUBLISHED_H
+#ifndef KVSIM_EXPERIMENTS_PUBLISHED_STUDY_H
+#define KVSIM_EXPERIMENTS_PUBLISHED_STUDY_H
 
 #include "sim/status.h"
 

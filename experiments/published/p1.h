@@ -4,7 +4,7 @@
 #ifndef KVSIM_EXPERIMENTS_PUBLISHED_P1_H
 #define KVSIM_EXPERIMENTS_PUBLISHED_P1_H
 
-#include "experiments/published.h"
+#include "experiments/published/study.h"
 #include "models/arch.h"
 #include "models/cost.h"
 #include "models/engine.h"

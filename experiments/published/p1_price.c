@@ -1,5 +1,5 @@
 /* What a step of paper 1's measurements costs: prompts whole in one step, or decodes at their mean length. */
-#include "experiments/published_p1.h"
+#include "experiments/published/p1.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Study memory: what one sequence holds under every strategy, beside the closed forms of the papers and the sizes that
  * they print. A form is a sum of terms, tokens x bytes a token; in pages, each term takes whole ones. All in bytes
  * of one GPU, the prompt just computed. */
-#include "experiments/published_list.h"
+#include "experiments/published/list.h"
 
 #include <math.h>
 #include <stdio.h>

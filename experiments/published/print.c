@@ -1,5 +1,5 @@
 /* Results of a study as text and as JSON. */
-#include "experiments/published.h"
+#include "experiments/published/study.h"
 
 #include <math.h>
 #include <stdio.h>

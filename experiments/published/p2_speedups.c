@@ -1,8 +1,8 @@
 /* Study p2-speedups: how much shorter FreeKV's decode steps are than those of ArkVale, ShadowKV and InfiniGen on an A100,
  * the largest over batches of 1, 2 and 4, as paper 2 states it; shares of a step; what FreeKV's four parts are worth
- * (published_p2_parts.c). Every constant is declared; their ranges, drawn all at once, give the intervals. */
-#include "experiments/published_list.h"
-#include "experiments/published_p2.h"
+ * (p2_parts.c). Every constant is declared; their ranges, drawn all at once, give the intervals. */
+#include "experiments/published/list.h"
+#include "experiments/published/p2.h"
 
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>

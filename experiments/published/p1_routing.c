@@ -1,8 +1,8 @@
 /* Study p1-routing: Table 8 of paper 1, mean end-to-end latency on four GPUs, all with one method behind a router by
  * memory, or one with full KV and three with the method behind routers that predict. Gains are compared: a method's
  * latency over itself with the router. Each figure is the mean over several seeds. */
-#include "experiments/published_list.h"
-#include "experiments/published_p1.h"
+#include "experiments/published/list.h"
+#include "experiments/published/p1.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Fits of paper 1's studies: engine and attention kernels to fp16 rows, one kernel's efficiency to a method's small
  * batches. Both minimise the mean absolute log error over points, by GSL. */
-#include "experiments/published_p1.h"
+#include "experiments/published/p1.h"
 
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_min.h>

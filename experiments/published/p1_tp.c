@@ -1,8 +1,8 @@
 /* Study p1-tp: Table 3 of paper 1, throughput of four methods over fp16 at tensor parallelism 1, 2 and 4. The table
  * does not state batch and length, and no all-reduce was measured on that machine; so signs are judged, and sizes
  * printed. What the port's decode path gives no reason for is named. */
-#include "experiments/published_list.h"
-#include "experiments/published_p1.h"
+#include "experiments/published/list.h"
+#include "experiments/published/p1.h"
 
 #include <math.h>
 #include <stdio.h>
