@@ -335,7 +335,6 @@ void exp_kv_fleet(const struct exp_fleet_setup *f, const struct exp_fleet_keys *
     out->fallback_tokens = (uint32_t)k->kv.fallback_below_tokens;
     out->length_factor = kv->shifts ? kv->lengths->factor : NULL;
     out->n_length_factors = kv->shifts ? MDL_LENGTH_QUANTILES : 0;
-    out->duplex = kv->host.duplex;
     out->replicas_per_link = kv->host.gpus_per_link / f->tensor_parallel;
     if (out->replicas_per_link < 1) out->replicas_per_link = 1;
 }

@@ -36,10 +36,11 @@ static const struct mdl_cost *cost_of(const struct sim_cost *base)
     return (const struct mdl_cost *)base;
 }
 
-static void accumulate(struct sim_price *p, const struct mdl_mix *m, double times)
+static void accumulate(double *gpu_s, double by_evidence_s[SIM_N_EVIDENCE], const struct mdl_mix *m,
+                       double times)
 {
-    p->gpu_s += m->s * times;
-    for (int e = 0; e < SIM_N_EVIDENCE; e++) p->by_evidence_s[e] += m->by_evidence_s[e] * times;
+    *gpu_s += m->s * times;
+    for (int e = 0; e < SIM_N_EVIDENCE; e++) by_evidence_s[e] += m->by_evidence_s[e] * times;
 }
 
 /* Tokens that decode attention reads. */
@@ -272,19 +273,18 @@ static void decode_line(const struct sim_cost *base, const struct sim_reads *r, 
     const struct mdl_kvcost *kv = &c->kv[chosen(c, r)];
     enum launched how = launched(c, r, false);
     struct mdl_mix layer, head;
-    struct sim_price fixed = {0};
+    double *how_s = out->base_by_evidence_s, fixed_s = 0;
     memset(out, 0, sizeof *out);
     attention_line(&c->tables.decode, r->n_seqs, tokens_read(c, r), out);
     out->attention_base_s *= c->n_layers;
     out->gpu_slope_s *= c->n_layers;
     mdl_curve_at(layer_curve(c), r->n_seqs, &layer);
     mdl_curve_at(&c->tables.head, r->n_seqs, &head);
-    accumulate(&fixed, &layer, c->n_layers);
-    accumulate(&fixed, &head, 1);
-    add_extra(rows_s(kv, r->n_seqs), kv->rows.how, &fixed.gpu_s, fixed.by_evidence_s);
-    add_extra(select_s(kv, r->n_selecting), kv->select.how, &fixed.gpu_s, fixed.by_evidence_s);
-    memcpy(out->base_by_evidence_s, fixed.by_evidence_s, sizeof out->base_by_evidence_s);
-    out->gpu_base_s = fixed.gpu_s + c->gpu_layer_s * c->n_layers + out->attention_base_s;
+    accumulate(&fixed_s, how_s, &layer, c->n_layers);
+    accumulate(&fixed_s, how_s, &head, 1);
+    add_extra(rows_s(kv, r->n_seqs), kv->rows.how, &fixed_s, how_s);
+    add_extra(select_s(kv, r->n_selecting), kv->select.how, &fixed_s, how_s);
+    out->gpu_base_s = fixed_s + c->gpu_layer_s * c->n_layers + out->attention_base_s;
     out->gpu_slope_s += kv->rows.token_s;
     if (kv->rows.token_s > 0 && kv->rows.how > out->attention) out->attention = kv->rows.how;
     out->select_slope_s = kv->select.token_s;
@@ -292,8 +292,10 @@ static void decode_line(const struct sim_cost *base, const struct sim_reads *r, 
     out->kept_frac = c->kept_frac;
     out->all_frac = c->all_frac;
     double cpu = cpu_s(c, r->n_seqs, how, c->n_layers, row_launches(kv, r));
-    recall_line(c, kv, r, collecting_s(c, how, cpu), out);
-    out->launch_s = launch_s(c, how, &out->recall, cpu);
+    if (c->moves) {
+        recall_line(c, kv, r, collecting_s(c, how, cpu), out);
+        out->launch_s = launch_s(c, how, &out->recall, cpu);
+    }
     if (c->async)
         out->floor_s = cpu;
     else
@@ -382,11 +384,11 @@ static void price(const struct sim_cost *base, const struct sim_batch *b, uint32
     memset(out, 0, sizeof *out);
     mdl_curve_at(how == EAGER ? &c->tables.layer_eager : &c->tables.layer_graph, (double)b->new_tokens,
                  &part);
-    accumulate(out, &part, layers);
+    accumulate(&out->gpu_s, out->by_evidence_s, &part, layers);
     add_attention(c, b, layers, out);
     if (stage + 1 == c->base.n_stages && b->n_outputs) {
         mdl_curve_at(&c->tables.head, b->n_outputs, &part);
-        accumulate(out, &part, 1);
+        accumulate(&out->gpu_s, out->by_evidence_s, &part, 1);
     }
     out->gpu_s += c->gpu_layer_s * layers;
     add_rows(c, kv, &b->decode, share, out);
@@ -481,6 +483,7 @@ static bool init_kv(struct mdl_cost *c, const struct mdl_cost_spec *spec, struct
     if (!init_settings(c, kv, st)) return false;
     c->moves = c->kv->up.when || c->kv->token.when || c->kv->down.down_s > 0 || c->kv->sync_s > 0 ||
                c->kv->sync_seq_s > 0;
+    c->base.moves = c->moves || c->kv->down_token_bytes > 0;
     c->base.draws = c->kv->draws;
     c->base.n_draws = c->kv->n_draws;
     c->base.swap_token_s = c->kv->swap_token_s * c->n_layers / c->kv_layers;

@@ -250,7 +250,7 @@ static void init_links(struct sim_cluster *c)
     struct sim_hostlink *link = c->links = sim_arena_alloc(c->arena, c->n_replicas, sizeof *c->links);
     for (uint32_t i = 0; i < c->n_replicas; i++) {
         struct sim_replica *r = &c->replicas[i];
-        if (r->of->replicas_per_link < 2) continue;
+        if (r->of->replicas_per_link < 2 || !r->cost->moves) continue;
         bool other_fleet = i == 0 || c->replicas[i - 1].fleet != r->fleet;
         if (c->n_links == 0 || other_fleet || link->n_users == r->of->replicas_per_link)
             link = &c->links[c->n_links++];

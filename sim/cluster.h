@@ -62,7 +62,6 @@ struct sim_fleet {
     uint32_t n_length_factors;
     uint32_t
         replicas_per_link; /* replicas that share a root complex, <= SIM_LINK_USERS; 0 or 1 = each has its own */
-    double duplex;         /* of that link, as in struct sim_recall */
 };
 
 /* How well the routers predicted_* know what is to come: 1 - mean relative error; 1 or 0 = they know it. */
@@ -144,7 +143,7 @@ struct sim_fleet_stats {
     double step_s;    /* time with a step in flight, all replicas */
     double exposed_s; /* of it, the GPU waited for transfers */
     double up_bytes,
-        down_bytes; /* moved over host links by recalls, prompts on their way to the host, and swapping */
+        down_bytes; /* moved over host links by recalls and prompts on their way to the host; swaps are counted in tokens */
     double recalled_pages, corrected_heads;
     double host_block_s; /* integral of host units in use over time, all replicas */
     double host_peak_utilization;

@@ -40,17 +40,54 @@ static bool check_engine(const struct sim_fleet *f, struct sim_status *st)
     return true;
 }
 
-static bool check_strategy(const struct sim_fleet *f, struct sim_status *st)
+/* Pages that can be counted: none empty, all in step with the period. */
+static bool check_rule(const struct sim_fleet *f, const struct sim_kv_rule *k, struct sim_status *st)
 {
-    if (f->fallback != SIM_FALLBACK_NEVER && !f->plain)
-        return sim_fail(st, "fleet %s: a fallback needs a rule to fall back to", f->name);
-    if (f->plain && f->kv && f->kv->period % f->plain->period)
+    if (!k->n_terms || k->n_terms > SIM_KV_TERMS || !k->period || !k->term[0].units)
+        return sim_fail(st, "fleet %s: a KV rule without pages", f->name);
+    for (uint32_t i = 0; i < k->n_terms; i++) {
+        const struct sim_kv_term *t = &k->term[i];
+        if (!t->page_tokens || k->period % t->page_tokens)
+            return sim_fail(
+                st, "fleet %s: pages of %" PRIu32 " tokens, expected a divisor of the period %" PRIu32,
+                f->name, t->page_tokens, k->period);
+    }
+    return true;
+}
+
+/* Whoever falls back must fit alone, or nobody would ever be served. */
+static bool check_fallback(const struct sim_fleet *f, struct sim_status *st)
+{
+    const struct sim_engine *e = &f->engine;
+    uint32_t period = f->kv ? f->kv->period : e->block_size, longest = e->max_model_len;
+    if (!f->plain) return sim_fail(st, "fleet %s: a fallback needs a rule to fall back to", f->name);
+    if (!check_rule(f, f->plain, st)) return false;
+    if (period % f->plain->period)
         return sim_fail(st,
                         "fleet %s: the rule to fall back to grows every %" PRIu32
                         " tokens, expected a divisor of %" PRIu32,
-                        f->name, f->plain->period, f->kv->period);
-    if (f->kv && (!f->kv->n_terms || f->kv->n_terms > SIM_KV_TERMS || !f->kv->period))
-        return sim_fail(st, "fleet %s: a KV rule without pages", f->name);
+                        f->name, f->plain->period, period);
+    if (f->fallback == SIM_FALLBACK_SHORT && f->fallback_tokens <= longest)
+        longest = f->fallback_tokens ? f->fallback_tokens - 1 : 0;
+    uint64_t need = sim_kv_need(f->plain, SIM_KV_GPU, (struct sim_kv_length){longest, longest});
+    if (need > e->n_blocks)
+        return sim_fail(st,
+                        "fleet %s: a request of %" PRIu32 " tokens that falls back needs %" PRIu64
+                        " units of GPU memory, there are %" PRIu64
+                        "; lower max_model_len or fallback.below_tokens",
+                        f->name, longest, need, e->n_blocks);
+    return e->preemption != SIM_SWAP ||
+           sim_fail(
+               st,
+               "fleet %s: preemption by swap and a fallback, expected one of them: what was dropped cannot "
+               "come back",
+               f->name);
+}
+
+static bool check_strategy(const struct sim_fleet *f, struct sim_status *st)
+{
+    if (f->kv && !check_rule(f, f->kv, st)) return false;
+    if (f->fallback != SIM_FALLBACK_NEVER && !check_fallback(f, st)) return false;
     if ((f->length_factor != NULL) != (f->n_length_factors > 0))
         return sim_fail(st, "fleet %s: length factors without a number of them", f->name);
     for (uint32_t i = 0; i < f->n_length_factors; i++)

@@ -80,6 +80,7 @@ struct sim_cost {
     void (*decode_line)(const struct sim_cost *c, const struct sim_reads *reads, struct sim_decode_line *out);
     /* Time to hand the activations of new_tokens to the next stage; unused when n_stages is 1. */
     double (*transfer_s)(const struct sim_cost *c, uint64_t new_tokens);
+    bool moves; /* steps may use the host link: replicas on one link are then told apart step by step */
     double swap_token_s; /* one kept token's KV over the host link, for preemption by swapping */
     /* What steps draw their miss and correction rates from, equally likely; none: the means. */
     const struct sim_recall_draw *draws;

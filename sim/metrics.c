@@ -204,6 +204,7 @@ static struct sim_summary summarise(const struct selection *sel)
 {
     struct sim_summary s = {0};
     struct tally t = count(sel, &s);
+    s.length_factor = 1;
     if (!s.arrived) return s;
     s.slo_attainment = (double)t.good / (double)s.arrived;
     s.slo_attainment_worst_5min = t.worst_window;
@@ -215,7 +216,7 @@ static struct sim_summary summarise(const struct selection *sel)
         s.total_token_throughput = (double)(s.input_tokens + s.output_tokens) / s.duration_s;
         s.request_goodput = (double)t.good / s.duration_s;
     }
-    s.length_factor = s.completed ? (double)s.output_tokens / (double)s.equivalent_output_tokens : 1;
+    if (s.completed) s.length_factor = (double)s.output_tokens / (double)s.equivalent_output_tokens;
     s.ttft = stat_over(sel, ttft, 1);
     s.tpot = stat_over(sel, sim_tpot_s, 2);
     s.e2el = stat_over(sel, e2el, 1);

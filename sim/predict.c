@@ -53,10 +53,7 @@ static double stage_s(const struct sim_replica *r, const struct sim_batch *b, ui
 {
     struct sim_price p;
     r->cost->price(r->cost, b, stage, &p);
-    if (p.recall.when == SIM_RECALL_NONE && !(p.prefill_down_s > 0)) return p.step_s;
-    p.recall.down_s += p.prefill_down_s;
-    struct sim_recall_sum sum = sim_recall_sum(&p.recall, (struct sim_recall_draw){1, 1});
-    return fmax(sim_recall_sum_s(sum, fmax(p.gpu_s, p.launch_s)) + p.cpu_add_s, p.floor_s);
+    return sim_price_alone_s(&p);
 }
 
 /* Through all pipeline stages. */

@@ -15,7 +15,8 @@ static uint32_t n_stages(const struct sim_replica *r)
 static bool is_rich(const struct sim_kv_rule *k)
 {
     const struct sim_kv_term *t = &k->term[0];
-    bool pages = k->n_terms == 1 && t->place == SIM_KV_GPU && !t->start && t->cap == SIM_KV_ALL && !t->whole;
+    bool pages = k->n_terms == 1 && t->place == SIM_KV_GPU && !t->start && t->cap == SIM_KV_ALL &&
+                 !t->whole && !t->fill && t->page_tokens == k->period;
     return !pages || k->budget != SIM_KV_ALL || k->read_cap != SIM_KV_ALL || k->select_after != SIM_KV_ALL ||
            k->all_frac > 0;
 }
@@ -163,24 +164,30 @@ bool sim_replica_balanced(const struct sim_replica *r)
 static struct sim_batch gather(struct sim_replica *r, struct sim_step *step)
 {
     struct sim_batch b = {.chunks = step->chunks};
-    for (uint32_t i = 0; i < step->n_rows; i++) {
-        uint32_t n = step->rows[i].n_tokens;
-        struct sim_seq *s = &r->seqs[step->rows[i].slot];
-        b.new_tokens += n;
-        b.n_outputs += s->computed + n == s->known;
-        if (sim_row_is_decode(s, n)) {
-            b.decode.n_seqs++;
-            if (r->rich)
-                sim_replica_add_reads(r, &b.decode, s, s->computed + 1);
-            else
-                b.decode.kept += s->computed + 1;
-        } else {
-            step->chunks[b.n_chunks++] =
-                (struct sim_chunk){n, s->computed, s->computed + n == sim_holding_of(r, s)->filled};
-        }
+    struct sim_seq *seqs = r->seqs; /* copies that stay in registers */
+    uint64_t new_tokens = 0, decode_tokens = 0;
+    uint32_t n_outputs = 0, n_decodes = 0;
+    const bool rich = r->rich;
+    for (const struct sim_row *row = step->rows, *end = row + step->n_rows; row < end; row++) {
+        struct sim_seq *s = &seqs[row->slot];
+        uint32_t n = row->n_tokens, tokens = s->computed + n;
+        new_tokens += n;
+        n_outputs += tokens == s->known;
         s->in_flight = true;
+        if (sim_row_is_decode(s, n)) {
+            n_decodes++;
+            decode_tokens += tokens;
+            if (rich) sim_replica_add_reads(r, &b.decode, s, tokens);
+        } else {
+            bool last = tokens == sim_holding_of(r, s)->filled;
+            step->chunks[b.n_chunks++] = (struct sim_chunk){n, s->computed, last};
+        }
     }
-    if (!r->rich) b.decode.all = b.decode.kept;
+    b.new_tokens = new_tokens;
+    b.n_outputs = n_outputs;
+    b.decode.n_seqs = n_decodes;
+    b.decode.all = decode_tokens;
+    if (!rich) b.decode.kept = decode_tokens;
     return b;
 }
 
@@ -273,11 +280,13 @@ static void finish_step(struct sim_replica *r)
     double now_s = step->end_s;
     bool any_finished = false;
     sim_replica_book_time(r, now_s);
-    for (uint32_t i = 0; i < step->n_rows; i++) {
-        struct sim_seq *s = &r->seqs[step->rows[i].slot];
+    struct sim_seq *seqs = r->seqs;
+    const bool rich = r->rich;
+    for (const struct sim_row *row = step->rows, *end = row + step->n_rows; row < end; row++) {
+        struct sim_seq *s = &seqs[row->slot];
         s->in_flight = false;
-        s->computed += step->rows[i].n_tokens;
-        if (r->rich && s->computed == sim_holding_of(r, s)->filled) sim_replica_end_fill(r, s);
+        s->computed += row->n_tokens;
+        if (rich && s->computed == sim_holding_of(r, s)->filled) sim_replica_end_fill(r, s);
         if (s->computed == s->known) any_finished |= yield_token(r, s, now_s);
     }
     r->first_step = (r->first_step + 1) % n_stages(r);

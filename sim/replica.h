@@ -67,6 +67,7 @@ struct sim_line_use {
     struct sim_decode_line line;
     uint32_t n_seqs, n_selecting;
     uint64_t steps, kept_sum, all_sum, selecting_sum;
+    double wire_s;    /* the link carried data, where rates are drawn or the link is shared */
     double exposed_s; /* waited for transfers */
     double miss_sum, miss_selecting_sum,
         correct_sum; /* of draws, and draws x selecting, where rates are drawn */
@@ -199,7 +200,8 @@ uint64_t sim_replica_waiting_units(const struct sim_replica *r, uint32_t request
 /* The fill of a sequence ended: what the strategy does not keep is let go. */
 void sim_replica_end_fill(struct sim_replica *r, struct sim_seq *s);
 
-/* Adds a decode row that reads `tokens`, its new one included, under a rule that is not just equal pages. */
+/* Adds what a decode row of `tokens`, its new one included, reads and selects under a rule that is not just equal pages; reads->all is
+ * the caller's. */
 void sim_replica_add_reads(const struct sim_replica *r, struct sim_reads *reads, const struct sim_seq *s,
                            uint32_t tokens);
 
@@ -339,7 +341,7 @@ static inline struct sim_step_time sim_line_time(const struct sim_decode_line *l
 static inline double sim_price_alone_s(const struct sim_price *p)
 {
     struct sim_recall m = p->recall;
-    if (m.when == SIM_RECALL_NONE && !(p->prefill_down_s > 0)) return p->step_s;
+    if (m.when == SIM_RECALL_NONE && !(m.down_s + p->prefill_down_s > 0)) return p->step_s;
     m.down_s += p->prefill_down_s;
     struct sim_recall_sum sum = sim_recall_sum(&m, (struct sim_recall_draw){1, 1});
     double beside_s = sim_longer(p->gpu_s, p->launch_s);

@@ -5,7 +5,6 @@ void sim_replica_add_reads(const struct sim_replica *r, struct sim_reads *reads,
                            uint32_t tokens)
 {
     const struct sim_kv_rule *kv = sim_seq_rule(r, s);
-    reads->all += tokens;
     reads->kept += sim_kv_read(kv, sim_seq_at(r, s, tokens));
     if (tokens <= kv->select_after) return;
     reads->selecting += tokens;
@@ -78,8 +77,28 @@ struct sim_entry sim_replica_head(const struct sim_replica *r)
     return e;
 }
 
+/* By a rule that is not rich: what a sequence of so many tokens lacks; it holds that from now on. */
+static inline uint32_t hold_pages(const struct sim_replica *r, struct sim_seq *s, uint32_t tokens)
+{
+    struct sim_holding *h = sim_holding_of(r, s);
+    uint32_t pages = plain_pages(r->kv, tokens), units = pages * r->kv->term[0].units;
+    uint32_t more = units - h->held[SIM_KV_GPU];
+    h->held[SIM_KV_GPU] = units;
+    s->covered = pages * r->kv->term[0].page_tokens;
+    return more;
+}
+
+static bool grow_plain(struct sim_replica *r, struct sim_seq *s, uint32_t tokens)
+{
+    const struct sim_holding *h = sim_holding_of(r, s);
+    uint64_t units = (uint64_t)plain_pages(r->kv, tokens) * r->kv->term[0].units;
+    if (units > r->pool.n_free + h->held[SIM_KV_GPU]) return false;
+    return sim_kv_grow(&r->pool, h->run[SIM_KV_GPU], hold_pages(r, s, tokens));
+}
+
 bool sim_replica_grow(struct sim_replica *r, struct sim_seq *s, uint32_t tokens)
 {
+    if (!r->rich) return grow_plain(r, s, tokens);
     struct sim_kv_length at = sim_seq_at(r, s, tokens);
     uint64_t gpu = gpu_need(r, sim_seq_rule(r, s), at), host = host_need(r, sim_seq_rule(r, s), at);
     struct sim_holding *h = sim_holding_of(r, s);
@@ -98,9 +117,13 @@ void sim_replica_settle(struct sim_replica *r, struct sim_seq *s)
 {
     struct sim_kv_length at = sim_seq_at(r, s, s->computed);
     struct sim_holding *h = sim_holding_of(r, s);
+    if (!r->rich) {
+        sim_kv_settle(&r->pool, h->run[SIM_KV_GPU], hold_pages(r, s, s->computed));
+        return;
+    }
     uint32_t holds[] = {(uint32_t)gpu_need(r, sim_seq_rule(r, s), at),
                         (uint32_t)host_need(r, sim_seq_rule(r, s), at)};
-    for (int p = 0; p < (r->rich ? SIM_KV_N_PLACE : 1); p++) {
+    for (int p = 0; p < SIM_KV_N_PLACE; p++) {
         sim_kv_settle(sim_replica_pool(r, p), h->run[p], holds[p] - h->held[p]);
         h->held[p] = holds[p];
     }
@@ -126,11 +149,9 @@ struct sim_reads sim_replica_reads(const struct sim_replica *r)
     for (uint32_t i = 0; i < r->n_running; i++) {
         const struct sim_seq *s = &r->seqs[r->running[i]];
         uint32_t tokens = s->known + (r->run.active ? r->run.steps : 0);
-        if (r->rich)
-            sim_replica_add_reads(r, &reads, s, tokens);
-        else
-            reads.kept += tokens;
+        reads.all += tokens;
+        if (r->rich) sim_replica_add_reads(r, &reads, s, tokens);
     }
-    if (!r->rich) reads.all = reads.kept;
+    if (!r->rich) reads.kept = reads.all;
     return reads;
 }

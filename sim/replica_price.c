@@ -10,11 +10,19 @@ static void book_recall(struct sim_replica *r, const struct sim_recall *m, doubl
                         double correct)
 {
     struct sim_fleet_stats *t = &r->stats;
-    t->link_s += sim_recall_wire_s(m, (struct sim_recall_draw){1, 1}) * miss;
     t->up_bytes += m->up_bytes * miss;
     t->down_bytes += m->down_bytes * steps;
     t->recalled_pages += m->pages * miss;
     t->corrected_heads += m->heads * m->correct_frac * correct;
+}
+
+/* A line's steps at the mean rates: what contexts add to the wire is taken at their mean, too. */
+static double mean_wire_s(const struct sim_line_use *u)
+{
+    if (!u->steps) return 0;
+    double steps = (double)u->steps, selecting = (double)u->selecting_sum / steps;
+    struct sim_recall m = sim_recall_plus(&u->line.recall, &u->line.recall_token, selecting);
+    return steps * sim_recall_wire_s(&m, (struct sim_recall_draw){1, 1});
 }
 
 void sim_replica_book_line(struct sim_replica *r)
@@ -32,11 +40,12 @@ void sim_replica_book_line(struct sim_replica *r)
         r->stats.by_evidence_s[line->select] += selecting_s;
         r->stats.by_evidence_s[line->recall.how] += u->exposed_s;
         r->stats.exposed_s += u->exposed_s;
+        r->stats.link_s += drawn || r->link ? u->wire_s : mean_wire_s(u);
         book_recall(r, &line->recall, steps, drawn ? u->miss_sum : steps, drawn ? u->correct_sum : steps);
         book_recall(r, &line->recall_token, selecting, drawn ? u->miss_selecting_sum : selecting, 0);
     }
     u->steps = u->kept_sum = u->all_sum = u->selecting_sum = 0;
-    u->exposed_s = u->miss_sum = u->miss_selecting_sum = u->correct_sum = 0;
+    u->wire_s = u->exposed_s = u->miss_sum = u->miss_selecting_sum = u->correct_sum = 0;
 }
 
 void sim_replica_fetch_line(struct sim_replica *r, const struct sim_reads *reads)
@@ -70,26 +79,30 @@ struct sim_step_time sim_replica_drawn_time(struct sim_replica *r, const struct 
     struct sim_recall m = sim_recall_plus(&line->recall, &line->recall_token, (double)reads->selecting);
     double gpu_s = sim_line_gpu_s(line, reads);
     double moving_s = moved_s(r, &m, draw, sim_longer(gpu_s, line->launch_s), start_s);
-    return (struct sim_step_time){sim_longer(gpu_s + line->add_s, line->floor_s),
-                                  sim_longer(moving_s + line->add_s, line->floor_s)};
+    double computed_s = sim_longer(gpu_s + line->add_s, line->floor_s);
+    r->use.wire_s += sim_recall_wire_s(&m, draw);
+    return (struct sim_step_time){computed_s, sim_longer(moving_s + line->add_s, computed_s)};
 }
 
-/* A stage's price with what its rows move; `extra` is on top. */
+/* A stage's price with what its rows move. */
 static double stage_s(struct sim_replica *r, const struct sim_price *price, struct sim_step *step,
                       double start_s)
 {
-    if (price->recall.when == SIM_RECALL_NONE && !(price->prefill_down_s > 0)) return price->step_s;
+    if (price->recall.when == SIM_RECALL_NONE && !(price->recall.down_s + price->prefill_down_s > 0))
+        return price->step_s;
     struct sim_recall_draw draw = sim_replica_draw(r, r->stats.iterations);
     struct sim_recall m = price->recall;
     m.down_s += price->prefill_down_s;
     m.down_bytes += price->prefill_down_bytes;
     double beside_s = fmax(price->gpu_s, price->launch_s);
-    double step_s = fmax(moved_s(r, &m, draw, beside_s, start_s) + price->cpu_add_s, price->floor_s);
+    double step_s = fmax(moved_s(r, &m, draw, beside_s, start_s) + price->cpu_add_s, price->step_s);
+    double exposed_s = (step_s - price->step_s) / r->cost->n_stages;
+    r->stats.link_s += sim_recall_wire_s(&m, draw) / r->cost->n_stages;
     book_recall(r, &m, 1, draw.miss, draw.correct);
-    r->stats.exposed_s += step_s - price->step_s;
-    r->stats.by_evidence_s[m.how] += step_s - price->step_s;
-    step->pages = m.pages * draw.miss;
-    step->heads = m.heads * m.correct_frac * draw.correct;
+    r->stats.exposed_s += exposed_s;
+    r->stats.by_evidence_s[m.how] += exposed_s;
+    step->pages += m.pages * draw.miss;
+    step->heads += m.heads * m.correct_frac * draw.correct;
     return step_s;
 }
 

@@ -27,6 +27,7 @@ static bool add_rich(struct sim_replica *r, const struct sim_seq *s, uint32_t *s
 {
     const struct sim_kv_rule *kv = sim_seq_rule(r, s);
     struct sim_kv_length at = sim_seq_at(r, s, s->computed + 1), next = {at.tokens + 1, at.filled};
+    if (s->computed < at.filled) return false; /* what is not kept leaves when this step ends */
     uint32_t change = sim_kv_next_change(kv, at);
     if (change - at.tokens < *steps_limit) *steps_limit = change - at.tokens;
     if (*steps_limit < 2) return false;
@@ -110,59 +111,62 @@ struct pace {
     double host_block_s, exposed_s;
 };
 
-static inline struct pace load(const struct sim_replica *r, const struct sim_step *step)
+IN_LOOP struct pace load(const struct sim_replica *r, const struct sim_step *step, const bool rich)
 {
-    return (struct pace){.start_s = step->start_s,
-                         .end_s = step->end_s,
-                         .kv_block_s = r->stats.kv_block_s,
-                         .running_s = r->stats.running_s,
-                         .step_s = r->stats.step_s,
-                         .n_seqs = r->run.reads.n_seqs,
-                         .n_free = r->pool.n_free,
-                         .used_blocks = sim_replica_used_blocks(r),
-                         .kept = r->run.reads.kept,
-                         .priced_steps = r->use.steps,
-                         .priced_kept = r->use.kept_sum,
-                         .steps = r->run.steps,
-                         .phase = r->run.phase,
-                         .bucket = r->run.gap_bucket,
-                         .n_gaps = r->run.n_gaps,
-                         .host_free = r->host.n_free,
-                         .all = r->run.reads.all,
-                         .selecting = r->run.reads.selecting,
-                         .priced_all = r->use.all_sum,
-                         .priced_selecting = r->use.selecting_sum,
-                         .host_block_s = r->stats.host_block_s,
-                         .exposed_s = r->use.exposed_s};
+    struct pace p = {.start_s = step->start_s,
+                     .end_s = step->end_s,
+                     .kv_block_s = r->stats.kv_block_s,
+                     .running_s = r->stats.running_s,
+                     .step_s = r->stats.step_s,
+                     .n_seqs = r->run.reads.n_seqs,
+                     .n_free = r->pool.n_free,
+                     .used_blocks = sim_replica_used_blocks(r),
+                     .kept = r->run.reads.kept,
+                     .priced_steps = r->use.steps,
+                     .priced_kept = r->use.kept_sum,
+                     .steps = r->run.steps,
+                     .phase = r->run.phase,
+                     .bucket = r->run.gap_bucket,
+                     .n_gaps = r->run.n_gaps};
+    if (!rich) return p;
+    p.host_free = r->host.n_free;
+    p.all = r->run.reads.all;
+    p.selecting = r->run.reads.selecting;
+    p.priced_all = r->use.all_sum;
+    p.priced_selecting = r->use.selecting_sum;
+    p.host_block_s = r->stats.host_block_s;
+    p.exposed_s = r->use.exposed_s;
+    return p;
 }
 
 /* Counters follow from how many steps ended and began since the load. */
-static inline void store(struct sim_replica *r, struct sim_step *step, const struct pace *p)
+IN_LOOP void store(struct sim_replica *r, struct sim_step *step, const struct pace *p, const bool rich)
 {
     uint64_t ended = p->steps - r->run.steps, begun = p->priced_steps - r->use.steps;
     r->shared->n_tokens += ended * r->run.reads.n_seqs;
     r->stats.iterations += begun;
     r->stats.computed_tokens += begun * r->run.reads.n_seqs;
     sim_kv_lend(&r->pool, r->pool.n_free - p->n_free);
-    sim_kv_lend(&r->host, r->host.n_free - p->host_free);
     step->start_s = r->booked_s = p->start_s;
     step->end_s = p->end_s;
     r->stats.kv_block_s = p->kv_block_s;
-    r->stats.host_block_s = p->host_block_s;
     r->stats.running_s = p->running_s;
     r->stats.step_s = p->step_s;
-    r->run.reads.kept = p->kept;
-    r->run.reads.all = p->all;
-    r->run.reads.selecting = p->selecting;
+    r->run.reads.kept = r->run.reads.all = p->kept;
     r->use.steps = p->priced_steps;
     r->use.kept_sum = p->priced_kept;
-    r->use.all_sum = p->priced_all;
-    r->use.selecting_sum = p->priced_selecting;
-    r->use.exposed_s = p->exposed_s;
     r->run.steps = p->steps;
     r->run.phase = p->phase;
     r->run.gap_bucket = p->bucket;
     r->run.n_gaps = p->n_gaps;
+    if (!rich) return;
+    sim_kv_lend(&r->host, r->host.n_free - p->host_free);
+    r->stats.host_block_s = p->host_block_s;
+    r->run.reads.all = p->all;
+    r->run.reads.selecting = p->selecting;
+    r->use.all_sum = p->priced_all;
+    r->use.selecting_sum = p->priced_selecting;
+    r->use.exposed_s = p->exposed_s;
 }
 
 static inline void settle_gaps(const struct sim_replica *r, const struct pace *p)
@@ -258,73 +262,81 @@ IN_LOOP void begin_step(struct sim_replica *r, struct pace *p, const bool rich)
     p->end_s = p->start_s + step_s;
 }
 
-/* How many steps may surely begin on the line in use before the one that ends the run. */
-static uint64_t alike(const struct sim_replica *r)
+/* How many steps may begin on the line in use before the one that ends the run. */
+IN_LOOP uint64_t alike(const struct sim_replica *r, const struct pace *p, const bool rich)
 {
     const struct sim_decode_run *run = &r->run;
     const struct sim_decode_line *line = &r->use.line;
-    SIM_DCHECK(sim_line_covers(&r->use, &run->reads)); /* it priced the step in flight */
-    uint64_t whole = run->steps_limit - 1 - run->steps;
-    if (r->rich && line->selecting_end && run->reads.n_selecting) {
-        uint64_t within = (line->selecting_end - 1 - run->reads.selecting) / run->reads.n_selecting;
+    struct sim_reads reads = {.kept = p->kept, .all = p->all};
+    uint64_t whole = run->steps_limit - 1 - p->steps;
+    if (rich && line->selecting_end && run->reads.n_selecting) {
+        uint64_t within = (line->selecting_end - 1 - p->selecting) / run->reads.n_selecting;
         if (within < whole) whole = within;
     }
     double pace = line->kept_frac * run->n_growing + line->all_frac * run->reads.n_seqs;
-    double left = line->kv_end - sim_line_kv(line, &run->reads);
-    if (!(pace > 0) || left >= pace * (double)(whole + 2)) return whole;
-    double steps = floor(left / pace) - 1; /* rounding must not bring a step beyond the line's end */
-    return steps > 0 ? (uint64_t)steps : 0;
+    double left = line->kv_end - sim_line_kv(line, &reads);
+    if (!(pace > 0) || left >= pace * (double)(int64_t)(whole + 2)) return whole;
+    uint64_t steps = (uint64_t)(int64_t)(left / pace);
+    reads.kept += steps * run->n_growing;
+    reads.all += steps * run->reads.n_seqs;
+    if (steps && !(sim_line_kv(line, &reads) < line->kv_end)) steps--; /* rounding */
+    return steps < whole ? steps : whole;
 }
 
-/* Takes steps while the one in flight ends before quiet_s, when somebody may look or join, and the next is
- * like it. Compiled for each value of `rich`: what is not needed stays out of registers. */
+/* Takes steps on the line in use while the one in flight ends before quiet_s, when somebody may look or join. */
 IN_LOOP void coast_as(struct sim_replica *r, struct sim_step *step, double quiet_s, const bool rich)
 {
-    struct pace p = load(r, step);
-    for (uint64_t left = alike(r); left && p.end_s < quiet_s && room(r, &p, rich); left--) {
+    struct pace p = load(r, step, rich);
+    for (uint64_t left = alike(r, &p, rich); left && p.end_s < quiet_s && room(r, &p, rich); left--) {
         end_step(r, &p, rich);
         begin_step(r, &p, rich);
     }
-    store(r, step, &p);
-}
-
-static void coast(struct sim_replica *r, struct sim_step *step, double quiet_s)
-{
-    if (r->rich)
-        coast_as(r, step, quiet_s, true);
-    else
-        coast_as(r, step, quiet_s, false);
+    store(r, step, &p, rich);
 }
 
 /* Ends the step in flight and begins the next; false when that is not to be, because a request is complete,
  * somebody joins or looks, or the pool is exhausted: the run is over. */
-static bool take_step(struct sim_replica *r, struct sim_step *step)
+IN_LOOP bool take_step_as(struct sim_replica *r, struct sim_step *step, const bool rich)
 {
-    struct pace p = load(r, step);
-    end_step(r, &p, r->rich);
-    store(r, step, &p);
-    bool over = r->run.steps == r->run.steps_limit;
+    struct pace p = load(r, step, rich);
+    end_step(r, &p, rich);
+    bool over = p.steps == r->run.steps_limit;
     if (sim_replica_inbox_ready_s(r) <= p.start_s) over |= joined(r, p.start_s);
     over |= sim_key_of(p.start_s, SIM_EV_STEP_START, r->id, 0) >= r->limit;
-    p = load(r, step);
-    if (over || !room(r, &p, r->rich)) return false;
-    struct sim_reads reads = next_reads(r, &p);
-    if (!sim_line_covers(&r->use, &reads)) sim_replica_fetch_line(r, &reads);
-    p = load(r, step);
-    begin_step(r, &p, r->rich);
-    store(r, step, &p);
-    if (r->waiting.n > r->stats.max_waiting) r->stats.max_waiting = r->waiting.n;
-    return true;
+    over |= !room(r, &p, rich);
+    if (!over) {
+        struct sim_reads reads = next_reads(r, &p);
+        if (!sim_line_covers(&r->use, &reads)) {
+            store(r, step, &p, rich);
+            sim_replica_fetch_line(r, &reads);
+            p = load(r, step, rich);
+        }
+        begin_step(r, &p, rich);
+        if (r->waiting.n > r->stats.max_waiting) r->stats.max_waiting = r->waiting.n;
+    }
+    store(r, step, &p, rich);
+    return !over;
+}
+
+/* Until the limit; true when the run is over. */
+IN_LOOP bool advance_as(struct sim_replica *r, const bool rich)
+{
+    struct sim_step *step = &r->steps[r->first_step];
+    while (sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) < r->limit) {
+        coast_as(r, step, fmin(sim_key_time_s(r->limit), sim_replica_inbox_ready_s(r)), rich);
+        if (sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) >= r->limit) return false;
+        if (!take_step_as(r, step, rich)) return true;
+    }
+    return false;
+}
+
+__attribute__((noinline)) static bool advance_rich(struct sim_replica *r)
+{
+    return advance_as(r, true);
 }
 
 void sim_run_advance(struct sim_replica *r)
 {
-    struct sim_step *step = &r->steps[r->first_step];
-    while (sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) < r->limit) {
-        coast(r, step, fmin(sim_key_time_s(r->limit), sim_replica_inbox_ready_s(r)));
-        if (sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) >= r->limit) return;
-        if (take_step(r, step)) continue;
-        leave(r, step->start_s);
-        return;
-    }
+    bool over = r->rich ? advance_rich(r) : advance_as(r, false);
+    if (over) leave(r, r->steps[r->first_step].start_s);
 }

@@ -99,7 +99,7 @@ static bool admit_head(struct pass *p)
     uint32_t slot = sim_replica_admit(r, &e, p->now_s);
     bool grown = sim_replica_grow(r, &r->seqs[slot], first);
     SIM_CHECK_AT(grown, p->now_s, r->shared->seed);
-    p->step->swapped_tokens += e.computed;
+    p->step->swapped_tokens += sim_kv_kept(e.kv, (struct sim_kv_length){e.computed, e.filled});
     give(p, slot, n);
     return true;
 }

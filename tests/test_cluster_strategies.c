@@ -141,6 +141,7 @@ static void set_cost(struct strategy_case *s, int kind, bool drawn)
     c->base.price = moving_price;
     c->base.decode_line = moving_line;
     c->base.swap_token_s = 1e-5;
+    c->base.moves = true;
     c->all_frac = s->kv.all_frac;
     if (kind >= 5) {
         r.when = kind == 5 ? SIM_RECALL_STEP_AHEAD : kind == 6 ? SIM_RECALL_AT_LAYER : SIM_RECALL_LAYER_AHEAD;
@@ -202,7 +203,7 @@ static void set_case(struct strategy_case *s, int kind, int variant, uint64_t sp
     e->policy = variant & V_PRIORITY ? SIM_PRIORITY : SIM_FCFS;
     e->preemption = variant & V_SWAP ? SIM_SWAP : SIM_RECOMPUTE;
     e->long_prefill_token_threshold = variant & V_CHUNKS ? 16 : 0;
-    if (variant & V_LINK) f->replicas_per_link = 2, f->duplex = 1.5;
+    if (variant & V_LINK) f->replicas_per_link = 2;
     for (int i = 0; i < DRAWS; i++) s->factors[i] = 0.4f + 0.1f * (float)i;
     if (variant & V_LENGTHS) f->length_factor = s->factors, f->n_length_factors = DRAWS;
     if (!(variant & V_FALLBACK)) return;
@@ -250,7 +251,7 @@ START_TEST(every_rule_conserves_and_fast_forward_changes_no_byte)
     static const uint64_t spare[] = {0, 7, 60, 1 << 14};
     uint64_t runs = 0;
     for (int variant = 0; variant < V_END; variant++) {
-        if ((variant & V_SWAP) && (variant & V_FALLBACK)) continue;
+        if ((variant & V_SWAP) && (variant & V_FALLBACK)) continue; /* refused */
         for (int p = 0; p < 4; p++) {
             struct strategy_case s;
             set_case(&s, _i, variant, spare[p]);
