@@ -1,9 +1,10 @@
 /* Fast-forward. A run begins with a step in flight that consists of decodes only, one for every running
  * request, while nobody can join: the queue is empty, or its head did not fit and free blocks only shrink.
- * Until that changes, step k+1 is step k with one more token each: the tokens read grow by the number of
- * sequences, and the blocks needed are those of the sequences whose length is a multiple of the block size,
- * counted by residue class beforehand. Sequences are brought up to date when the run ends. Every step is
- * priced and booked by itself, in order. */
+ * Until that changes, step k+1 is step k with one more token each: what is read grows by the number of
+ * sequences whose strategy reads more of a longer one, and the units needed repeat with the period of the
+ * strategy's pages, counted beforehand. A run also ends where a sequence changes its pattern: a budget is
+ * reached, a window is full. Sequences are brought up to date when the run ends. Every step is priced and
+ * booked by itself, in order. Compiled once for rules of equal pages and once for all others. */
 #include "sim/check.h"
 #include "sim/replica.h"
 

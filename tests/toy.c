@@ -78,7 +78,7 @@ static bool same_outcome(const struct sim_outcome *a, const struct sim_outcome *
 {
     return a->arrival_s == b->arrival_s && a->queue_s == b->queue_s && a->ttft_s == b->ttft_s &&
            a->e2el_s == b->e2el_s && a->replica == b->replica && a->preemptions == b->preemptions &&
-           a->status == b->status && a->output_tokens == b->output_tokens;
+           a->status == b->status && a->output_tokens == b->output_tokens && a->fell_back == b->fell_back;
 }
 
 bool toy_equal(const struct sim_result *a, const struct sim_result *b)
@@ -88,6 +88,6 @@ bool toy_equal(const struct sim_result *a, const struct sim_result *b)
     for (uint64_t i = 0; i < a->n_requests; i++)
         if (!same_outcome(&a->outcomes[i], &b->outcomes[i])) return false;
     return !memcmp(a->fleets, b->fleets, a->n_fleets * sizeof *a->fleets) &&
-           !memcmp(a->timeline, b->timeline, a->n_timeline * sizeof *a->timeline) &&
+           (!a->n_timeline || !memcmp(a->timeline, b->timeline, a->n_timeline * sizeof *a->timeline)) &&
            !memcmp(a->itl, b->itl, a->n_classes * sizeof *a->itl);
 }
