@@ -4,7 +4,7 @@
  * sequences whose strategy reads more of a longer one, and the units needed repeat with the period of the
  * strategy's pages, counted beforehand. A run also ends where a sequence changes its pattern: a budget is
  * reached, a window is full. Sequences are brought up to date when the run ends. Every step is priced and
- * booked by itself, in order. Compiled once for rules of equal pages and once for all others. */
+ * booked by itself, in order. Compiled once for each kind of strategy. */
 #include "sim/check.h"
 #include "sim/replica.h"
 
@@ -99,6 +99,11 @@ static bool joined(struct sim_replica *r, double now_s)
 
 /* Copied into each loop over steps, with what is constant there: a step costs a few ns. */
 #define IN_LOOP static inline __attribute__((always_inline))
+enum mode {
+    PLAIN, /* equal pages, all of which are read */
+    RICH,  /* any other rule, at the mean rates */
+    DRAWN  /* the same, with rates drawn for every step */
+};
 
 /* What changes with every step of a run: a copy that stays in registers while steps are taken. */
 struct pace {
@@ -112,7 +117,7 @@ struct pace {
     double host_block_s, exposed_s;
 };
 
-IN_LOOP struct pace load(const struct sim_replica *r, const struct sim_step *step, const bool rich)
+IN_LOOP struct pace load(const struct sim_replica *r, const struct sim_step *step, const enum mode mode)
 {
     struct pace p = {.start_s = step->start_s,
                      .end_s = step->end_s,
@@ -129,7 +134,7 @@ IN_LOOP struct pace load(const struct sim_replica *r, const struct sim_step *ste
                      .phase = r->run.phase,
                      .bucket = r->run.gap_bucket,
                      .n_gaps = r->run.n_gaps};
-    if (!rich) return p;
+    if (mode == PLAIN) return p;
     p.host_free = r->host.n_free;
     p.all = r->run.reads.all;
     p.selecting = r->run.reads.selecting;
@@ -141,7 +146,7 @@ IN_LOOP struct pace load(const struct sim_replica *r, const struct sim_step *ste
 }
 
 /* Counters follow from how many steps ended and began since the load. */
-IN_LOOP void store(struct sim_replica *r, struct sim_step *step, const struct pace *p, const bool rich)
+IN_LOOP void store(struct sim_replica *r, struct sim_step *step, const struct pace *p, const enum mode mode)
 {
     uint64_t ended = p->steps - r->run.steps, begun = p->priced_steps - r->use.steps;
     r->shared->n_tokens += ended * r->run.reads.n_seqs;
@@ -160,7 +165,7 @@ IN_LOOP void store(struct sim_replica *r, struct sim_step *step, const struct pa
     r->run.phase = p->phase;
     r->run.gap_bucket = p->bucket;
     r->run.n_gaps = p->n_gaps;
-    if (!rich) return;
+    if (mode == PLAIN) return;
     sim_kv_lend(&r->host, r->host.n_free - p->host_free);
     r->stats.host_block_s = p->host_block_s;
     r->run.reads.all = p->all;
@@ -185,7 +190,7 @@ void sim_run_settle_gaps(struct sim_replica *r)
 
 /* Ends the step in flight; the next one starts at start_s. Gaps of one bucket of the histogram are counted
  * together: a run's steps differ by little. */
-IN_LOOP void end_step(const struct sim_replica *r, struct pace *p, const bool rich)
+IN_LOOP void end_step(const struct sim_replica *r, struct pace *p, const enum mode mode)
 {
     double step_s = p->end_s - p->start_s;
     uint32_t bucket = sim_itl_bucket(step_s);
@@ -196,7 +201,7 @@ IN_LOOP void end_step(const struct sim_replica *r, struct pace *p, const bool ri
     }
     p->n_gaps++;
     p->kv_block_s += (double)(int64_t)p->used_blocks * step_s; /* signed converts faster */
-    if (rich) p->host_block_s += (double)(int64_t)(r->host.n_blocks - p->host_free) * step_s;
+    if (mode != PLAIN) p->host_block_s += (double)(int64_t)(r->host.n_blocks - p->host_free) * step_s;
     p->running_s += p->n_seqs * step_s;
     p->step_s += step_s;
     p->start_s = p->end_s;
@@ -213,11 +218,11 @@ IN_LOOP struct sim_reads next_reads(const struct sim_replica *r, const struct pa
     return reads;
 }
 
-IN_LOOP bool room(const struct sim_replica *r, const struct pace *p, const bool rich)
+IN_LOOP bool room(const struct sim_replica *r, const struct pace *p, const enum mode mode)
 {
     const struct sim_decode_run *run = &r->run;
     return run->growth[SIM_KV_GPU][p->phase] <= p->n_free &&
-           (!rich || run->growth[SIM_KV_HOST][p->phase] <= p->host_free);
+           (mode == PLAIN || run->growth[SIM_KV_HOST][p->phase] <= p->host_free);
 }
 
 /* A step of a strategy whose rates are drawn, which begins at p->start_s. */
@@ -230,9 +235,10 @@ static struct sim_step_time drawn_time(struct sim_replica *r, const struct sim_r
     return sim_replica_drawn_time(r, reads, draw, p->start_s);
 }
 
-IN_LOOP double rich_step_s(struct sim_replica *r, const struct sim_reads *reads, struct pace *p)
+IN_LOOP double rich_step_s(struct sim_replica *r, const struct sim_reads *reads, struct pace *p,
+                           const enum mode mode)
 {
-    struct sim_step_time t = r->cost->n_draws ? drawn_time(r, reads, p) : sim_line_time(&r->use.line, reads);
+    struct sim_step_time t = mode == DRAWN ? drawn_time(r, reads, p) : sim_line_time(&r->use.line, reads);
     p->priced_all += reads->all;
     p->priced_selecting += reads->selecting;
     p->exposed_s += t.step_s - t.computed_s;
@@ -240,19 +246,19 @@ IN_LOOP double rich_step_s(struct sim_replica *r, const struct sim_reads *reads,
 }
 
 /* Begins the next step, whose blocks are free and whose price is on the line in use. */
-IN_LOOP void begin_step(struct sim_replica *r, struct pace *p, const bool rich)
+IN_LOOP void begin_step(struct sim_replica *r, struct pace *p, const enum mode mode)
 {
     uint32_t grown = r->run.growth[SIM_KV_GPU][p->phase];
     double step_s;
     p->n_free -= grown;
     p->used_blocks += grown;
-    if (rich) {
+    if (mode != PLAIN) {
         struct sim_reads reads = next_reads(r, p);
         p->host_free -= r->run.growth[SIM_KV_HOST][p->phase];
         p->kept = reads.kept;
         p->all = reads.all;
         p->selecting = reads.selecting;
-        step_s = rich_step_s(r, &reads, p);
+        step_s = rich_step_s(r, &reads, p, mode);
     } else {
         p->kept += r->run.reads.n_seqs;
         step_s = sim_line_plain_s(&r->use.line, p->kept);
@@ -264,13 +270,13 @@ IN_LOOP void begin_step(struct sim_replica *r, struct pace *p, const bool rich)
 }
 
 /* How many steps may begin on the line in use before the one that ends the run. */
-IN_LOOP uint64_t alike(const struct sim_replica *r, const struct pace *p, const bool rich)
+IN_LOOP uint64_t alike(const struct sim_replica *r, const struct pace *p, const enum mode mode)
 {
     const struct sim_decode_run *run = &r->run;
     const struct sim_decode_line *line = &r->use.line;
     struct sim_reads reads = {.kept = p->kept, .all = p->all};
     uint64_t whole = run->steps_limit - 1 - p->steps;
-    if (rich && line->selecting_end && run->reads.n_selecting) {
+    if (mode != PLAIN && line->selecting_end && run->reads.n_selecting) {
         uint64_t within = (line->selecting_end - 1 - p->selecting) / run->reads.n_selecting;
         if (within < whole) whole = within;
     }
@@ -285,59 +291,64 @@ IN_LOOP uint64_t alike(const struct sim_replica *r, const struct pace *p, const 
 }
 
 /* Takes steps on the line in use while the one in flight ends before quiet_s, when somebody may look or join. */
-IN_LOOP void coast_as(struct sim_replica *r, struct sim_step *step, double quiet_s, const bool rich)
+IN_LOOP void coast_as(struct sim_replica *r, struct sim_step *step, double quiet_s, const enum mode mode)
 {
-    struct pace p = load(r, step, rich);
-    for (uint64_t left = alike(r, &p, rich); left && p.end_s < quiet_s && room(r, &p, rich); left--) {
-        end_step(r, &p, rich);
-        begin_step(r, &p, rich);
+    struct pace p = load(r, step, mode);
+    for (uint64_t left = alike(r, &p, mode); left && p.end_s < quiet_s && room(r, &p, mode); left--) {
+        end_step(r, &p, mode);
+        begin_step(r, &p, mode);
     }
-    store(r, step, &p, rich);
+    store(r, step, &p, mode);
 }
 
 /* Ends the step in flight and begins the next; false when that is not to be, because a request is complete,
  * somebody joins or looks, or the pool is exhausted: the run is over. */
-IN_LOOP bool take_step_as(struct sim_replica *r, struct sim_step *step, const bool rich)
+IN_LOOP bool take_step_as(struct sim_replica *r, struct sim_step *step, const enum mode mode)
 {
-    struct pace p = load(r, step, rich);
-    end_step(r, &p, rich);
+    struct pace p = load(r, step, mode);
+    end_step(r, &p, mode);
     bool over = p.steps == r->run.steps_limit;
     if (sim_replica_inbox_ready_s(r) <= p.start_s) over |= joined(r, p.start_s);
     over |= sim_key_of(p.start_s, SIM_EV_STEP_START, r->id, 0) >= r->limit;
-    over |= !room(r, &p, rich);
+    over |= !room(r, &p, mode);
     if (!over) {
         struct sim_reads reads = next_reads(r, &p);
         if (!sim_line_covers(&r->use, &reads)) {
-            store(r, step, &p, rich);
+            store(r, step, &p, mode);
             sim_replica_fetch_line(r, &reads);
-            p = load(r, step, rich);
+            p = load(r, step, mode);
         }
-        begin_step(r, &p, rich);
+        begin_step(r, &p, mode);
         if (r->waiting.n > r->stats.max_waiting) r->stats.max_waiting = r->waiting.n;
     }
-    store(r, step, &p, rich);
+    store(r, step, &p, mode);
     return !over;
 }
 
 /* Until the limit; true when the run is over. */
-IN_LOOP bool advance_as(struct sim_replica *r, const bool rich)
+IN_LOOP bool advance_as(struct sim_replica *r, const enum mode mode)
 {
     struct sim_step *step = &r->steps[r->first_step];
     while (sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) < r->limit) {
-        coast_as(r, step, fmin(sim_key_time_s(r->limit), sim_replica_inbox_ready_s(r)), rich);
+        coast_as(r, step, fmin(sim_key_time_s(r->limit), sim_replica_inbox_ready_s(r)), mode);
         if (sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) >= r->limit) return false;
-        if (!take_step_as(r, step, rich)) return true;
+        if (!take_step_as(r, step, mode)) return true;
     }
     return false;
 }
 
-__attribute__((noinline)) static bool advance_rich(struct sim_replica *r)
+static __attribute__((noinline)) bool advance_rich(struct sim_replica *r)
 {
-    return advance_as(r, true);
+    return advance_as(r, RICH);
+}
+
+static __attribute__((noinline)) bool advance_drawn(struct sim_replica *r)
+{
+    return advance_as(r, DRAWN);
 }
 
 void sim_run_advance(struct sim_replica *r)
 {
-    bool over = r->rich ? advance_rich(r) : advance_as(r, false);
+    bool over = !r->rich ? advance_as(r, PLAIN) : r->cost->n_draws ? advance_drawn(r) : advance_rich(r);
     if (over) leave(r, r->steps[r->first_step].start_s);
 }
