@@ -339,74 +339,50 @@ static const struct mdl_kv_default gear4_defaults[] = {KIVI_ROWS(4), GEAR4_RATE,
 static const struct mdl_kv_default gear2_defaults[] = {KIVI_ROWS(2), GEAR2_RATE, GEAR_ROWS};
 /* clang-format on */
 
+/* What KIVI and GEAR of any width have in common. */
+/* clang-format off */
+#define PACKED                                                                                               \
+    .group = "quantise", .paged = "two page types", .fallback = "bf16 KV: no engine ships it",               \
+    .graph = MDL_GRAPH_PIECEWISE, .check = kivi_check, .gpu_bytes = kivi_gpu_bytes, .memory = kivi_memory,   \
+    .prefill = kivi_prefill, .decode = kivi_decode
+/* clang-format on */
+
 const struct mdl_strategy mdl_strategy_kivi4 = {
     .name = "kivi4",
-    .group = "quantise",
     .help = "4 bits, keys per channel and values per token, behind a window in bf16",
     .source = KIVI,
     .flash = "prefill only; decode by its own kernels",
-    .paged = "two page types",
-    .fallback = "bf16 KV: no engine ships it",
     .defaults = kivi4_defaults,
     .n_defaults = MDL_KV_N(kivi4_defaults),
-    .graph = MDL_GRAPH_PIECEWISE,
-    .check = kivi_check,
-    .gpu_bytes = kivi_gpu_bytes,
-    .memory = kivi_memory,
-    .prefill = kivi_prefill,
-    .decode = kivi_decode,
+    PACKED,
 };
 
 const struct mdl_strategy mdl_strategy_kivi2 = {
     .name = "kivi2",
-    .group = "quantise",
     .help = "2 bits, keys per channel and values per token, behind a window in bf16",
     .source = KIVI,
     .flash = "prefill only; decode by its own kernels",
-    .paged = "two page types",
-    .fallback = "bf16 KV: no engine ships it",
     .defaults = kivi2_defaults,
     .n_defaults = MDL_KV_N(kivi2_defaults),
-    .graph = MDL_GRAPH_PIECEWISE,
-    .check = kivi_check,
-    .gpu_bytes = kivi_gpu_bytes,
-    .memory = kivi_memory,
-    .prefill = kivi_prefill,
-    .decode = kivi_decode,
+    PACKED,
 };
 
 const struct mdl_strategy mdl_strategy_gear4 = {
     .name = "gear4",
-    .group = "quantise",
     .help = "KIVI in 4 bits, outliers apart, the rest of its error at low rank",
     .source = GEAR,
     .flash = "no",
-    .paged = "two page types",
-    .fallback = "bf16 KV: no engine ships it",
     .defaults = gear4_defaults,
     .n_defaults = MDL_KV_N(gear4_defaults),
-    .graph = MDL_GRAPH_PIECEWISE,
-    .check = kivi_check,
-    .gpu_bytes = kivi_gpu_bytes,
-    .memory = kivi_memory,
-    .prefill = kivi_prefill,
-    .decode = kivi_decode,
+    PACKED,
 };
 
 const struct mdl_strategy mdl_strategy_gear2 = {
     .name = "gear2",
-    .group = "quantise",
     .help = "KIVI in 2 bits, outliers apart, the rest of its error at low rank",
     .source = GEAR,
     .flash = "no",
-    .paged = "two page types",
-    .fallback = "bf16 KV: no engine ships it",
     .defaults = gear2_defaults,
     .n_defaults = MDL_KV_N(gear2_defaults),
-    .graph = MDL_GRAPH_PIECEWISE,
-    .check = kivi_check,
-    .gpu_bytes = kivi_gpu_bytes,
-    .memory = kivi_memory,
-    .prefill = kivi_prefill,
-    .decode = kivi_decode,
+    PACKED,
 };
