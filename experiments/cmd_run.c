@@ -176,8 +176,8 @@ struct job {
     const struct exp_scenario *scenario;
     struct exp_cache *cache;
     struct exp_run *run;
-    struct exp_figures *bands; /* NULL without replications */
-    struct exp_plan_out *plan; /* NULL when none is asked for */
+    struct exp_figures *bands;    /* NULL without replications */
+    struct exp_batches_out *plan; /* NULL when none is asked for */
 };
 
 static bool simulate(struct job *j, struct sim_status *st)
@@ -202,9 +202,9 @@ static bool simulate(struct job *j, struct sim_status *st)
 
 static bool commit_plan(struct job *j, struct sim_status *st)
 {
-    struct exp_plan_out *plan = j->plan;
+    struct exp_batches_out *plan = j->plan;
     j->plan = NULL;
-    return exp_plan_out_commit(plan, st);
+    return exp_batches_out_commit(plan, st);
 }
 
 static void next(const struct job *j, const struct exp_figures *f)
@@ -248,10 +248,10 @@ bool exp_cmd_run(int argc, char **argv, struct sim_status *st)
     struct exp_scenario *s = load(&a, st);
     struct job j = {.a = &a, .line = line, .scenario = s};
     bool ok = s && exp_scenario_check(s, st) && (!a.out || exp_results_prepare(a.out, st));
-    if (ok && a.plan) ok = (j.plan = exp_plan_out_new(a.plan, st)) != NULL;
+    if (ok && a.plan) ok = (j.plan = exp_batches_out_new(a.plan, st)) != NULL;
     if (ok) j.cache = exp_cache_new(st);
     ok = ok && j.cache && simulate(&j, st) && show(&j, st);
-    exp_plan_out_abandon(j.plan);
+    exp_batches_out_abandon(j.plan);
     exp_figures_free(j.bands);
     exp_run_free(j.run);
     exp_cache_free(j.cache);

@@ -9,8 +9,8 @@ static void simulate(struct exp_run *r, const struct exp_run_options *o)
     struct sim_config *config = &r->setup->config;
     config->fast_forward = !o->no_fast_forward && !o->plan;
     if (o->plan) {
-        exp_plan_out_trace(o->plan, r->setup->workload.trace);
-        config->plan_row = exp_plan_out_row;
+        exp_batches_out_trace(o->plan, r->setup->workload.trace);
+        config->plan_row = exp_batches_out_row;
         config->plan_user = o->plan;
     }
     config->timeline_points = o->timeline_points;

@@ -4,7 +4,7 @@
 #define KVSIM_EXPERIMENTS_RUN_H
 
 #include "experiments/figures.h"
-#include "experiments/plan.h"
+#include "experiments/batches.h"
 
 struct exp_run_options {
     const struct exp_factors *factors; /* NULL = as the profiles say */
@@ -12,7 +12,7 @@ struct exp_run_options {
     uint32_t timeline_points; /* 0 = no timeline */
     void (*progress)(void *user, double done_frac);
     void *progress_user;
-    struct exp_plan_out *plan; /* NULL, or where every batch is written; forms them all */
+    struct exp_batches_out *plan; /* NULL, or where every batch is written; forms them all */
 };
 
 struct exp_run {

@@ -103,7 +103,7 @@ static bool read_samples(const char *path, struct samples *s, struct sim_status 
 }
 
 /* The repeats of a step, ascending; how many. */
-static size_t find(const struct samples *s, const struct exp_plan_step *step, const struct sample **first)
+static size_t find(const struct samples *s, const struct exp_batches_step *step, const struct sample **first)
 {
     struct sample key = {.step = step->step, .replica = step->replica};
     size_t lo = 0, hi = s->n, n = 0;
@@ -123,11 +123,11 @@ static size_t find(const struct samples *s, const struct exp_plan_step *step, co
 
 /* --- is it this plan's measurement? --- */
 
-static struct content content_of(const struct exp_plan *p, const struct exp_plan_step *s)
+static struct content content_of(const struct exp_batches *p, const struct exp_batches_step *s)
 {
     struct content c = {0};
     for (size_t i = s->first; i < s->first + s->n_rows; i++) {
-        const struct exp_plan_row *row = &p->rows[i];
+        const struct exp_batches_row *row = &p->rows[i];
         c.seqs += row->new_tokens > 0;
         c.new_tokens += row->new_tokens;
         if (row->new_tokens == 1 && row->past_tokens) c.kv_tokens += (uint64_t)row->past_tokens + 1;
@@ -135,7 +135,7 @@ static struct content content_of(const struct exp_plan *p, const struct exp_plan
     return c;
 }
 
-static bool check_content(const struct exp_plan *p, const struct exp_plan_step *step,
+static bool check_content(const struct exp_batches *p, const struct exp_batches_step *step,
                           const struct content *found, const char *path, struct sim_status *st)
 {
     struct content planned = content_of(p, step);
@@ -161,17 +161,17 @@ static const struct sim_fleet *fleet_of(const struct exp_setup *u, uint32_t repl
 }
 
 /* Other loads often have the same ids, 0 to n; their arrivals and lengths differ. */
-static bool check_plan(const struct exp_plan *p, const struct exp_setup *u, bool *ends, const char *path,
+static bool check_plan(const struct exp_batches *p, const struct exp_setup *u, bool *ends, const char *path,
                        struct sim_status *st)
 {
     uint64_t n_replicas = 0;
     for (uint32_t f = 0; f < u->n_fleets; f++) n_replicas += u->sim_fleets[f].n_replicas;
     bool open_loop = u->config.load.concurrency == 0;
     for (size_t i = 0; i < p->n_steps; i++) {
-        const struct exp_plan_step *s = &p->steps[i];
+        const struct exp_batches_step *s = &p->steps[i];
         const char *wrong = s->replica >= n_replicas ? "the scenario has fewer replicas" : NULL;
         for (size_t r = s->first; !wrong && r < s->first + s->n_rows; r++) {
-            const struct exp_plan_row *row = &p->rows[r];
+            const struct exp_batches_row *row = &p->rows[r];
             const struct sim_request *q = &u->config.load.requests[row->request];
             if (open_loop && s->start_s < q->arrival_s)
                 wrong = "a request starts before the scenario's arrives";
@@ -193,14 +193,14 @@ static bool check_plan(const struct exp_plan *p, const struct exp_setup *u, bool
 /* --- what it should have cost --- */
 
 /* A request that fell back to `full` reads all of its context where others would not. */
-static bool fell_back(const struct sim_fleet *f, const struct exp_plan_row *row)
+static bool fell_back(const struct sim_fleet *f, const struct exp_batches_row *row)
 {
     bool limited = f->kv->read_cap != SIM_KV_ALL || f->kv->budget != SIM_KV_ALL;
     return f->plain && limited && row->read_tokens == (uint64_t)row->past_tokens + row->new_tokens;
 }
 
 /* What a decode row adds. Where part of a strategy reads everything, rows tell the blend of that and of what is kept. */
-static void add_reads(struct sim_reads *reads, const struct exp_plan_row *row, const struct sim_fleet *f)
+static void add_reads(struct sim_reads *reads, const struct exp_batches_row *row, const struct sim_fleet *f)
 {
     const struct sim_kv_rule *kv = f->kv;
     double all = (double)row->past_tokens + row->new_tokens, dense_frac = kv ? kv->all_frac : 0;
@@ -215,12 +215,12 @@ static void add_reads(struct sim_reads *reads, const struct exp_plan_row *row, c
 
 /* The batch of a step as the replica would have handed it over; chunks has room for its rows. `generated` tokens of
  * each request before this step, and after it. */
-static struct sim_batch batch_of(const struct exp_plan *p, const struct exp_plan_step *s,
+static struct sim_batch batch_of(const struct exp_batches *p, const struct exp_batches_step *s,
                                  const struct exp_setup *u, uint32_t *generated, struct sim_chunk *chunks)
 {
     struct sim_batch b = {.chunks = chunks};
     for (size_t i = s->first; i < s->first + s->n_rows; i++) {
-        const struct exp_plan_row *row = &p->rows[i];
+        const struct exp_batches_row *row = &p->rows[i];
         uint32_t prompt = u->config.load.requests[row->request].input_tokens;
         if (!row->new_tokens) continue;
         bool last =
@@ -250,7 +250,7 @@ static double step_s(const struct sim_cost *cost, const struct sim_batch *b)
     return sim_price_alone_s(&p);
 }
 
-static void price(const struct exp_steps *x, const struct exp_plan_step *s, const struct exp_setup *u,
+static void price(const struct exp_steps *x, const struct exp_batches_step *s, const struct exp_setup *u,
                   uint32_t *generated, struct exp_step_trial *t)
 {
     struct sim_chunk *chunks = sim_alloc(s->n_rows, sizeof *chunks);
@@ -320,12 +320,12 @@ static void live(struct exp_steps *x, const struct exp_setup *u, const double *d
 {
     struct clock *clock = sim_alloc(UINT16_MAX + 1, sizeof *clock);
     for (size_t i = 0; i < x->plan.n_steps; i++) {
-        const struct exp_plan_step *s = &x->plan.steps[i];
+        const struct exp_batches_step *s = &x->plan.steps[i];
         struct clock *c = &clock[s->replica & UINT16_MAX];
         double start_s = c->running ? c->end_s + (s->start_s - c->planned_end_s) : s->start_s;
         double end_s = start_s + duration_s[i];
         for (size_t r = s->first; r < s->first + s->n_rows; r++) {
-            const struct exp_plan_row *row = &x->plan.rows[r];
+            const struct exp_batches_row *row = &x->plan.rows[r];
             const struct sim_request *q = &u->config.load.requests[row->request];
             struct life *l = &life[row->request];
             if (!row->new_tokens) continue;
@@ -430,7 +430,7 @@ bool exp_steps_new(const char *plan_path, const char *measured_path, const struc
     struct exp_steps x = {0};
     struct samples samples = {0};
     struct exp_setup *u = exp_setup_new(s, cache, &factors, st);
-    bool ok = u && exp_plan_read(plan_path, u->workload.trace, &x.plan, st) &&
+    bool ok = u && exp_batches_read(plan_path, u->workload.trace, &x.plan, st) &&
               check_plan(&x.plan, u, &x.ends, plan_path, st) &&
               exp_replay_check(measured_path, plan_path, u, st) &&
               read_samples(measured_path, &samples, st) && pair(&x, &samples, u, measured_path, st);
@@ -450,7 +450,7 @@ bool exp_steps_new(const char *plan_path, const char *measured_path, const struc
 
 void exp_steps_fini(struct exp_steps *x)
 {
-    exp_plan_fini(&x->plan);
+    exp_batches_fini(&x->plan);
     free(x->trial);
     *x = (struct exp_steps){0};
 }

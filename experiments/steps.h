@@ -6,7 +6,7 @@
 #define KVSIM_EXPERIMENTS_STEPS_H
 
 #include "experiments/errors.h"
-#include "experiments/plan.h"
+#include "experiments/batches.h"
 #include "experiments/setup.h"
 
 struct exp_step_trial {
@@ -18,7 +18,7 @@ struct exp_step_trial {
 };
 
 struct exp_steps {
-    struct exp_plan plan;
+    struct exp_batches plan;
     struct exp_step_trial *trial; /* steps of the plan that were measured, in plan order */
     size_t n, n_repeats;
     bool parallel; /* tensor or pipeline parallel: something was left out */

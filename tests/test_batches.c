@@ -47,18 +47,18 @@ static void teardown(struct fixture *f)
 static struct exp_run *run(const struct fixture *f, bool with_plan)
 {
     struct sim_status st = {0};
-    struct exp_run_options o = {.plan = with_plan ? exp_plan_out_new(f->plan, &st) : NULL};
+    struct exp_run_options o = {.plan = with_plan ? exp_batches_out_new(f->plan, &st) : NULL};
     struct exp_run *r = exp_run_new(f->scenario, f->cache, &o, &st);
     ck_assert_msg(r != NULL, "%s", st.message);
-    if (with_plan) ck_assert_msg(exp_plan_out_commit(o.plan, &st), "%s", st.message);
+    if (with_plan) ck_assert_msg(exp_batches_out_commit(o.plan, &st), "%s", st.message);
     return r;
 }
 
-static struct exp_plan read_plan(const struct fixture *f, const struct exp_run *r)
+static struct exp_batches read_plan(const struct fixture *f, const struct exp_run *r)
 {
     struct sim_status st = {0};
-    struct exp_plan p;
-    ck_assert_msg(exp_plan_read(f->plan, r->setup->workload.trace, &p, &st), "%s", st.message);
+    struct exp_batches p;
+    ck_assert_msg(exp_batches_read(f->plan, r->setup->workload.trace, &p, &st), "%s", st.message);
     return p;
 }
 
@@ -79,12 +79,12 @@ START_TEST(tokens_of_a_plan_add_up_and_pasts_continue)
 {
     struct fixture f = setup(scenario_text);
     struct exp_run *r = run(&f, true);
-    struct exp_plan p = read_plan(&f, r);
+    struct exp_batches p = read_plan(&f, r);
     const struct sim_load *load = &r->setup->config.load;
     uint32_t *computed = sim_alloc(load->n_requests, sizeof *computed);
     uint64_t tokens = 0, preemptions = 0, chunks = 0;
     for (size_t i = 0; i < p.n_rows; i++) {
-        const struct exp_plan_row *row = &p.rows[i];
+        const struct exp_batches_row *row = &p.rows[i];
         ck_assert_uint_eq(row->past_tokens, computed[row->request]);
         tokens += row->new_tokens;
         preemptions += row->new_tokens == 0;
@@ -101,14 +101,14 @@ START_TEST(tokens_of_a_plan_add_up_and_pasts_continue)
     ck_assert_uint_gt(preemptions, 0); /* the test is about them, too */
     ck_assert_uint_gt(chunks, 0);
     free(computed);
-    exp_plan_fini(&p);
+    exp_batches_fini(&p);
     exp_run_free(r);
     teardown(&f);
 }
 END_TEST
 
 /* What kvbench would have measured, had every step taken `factor` times its plan. */
-static const char *measured(const struct exp_plan *p, double factor, int repeats)
+static const char *measured(const struct exp_batches *p, double factor, int repeats)
 {
     static char path[600];
     snprintf(path, sizeof path, "%s/measured.csv", test_dir());
@@ -127,7 +127,7 @@ START_TEST(a_plan_executed_as_planned_has_no_error)
 {
     struct fixture f = setup(scenario_text);
     struct exp_run *r = run(&f, true);
-    struct exp_plan p = read_plan(&f, r);
+    struct exp_batches p = read_plan(&f, r);
     struct exp_steps x;
     struct sim_status st = {0};
     ck_assert_msg(exp_steps_new(f.plan, measured(&p, 1, 1), f.scenario, f.cache, &x, &st), "%s", st.message);
@@ -145,14 +145,14 @@ START_TEST(a_plan_executed_as_planned_has_no_error)
     ck_assert_double_eq_tol(x.noise_median, 0.2, 1e-6);
     ck_assert_double_eq_tol(x.total_error, 1 / 2.2 - 1, 1e-6);
     exp_steps_fini(&x);
-    exp_plan_fini(&p);
+    exp_batches_fini(&p);
     exp_run_free(r);
     teardown(&f);
 }
 END_TEST
 
 /* What kvbench replay writes: how many sequences and tokens each step had; `off` more of them in step 3. */
-static const char *replayed(const struct exp_plan *p, uint32_t off, size_t n_steps)
+static const char *replayed(const struct exp_batches *p, uint32_t off, size_t n_steps)
 {
     static char path[600];
     snprintf(path, sizeof path, "%s/replayed.csv", test_dir());
@@ -160,9 +160,9 @@ static const char *replayed(const struct exp_plan *p, uint32_t off, size_t n_ste
     ck_assert_ptr_nonnull(out);
     fputs("step,replica,repeat,measured_s,prepare_s,seqs,new_tokens,kv_tokens\n", out);
     for (size_t i = 0; i < n_steps; i++) {
-        const struct exp_plan_step *s = &p->steps[i];
+        const struct exp_batches_step *s = &p->steps[i];
         uint64_t seqs = 0, tokens = 0, kv_tokens = 0;
-        for (const struct exp_plan_row *row = &p->rows[s->first]; row < &p->rows[s->first + s->n_rows];
+        for (const struct exp_batches_row *row = &p->rows[s->first]; row < &p->rows[s->first + s->n_rows];
              row++) {
             seqs += row->new_tokens > 0;
             tokens += row->new_tokens;
@@ -180,7 +180,7 @@ START_TEST(a_replay_of_another_plan_is_refused_by_what_its_steps_hold)
 {
     struct fixture f = setup(scenario_text);
     struct exp_run *r = run(&f, true);
-    struct exp_plan p = read_plan(&f, r);
+    struct exp_batches p = read_plan(&f, r);
     struct exp_steps x;
     struct sim_status st = {0};
     ck_assert_msg(exp_steps_new(f.plan, replayed(&p, 0, p.n_steps), f.scenario, f.cache, &x, &st), "%s",
@@ -194,7 +194,7 @@ START_TEST(a_replay_of_another_plan_is_refused_by_what_its_steps_hold)
     p.steps[4].step += 100000; /* a longer plan */
     ck_assert(!exp_steps_new(f.plan, replayed(&p, 0, p.n_steps), f.scenario, f.cache, &x, &st));
     ck_assert_msg(strstr(st.message, "some of its steps are not in the plan") != NULL, "%s", st.message);
-    exp_plan_fini(&p);
+    exp_batches_fini(&p);
     exp_run_free(r);
     teardown(&f);
 }
@@ -226,7 +226,7 @@ START_TEST(what_replay_wrote_beside_a_measurement_must_agree_with_plan_and_scena
     struct sim_status st = {0};
     ck_assert(exp_scenario_take_strategy(f.scenario, facts[_i].strategy, &st));
     struct exp_run *r = run(&f, true);
-    struct exp_plan p = read_plan(&f, r);
+    struct exp_batches p = read_plan(&f, r);
     struct exp_steps x = {0};
     test_file("replayed.csv.yaml", facts[_i].facts);
     bool ok = exp_steps_new(f.plan, replayed(&p, 0, p.n_steps), f.scenario, f.cache, &x, &st);
@@ -234,7 +234,7 @@ START_TEST(what_replay_wrote_beside_a_measurement_must_agree_with_plan_and_scena
     ck_assert_msg(ok || strstr(st.message, facts[_i].complaint) != NULL, "%s", st.message);
     ck_assert_ptr_null(strchr(st.message, '\n'));
     exp_steps_fini(&x);
-    exp_plan_fini(&p);
+    exp_batches_fini(&p);
     exp_run_free(r);
     teardown(&f);
 }
@@ -263,7 +263,7 @@ START_TEST(a_plan_of_any_strategy_is_priced_again_as_it_was)
     struct fixture f = setup(scenario_text);
     set_strategy(f.scenario, strategy);
     struct exp_run *r = run(&f, true);
-    struct exp_plan p = read_plan(&f, r);
+    struct exp_batches p = read_plan(&f, r);
     struct exp_steps x;
     struct sim_status st = {0};
     ck_assert_msg(exp_steps_new(f.plan, measured(&p, 1, 1), f.scenario, f.cache, &x, &st), "%s", st.message);
@@ -272,7 +272,7 @@ START_TEST(a_plan_of_any_strategy_is_priced_again_as_it_was)
     bool blend = r->setup->fleets[0].kv.plan.rule.all_frac > 0;
     ck_assert_msg(x.all.worst < (blend ? 1e-3 : 1e-6), "%s: %g", strategy->name, x.all.worst);
     exp_steps_fini(&x);
-    exp_plan_fini(&p);
+    exp_batches_fini(&p);
     exp_run_free(r);
     teardown(&f);
 }
@@ -283,12 +283,12 @@ START_TEST(ttft_from_a_plan_is_the_simulations)
 {
     struct fixture f = setup(scenario_text);
     struct exp_run *r = run(&f, true);
-    struct exp_plan p = read_plan(&f, r);
+    struct exp_batches p = read_plan(&f, r);
     const struct sim_load *load = &r->setup->config.load;
     double *end_s = sim_alloc(load->n_requests, sizeof *end_s);
     for (size_t i = p.n_steps; i-- > 0;)
         for (size_t k = p.steps[i].first; k < p.steps[i].first + p.steps[i].n_rows; k++) {
-            const struct exp_plan_row *row = &p.rows[k];
+            const struct exp_batches_row *row = &p.rows[k];
             if (row->new_tokens &&
                 row->past_tokens + row->new_tokens == load->requests[row->request].input_tokens)
                 end_s[row->request] = p.steps[i].start_s + p.steps[i].duration_s;
@@ -298,7 +298,7 @@ START_TEST(ttft_from_a_plan_is_the_simulations)
         ck_assert_double_eq_tol(end_s[i] - load->requests[i].arrival_s + egress_s,
                                 r->result->outcomes[i].ttft_s, 1e-9);
     free(end_s);
-    exp_plan_fini(&p);
+    exp_batches_fini(&p);
     exp_run_free(r);
     teardown(&f);
 }
@@ -327,9 +327,9 @@ START_TEST(a_wrong_plan_is_refused_with_its_line)
 {
     struct fixture f = setup(scenario_text);
     struct exp_run *r = run(&f, false);
-    struct exp_plan p;
+    struct exp_batches p;
     struct sim_status st = {0};
-    ck_assert(!exp_plan_read(test_file("plan.csv", wrong[_i].text), r->setup->workload.trace, &p, &st));
+    ck_assert(!exp_batches_read(test_file("plan.csv", wrong[_i].text), r->setup->workload.trace, &p, &st));
     ck_assert_msg(strstr(st.message, wrong[_i].complaint) != NULL, "%s", st.message);
     exp_run_free(r);
     teardown(&f);

@@ -1,4 +1,4 @@
-#include "experiments/plan.h"
+#include "experiments/batches.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ struct id {
 };
 
 struct reader {
-    struct exp_plan *out;
+    struct exp_batches *out;
     struct id *ids; /* sorted by text */
     uint64_t n_ids;
     size_t steps_room, rows_room;
@@ -76,10 +76,10 @@ static bool find_request(const struct reader *r, const struct sim_csv_row *row, 
     return true;
 }
 
-static bool read_step(const struct reader *r, const struct sim_csv_row *row, struct exp_plan_step *s,
+static bool read_step(const struct reader *r, const struct sim_csv_row *row, struct exp_batches_step *s,
                       struct sim_status *st)
 {
-    *s = (struct exp_plan_step){.first = r->out->n_rows};
+    *s = (struct exp_batches_step){.first = r->out->n_rows};
     if (!sim_csv_u64(row, r->at[STEP], names[STEP], &s->step, st)) return false;
     if (!read_u32(r, row, REPLICA, &s->replica, st)) return false;
     if (!sim_csv_double(row, r->at[START], names[START], &s->start_s, st)) return false;
@@ -98,9 +98,9 @@ static void *grow(void *p, size_t n, size_t *room, size_t size)
 static bool on_row(void *user, uint64_t index, const struct sim_csv_row *row, struct sim_status *st)
 {
     struct reader *r = user;
-    struct exp_plan *p = r->out;
-    struct exp_plan_step s;
-    struct exp_plan_row x;
+    struct exp_batches *p = r->out;
+    struct exp_batches_step s;
+    struct exp_batches_row x;
     if (index == 0) return read_header(r, row, st);
     for (int c = 0; c < N_COLUMNS; c++)
         if (r->at[c] >= (int)row->n_fields)
@@ -110,7 +110,7 @@ static bool on_row(void *user, uint64_t index, const struct sim_csv_row *row, st
         !read_u32(r, row, NEW, &x.new_tokens, st) || !read_u32(r, row, PAST, &x.past_tokens, st) ||
         !read_u32(r, row, READ, &x.read_tokens, st))
         return false;
-    struct exp_plan_step *last = p->n_steps ? &p->steps[p->n_steps - 1] : NULL;
+    struct exp_batches_step *last = p->n_steps ? &p->steps[p->n_steps - 1] : NULL;
     if (!last || last->step != s.step || last->replica != s.replica) {
         p->steps = grow(p->steps, p->n_steps, &r->steps_room, sizeof *p->steps);
         p->steps[p->n_steps++] = s;
@@ -121,10 +121,10 @@ static bool on_row(void *user, uint64_t index, const struct sim_csv_row *row, st
     return true;
 }
 
-bool exp_plan_read(const char *path, const struct trc_trace *trace, struct exp_plan *out,
-                   struct sim_status *st)
+bool exp_batches_read(const char *path, const struct trc_trace *trace, struct exp_batches *out,
+                      struct sim_status *st)
 {
-    struct exp_plan p = {0};
+    struct exp_batches p = {0};
     struct reader r = {.out = &p};
     init_ids(&r, trace);
     bool ok = sim_csv_read(path, on_row, &r, st);
@@ -135,13 +135,13 @@ bool exp_plan_read(const char *path, const struct trc_trace *trace, struct exp_p
     if (ok)
         *out = p;
     else
-        exp_plan_fini(&p);
+        exp_batches_fini(&p);
     return ok;
 }
 
-void exp_plan_fini(struct exp_plan *p)
+void exp_batches_fini(struct exp_batches *p)
 {
     free(p->steps);
     free(p->rows);
-    *p = (struct exp_plan){0};
+    *p = (struct exp_batches){0};
 }

@@ -1,4 +1,4 @@
-#include "experiments/plan.h"
+#include "experiments/batches.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 
 enum { ROW_BYTES = 256 };
 
-struct exp_plan_out {
+struct exp_batches_out {
     char *path;
     struct sim_outfile *file;
     const struct trc_trace *trace;
@@ -29,11 +29,11 @@ const char *exp_request_id(const struct trc_trace *t, uint64_t i, struct exp_req
     return id->room;
 }
 
-struct exp_plan_out *exp_plan_out_new(const char *path, struct sim_status *st)
+struct exp_batches_out *exp_batches_out_new(const char *path, struct sim_status *st)
 {
     struct sim_outfile *file = sim_outfile_open(path, st);
     if (!file) return NULL;
-    struct exp_plan_out *p = sim_alloc(1, sizeof *p);
+    struct exp_batches_out *p = sim_alloc(1, sizeof *p);
     p->path = sim_printf("%s", path);
     p->file = file;
     fputs("step,replica,start_s,duration_s,request_id,new_tokens,past_tokens,read_tokens,recalled_pages,"
@@ -42,7 +42,7 @@ struct exp_plan_out *exp_plan_out_new(const char *path, struct sim_status *st)
     return p;
 }
 
-void exp_plan_out_trace(struct exp_plan_out *p, const struct trc_trace *trace)
+void exp_batches_out_trace(struct exp_batches_out *p, const struct trc_trace *trace)
 {
     p->trace = trace;
 }
@@ -54,7 +54,7 @@ static char *put_count(char *at, uint64_t value)
     return at;
 }
 
-static void write_row(const struct exp_plan_out *p, const struct sim_plan_row *row, double end_s)
+static void write_row(const struct exp_batches_out *p, const struct sim_plan_row *row, double end_s)
 {
     FILE *out = sim_outfile_stream(p->file);
     char text[ROW_BYTES], *at = text;
@@ -83,7 +83,7 @@ static void write_row(const struct exp_plan_out *p, const struct sim_plan_row *r
     fwrite(text, 1, (size_t)(at - text), out);
 }
 
-static void settle(struct exp_plan_out *p, const struct sim_plan_row *next)
+static void settle(struct exp_batches_out *p, const struct sim_plan_row *next)
 {
     for (uint32_t i = 0; i < p->n_pending; i++) {
         const struct sim_plan_row *row = &p->pending[i];
@@ -93,9 +93,9 @@ static void settle(struct exp_plan_out *p, const struct sim_plan_row *next)
     p->n_pending = 0;
 }
 
-void exp_plan_out_row(void *plan, const struct sim_plan_row *row)
+void exp_batches_out_row(void *plan, const struct sim_plan_row *row)
 {
-    struct exp_plan_out *p = plan;
+    struct exp_batches_out *p = plan;
     if (row->new_tokens) {
         settle(p, row);
         write_row(p, row, row->end_s);
@@ -108,14 +108,14 @@ void exp_plan_out_row(void *plan, const struct sim_plan_row *row)
     p->pending[p->n_pending++] = *row;
 }
 
-static void forget(struct exp_plan_out *p)
+static void forget(struct exp_batches_out *p)
 {
     free(p->pending);
     free(p->path);
     free(p);
 }
 
-bool exp_plan_out_commit(struct exp_plan_out *p, struct sim_status *st)
+bool exp_batches_out_commit(struct exp_batches_out *p, struct sim_status *st)
 {
     FILE *out = sim_outfile_stream(p->file);
     settle(p, NULL);
@@ -132,7 +132,7 @@ bool exp_plan_out_commit(struct exp_plan_out *p, struct sim_status *st)
     return ok;
 }
 
-void exp_plan_out_abandon(struct exp_plan_out *p)
+void exp_batches_out_abandon(struct exp_batches_out *p)
 {
     if (!p) return;
     sim_outfile_abandon(p->file);
