@@ -11,6 +11,9 @@
 static const struct exp_command commands[] = {
     {"run", "simulate a scenario: latency, throughput, service levels, memory", exp_cmd_run},
     {"compare", "KV-cache strategies side by side on one load, and why they differ", exp_cmd_compare},
+    {"plan", "the cheapest fleet that meets the service levels: cost, payback, risk", exp_cmd_plan},
+    {"quality", "per-sample failures of a KV strategy, and what to keep from it", exp_cmd_quality},
+    {"pilot", "what to measure before money is spent", exp_cmd_pilot},
     {"trace", "look at, convert and make request traces", exp_cmd_trace},
     {"calib", "turn measured operator tables into GPU profiles, and check them", exp_cmd_calib},
     {"validate", "compare predictions with measured serving points", exp_cmd_validate},

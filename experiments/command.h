@@ -35,6 +35,9 @@ bool exp_cmd_calib(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_validate(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_list(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_published(int argc, char **argv, struct sim_status *st);
+bool exp_cmd_quality(int argc, char **argv, struct sim_status *st);
+bool exp_cmd_plan(int argc, char **argv, struct sim_status *st);
+bool exp_cmd_pilot(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_init(int argc, char **argv, struct sim_status *st);
 
 #endif

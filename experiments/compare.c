@@ -80,8 +80,8 @@ static const char *key_message(const struct sim_status *why)
     return why->message + (strncmp(why->message, option, strlen(option)) == 0 ? strlen(option) : 0);
 }
 
-static bool set_all(struct exp_scenario *s, uint32_t fleet, const struct exp_contender *c,
-                    struct sim_status *st)
+bool exp_contender_set(struct exp_scenario *s, uint32_t fleet, const struct exp_contender *c,
+                       struct sim_status *st)
 {
     for (uint32_t i = 0; i < c->n_settings; i++) {
         char path[96];
@@ -127,7 +127,7 @@ static struct exp_scenario *scenario_of(const struct study *x, const struct exp_
         if (is_pinned(x->scenario, f))
             s->fleet[f].kv = x->scenario->fleet[f].kv;
         else
-            ok = set_all(s, f, c, st);
+            ok = exp_contender_set(s, f, c, st);
     }
     if (x->options->no_length_shift) s->length_shift = false;
     if (ok) return s;

@@ -38,6 +38,10 @@ struct exp_contenders {
  * strategy does not have, the same twice, nothing at all. Values are checked by the scenario's keys. */
 bool exp_contenders_parse(const char *list, struct exp_contenders *out, struct sim_status *st);
 
+/* Sets a contender's parameters on a fleet that has its strategy (exp_scenario_take_strategy). */
+bool exp_contender_set(struct exp_scenario *s, uint32_t fleet, const struct exp_contender *c,
+                       struct sim_status *st);
+
 /* ---- a row ---- */
 
 enum exp_column {

@@ -298,11 +298,15 @@ static void note_pins(struct exp_setup *u, const struct exp_scenario *s)
 static bool setup_load(struct exp_setup *u, const struct exp_scenario *s, struct exp_cache *cache,
                        struct sim_status *st)
 {
-    if (!exp_workload_init(&u->workload, s, cache, &u->notes, st)) return false;
     uint32_t longest = 0;
     for (uint32_t i = 0; i < u->n_fleets; i++)
         if (u->sim_fleets[i].engine.max_model_len > longest) longest = u->sim_fleets[i].engine.max_model_len;
-    exp_workload_clip(&u->workload, (enum exp_overlong)s->workload.overlong, longest);
+    if (u->load)
+        u->workload = exp_workload_borrow(u->load);
+    else if (exp_workload_init(&u->workload, s, cache, &u->notes, st))
+        exp_workload_clip(&u->workload, (enum exp_overlong)s->workload.overlong, longest);
+    else
+        return false;
     bool closed = s->workload.source == EXP_CLOSED_LOOP;
     u->config.load = (struct sim_load){
         .requests = u->workload.requests,
@@ -335,20 +339,29 @@ static bool setup_all(struct exp_setup *u, const struct exp_scenario *s, struct 
     return sim_config_check(&u->config, st);
 }
 
-struct exp_setup *exp_setup_new(const struct exp_scenario *s, struct exp_cache *cache,
-                                const struct exp_factors *factors, struct sim_status *st)
+struct exp_setup *exp_setup_new_on(const struct exp_scenario *s, struct exp_cache *cache,
+                                   const struct exp_factors *factors, const struct exp_workload *load,
+                                   struct sim_status *st)
 {
     double begin_s = exp_clock_s();
     if (!exp_scenario_check(s, st)) return NULL;
     struct exp_setup *u = sim_alloc(1, sizeof *u);
     u->factors = factors;
+    u->load = load;
     if (!setup_all(u, s, cache, st)) {
         exp_setup_free(u);
         return NULL;
     }
     u->factors = NULL;
+    u->load = NULL;
     u->wall_s = exp_clock_s() - begin_s;
     return u;
+}
+
+struct exp_setup *exp_setup_new(const struct exp_scenario *s, struct exp_cache *cache,
+                                const struct exp_factors *factors, struct sim_status *st)
+{
+    return exp_setup_new_on(s, cache, factors, NULL, st);
 }
 
 void exp_setup_free(struct exp_setup *u)

@@ -68,6 +68,7 @@ struct exp_setup {
     struct exp_workload workload;
     struct exp_notes notes;
     const struct exp_factors *factors; /* while it is made; NULL = none */
+    const struct exp_workload *load;   /* likewise: somebody else's requests */
     double wall_s;                     /* loading and tabulation */
 
     struct sim_fleet sim_fleets[EXP_MAX_FLEETS];
@@ -78,6 +79,11 @@ struct exp_setup {
 /* factors may be NULL. NULL with one line in st. Free with exp_setup_free, before the cache. */
 struct exp_setup *exp_setup_new(const struct exp_scenario *s, struct exp_cache *cache,
                                 const struct exp_factors *factors, struct sim_status *st);
+/* The same with requests that are there already, in place of the scenario's: they outlive the setup, and what is too
+ * long for every fleet is left to the simulator. */
+struct exp_setup *exp_setup_new_on(const struct exp_scenario *s, struct exp_cache *cache,
+                                   const struct exp_factors *factors, const struct exp_workload *load,
+                                   struct sim_status *st);
 void exp_setup_free(struct exp_setup *setup);
 
 /* Seconds of a clock that only goes forward. */

@@ -169,6 +169,14 @@ bool exp_workload_init(struct exp_workload *w, const struct exp_scenario *s, str
     return true;
 }
 
+struct exp_workload exp_workload_borrow(const struct exp_workload *w)
+{
+    struct exp_workload copy = *w;
+    copy.own_requests = NULL;
+    copy.own_trace = NULL;
+    return copy;
+}
+
 void exp_workload_fini(struct exp_workload *w)
 {
     free(w->own_requests);

@@ -23,6 +23,8 @@ struct exp_workload {
 /* classes: those of exp_scenario_classes. False with one line in st; then nothing needs freeing. */
 bool exp_workload_init(struct exp_workload *w, const struct exp_scenario *s, struct exp_cache *cache,
                        struct exp_notes *notes, struct sim_status *st);
+/* The same requests without owning them; the other one lives longer. */
+struct exp_workload exp_workload_borrow(const struct exp_workload *w);
 void exp_workload_fini(struct exp_workload *w);
 
 /* Shortens requests above max_model_len as workload.overlong says; `reject` leaves them to the simulator. */

@@ -1,0 +1,70 @@
+/* How sure the money is: 10,000 draws (GSL) of what is not known (operator errors by profile and family, hit rates, output
+ * lengths, growth, prices, cost of failures) through response and economy, no simulation. Every option sees the same draws,
+ * and options that share a profile err together. From them P(saving > 0), 90 % intervals, a tornado whose bars are the
+ * plain result of moving one input alone, and what knowing an input beforehand would be worth. Under 2 s; the same on any
+ * number of threads. */
+#ifndef KVSIM_EXPERIMENTS_PLANNING_RISK_H
+#define KVSIM_EXPERIMENTS_PLANNING_RISK_H
+
+#include "experiments/planning/finalist.h"
+
+enum { EXP_DRAWS = 10000 };
+
+/* Inputs of the tornado: drivers first, each of the option against the baseline, then what all share. */
+enum exp_input {
+    EXP_INPUT_DRIVER,
+    EXP_INPUT_GROWTH = EXP_INPUT_DRIVER + EXP_N_DRIVERS,
+    EXP_INPUT_CAPEX,
+    EXP_INPUT_RENT,
+    EXP_INPUT_POWER,
+    EXP_INPUT_FAILURE_RATE,
+    EXP_INPUT_FAILURE_COST,
+    EXP_N_INPUTS
+};
+const char *exp_input_name(int input); /* "decode attention kernels", "growth of the load" */
+/* The same as `--set` would have it, where there is one key: "load.growth_per_year"; else NULL. */
+const char *exp_input_key(int input);
+
+/* What is compared: an economy with the response that moves it, or a baseline. */
+struct exp_option {
+    const struct exp_economy *economy;
+    const struct exp_response *response; /* NULL = nothing of it is uncertain but what all share */
+    double failure_lo, failure_hi;       /* 90 % of the newly failing share; NaN = not known */
+    /* A pilot's findings take the place of what is drawn otherwise; NaN = none. */
+    double measured_effort, measured_effort_sd; /* logs: equivalent load against predicted */
+    double measured_length, measured_length_sd; /* logs, of the mean output length against predicted */
+    uint64_t pilot_failures,
+        pilot_answers; /* 0 answers = none: posterior of the failing share, Beta(k + 1/2, n - k + 1/2) */
+};
+
+struct exp_bar {
+    int input;
+    double low_value, high_value; /* of the input: 5 and 95 % */
+    double npv_low, npv_high;     /* NPV with the input there and all others as expected */
+    double knowing; /* expected value of perfect information of this input alone; NaN = not computed */
+};
+
+struct exp_risk {
+    uint32_t n_draws;
+    double p_saving; /* P(NPV > 0) */
+    struct exp_band npv, saving, cost_total,
+        payback_months;               /* medians in mean; payback of draws that pay back */
+    double p_payback;                 /* draws that pay back within the horizon, immediate ones included */
+    struct exp_bar bar[EXP_N_INPUTS]; /* widest first */
+    uint32_t n_bars;                  /* inputs that are not certain */
+};
+
+/* The world of draw k (UINT32_MAX = expected) for an option. */
+struct exp_world exp_risk_world(const struct exp_plan *plan, const struct exp_option *o, uint64_t seed,
+                                uint32_t k);
+/* With one input at its quantile and all others as expected. */
+struct exp_world exp_risk_world_at(const struct exp_plan *plan, const struct exp_option *o, int input,
+                                   double quantile);
+
+/* risk [n]: of every option against the baseline. perfect: expected value of perfect information over all options,
+ * E[max NPV] - max E[NPV], with the baseline (0) among them; never negative. Returns seconds. */
+double exp_risk_run(const struct exp_plan *plan, const struct exp_option *options, uint32_t n,
+                    const struct exp_option *baseline, uint64_t seed, uint32_t n_draws, uint32_t n_threads,
+                    struct exp_risk *risk, double *perfect);
+
+#endif

@@ -1,0 +1,367 @@
+#include "experiments/planning/search.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "experiments/cli.h"
+#include "experiments/parallel.h"
+#include "experiments/planning/search_parts.h"
+#include "sim/check.h"
+#include "sim/memory.h"
+
+enum {
+    ROUND = 16,
+    MAX_TRIED = 64
+}; /* a round's size decides who is pruned, so it does not follow the threads */
+
+/* ---- one entry: the fewest replicas ---- */
+
+struct tried {
+    uint32_t n;
+    struct exp_point point;
+};
+
+/* What is known of an entry while its number is searched. */
+struct hunt {
+    const struct exp_hunters *h;
+    struct exp_entry *e;
+    struct exp_trial *trial;
+    struct tried tried[MAX_TRIED];
+    uint32_t n_tried;
+    struct sim_status st;
+};
+
+static const struct exp_point *try_number(struct hunt *x, uint32_t n)
+{
+    for (uint32_t i = 0; i < x->n_tried; i++)
+        if (x->tried[i].n == n) return &x->tried[i].point;
+    struct tried *t = &x->tried[x->n_tried < MAX_TRIED ? x->n_tried++ : MAX_TRIED - 1];
+    uint32_t serving;
+    *t = (struct tried){.n = n};
+    if (!exp_serving(x->h->plan, &x->e->candidate, n, &serving)) {
+        t->point.miss = 1;
+        t->point.gpu_busy = 1;
+        return &t->point;
+    }
+    exp_trial_run(x->trial, serving, 1 + x->h->plan->headroom, x->h->plan->base->seed, false, &t->point,
+                  &x->st);
+    return &t->point;
+}
+
+static bool meets(struct hunt *x, uint32_t n)
+{
+    return try_number(x, n)->met;
+}
+
+/* Upwards from n to a number that meets; 0 when more replicas do not help any more. `below` gets the last that failed. */
+static uint32_t climb(struct hunt *x, uint32_t n, uint32_t *below)
+{
+    double last_miss = 2;
+    for (;;) {
+        const struct exp_point *p = try_number(x, n);
+        if (p->met) return n;
+        bool idle = p->gpu_busy < 0.15 && p->miss > 0.98 * last_miss;
+        if (idle || n >= EXP_MOST_REPLICAS || x->st.message[0]) return 0;
+        *below = n;
+        last_miss = p->miss;
+        double by = p->gpu_busy > 0.9 ? 1.5 : 1.25;
+        n = (uint32_t)fmin(ceil(n * by) + (n < 2), EXP_MOST_REPLICAS);
+    }
+}
+
+static void find_number(struct hunt *x)
+{
+    struct exp_entry *e = x->e;
+    uint32_t least = e->at_least, below = least ? least - 1 : 0;
+    uint32_t start = least + least / 2 + (least == 0);
+    if (e->candidate.keeps_have && meets(x, 0)) {
+        start = 0;
+        below = 0;
+    }
+    uint32_t n = start ? climb(x, start, &below) : 0;
+    bool found = n || (!start && meets(x, 0));
+    while (found && n > below + 1) {
+        uint32_t middle = below + (n - below) / 2;
+        if (meets(x, middle))
+            n = middle;
+        else
+            below = middle;
+    }
+    e->fate = found ? EXP_SEARCHED : EXP_NEVER_MEETS;
+    e->n_replicas = found ? n : x->tried[x->n_tried - 1].n;
+    e->point = *try_number(x, e->n_replicas);
+    if (!found) exp_say_what_breaks(e, exp_trial_setup(x->trial));
+}
+
+/* Answers that fail more often than a class allows. */
+static bool quality_allows(const struct exp_plan *plan, struct exp_entry *e)
+{
+    double failing = e->rates.newly_failing;
+    for (uint32_t c = 0; c < plan->n_classes; c++) {
+        double most = plan->class[c].max_failure_rate;
+        if (isnan(most) || !(failing > most)) continue;
+        snprintf(e->why_not, sizeof e->why_not,
+                 "quality: %.2g %% of answers newly fail, class %s allows %.2g %%", 100 * failing,
+                 plan->class[c].name, 100 * most);
+        return false;
+    }
+    return true;
+}
+
+static bool look_up_quality(struct hunt *x)
+{
+    const struct exp_setup *u = exp_trial_setup(x->trial);
+    const struct exp_plan *plan = x->h->plan;
+    x->e->quality = exp_cache_quality(x->h->cache, &u->fleets[u->n_fleets - 1].kv.use, plan->quality, &x->st);
+    if (!x->e->quality) return false;
+    x->e->rates = mdl_quality_rates(x->e->quality, plan->task_mix.n ? &plan->task_mix : NULL);
+    return quality_allows(plan, x->e);
+}
+
+static void search_entry(void *hunters, uint32_t i)
+{
+    const struct exp_hunters *h = hunters;
+    struct hunt x = {.h = h, .e = h->round[i]};
+    x.trial = exp_trial_new(h->plan, &x.e->candidate, h->cache, h->loads, NULL, &x.st);
+    if (x.trial && look_up_quality(&x)) find_number(&x);
+    if (x.st.message[0]) snprintf(x.e->why_not, sizeof x.e->why_not, "%.*s", EXP_WHY_BYTES - 1, x.st.message);
+    if (x.st.message[0]) x.e->fate = EXP_CANNOT;
+    x.e->n_runs = x.n_tried;
+    exp_trial_free(x.trial);
+}
+
+/* ---- all entries, the promising ones first ---- */
+
+double exp_cheapest(const struct exp_plan *plan, const struct mdl_prices *prices, const struct exp_entry *e,
+                    struct sim_status *st)
+{
+    double least = NAN;
+    struct sim_status why = {0};
+    for (int a = 0; a < EXP_N_ACQUIRE; a++) {
+        struct exp_economy economy;
+        struct exp_cash cash;
+        if (!plan->acquire[a] ||
+            !exp_economy_make(plan, prices, e, NULL, (enum exp_acquire)a, &economy, &why))
+            continue;
+        if (a == EXP_MIX) exp_economy_choose_mix(&economy);
+        struct exp_world expected = exp_world_expected();
+        exp_cash_flow(&economy, &expected, &cash);
+        least = fmin(least, cash.total); /* fmin passes over NaN */
+    }
+    if (isnan(least)) sim_fail_as(st, why.code, "%s", why.message);
+    return least;
+}
+
+/* By the bound before the search, by the estimate after it; then by what they are, so that order never depends on chance. */
+static int by_cost(const void *a, const void *b)
+{
+    const struct exp_entry *x = a, *y = b;
+    bool x_in = x->fate >= EXP_SEARCHED, y_in = y->fate >= EXP_SEARCHED;
+    if (x_in != y_in) return x_in ? -1 : 1;
+    if (x->cost_estimate != y->cost_estimate) return x->cost_estimate < y->cost_estimate ? -1 : 1;
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* A bound on the cost: no fewer replicas than the least, nothing busy, nothing missed. */
+static bool bound_costs(struct exp_hunters *h, struct exp_search *s, struct sim_status *st)
+{
+    const struct exp_workload *load =
+        exp_loads_get(h->loads, 1 + h->plan->headroom, h->plan->base->seed, false, st);
+    if (!load) return false;
+    for (uint32_t i = 0; i < s->n_entries; i++) {
+        struct exp_entry *e = &s->entry[i];
+        e->at_least = exp_candidate_at_least(h->plan, &e->candidate, h->cache, load);
+        e->n_replicas = e->at_least;
+        e->cost_estimate = exp_cheapest(h->plan, h->prices, e, st);
+        if (isnan(e->cost_estimate)) return false;
+    }
+    qsort(s->entry, s->n_entries, sizeof *s->entry, by_cost);
+    return true;
+}
+
+/* What the fifth cheapest of those that were searched costs. */
+static double fifth_cost(const struct exp_search *s)
+{
+    double least[EXP_FINALISTS];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_entries; i++) {
+        double cost = s->entry[i].cost_estimate;
+        if (s->entry[i].fate != EXP_SEARCHED) continue;
+        uint32_t at = n < EXP_FINALISTS ? n++ : EXP_FINALISTS;
+        if (at == EXP_FINALISTS && cost >= least[at - 1]) continue;
+        if (at == EXP_FINALISTS) at--;
+        for (; at && least[at - 1] > cost; at--) least[at] = least[at - 1];
+        least[at] = cost;
+    }
+    return n == EXP_FINALISTS ? least[EXP_FINALISTS - 1] : INFINITY;
+}
+
+static void prune(struct exp_entry *e)
+{
+    e->fate = EXP_PRUNED;
+    snprintf(e->why_not, sizeof e->why_not,
+             "%u replicas, fewer than which cannot do the arithmetic, cost more than five others",
+             e->at_least);
+}
+
+static bool price(struct exp_hunters *h, struct exp_entry *e, struct sim_status *st)
+{
+    if (e->fate != EXP_SEARCHED) return true;
+    e->cost_estimate = exp_cheapest(h->plan, h->prices, e, st);
+    return !isnan(e->cost_estimate);
+}
+
+static bool search_all(struct exp_hunters *h, struct exp_search *s, uint32_t n_threads, struct sim_status *st)
+{
+    struct exp_progress progress = exp_progress_begin("searching");
+    bool ok = true;
+    for (uint32_t at = 0; ok && at < s->n_entries;) {
+        double limit = fifth_cost(s);
+        struct exp_entry *round[ROUND];
+        uint32_t n = 0;
+        for (; at < s->n_entries && n < ROUND; at++) {
+            struct exp_entry *e = &s->entry[at];
+            if (e->cost_estimate > limit && !exp_is_baseline(h->plan, e))
+                prune(e);
+            else
+                round[n++] = e;
+        }
+        h->round = round;
+        exp_parallel(n, n_threads, search_entry, h);
+        for (uint32_t i = 0; ok && i < n; i++) {
+            ok = price(h, round[i], st);
+            s->n_runs += round[i]->n_runs;
+        }
+        exp_progress_show(&progress, (double)at / s->n_entries);
+    }
+    exp_progress_end(&progress);
+    qsort(s->entry, s->n_entries, sizeof *s->entry, by_cost);
+    return ok;
+}
+
+/* ---- who is looked at closely ---- */
+
+bool exp_is_baseline(const struct exp_plan *plan, const struct exp_entry *e)
+{
+    const struct exp_candidate *c = &e->candidate;
+    if (strcmp(c->contender->label, plan->baseline.label) != 0) return false;
+    return plan->n_have ? c->keeps_have && !c->adds_host_memory && e->own_kind : true;
+}
+
+double exp_unmeasured(const double evidence[SIM_N_EVIDENCE])
+{
+    return evidence[SIM_EXTRAPOLATED] + evidence[SIM_TRANSFERRED] + evidence[SIM_ANALYTIC];
+}
+
+/* Moves an entry to place `to`, those between one further down. */
+static void move_up(struct exp_search *s, uint32_t from, uint32_t to)
+{
+    struct exp_entry moved = s->entry[from];
+    memmove(&s->entry[to + 1], &s->entry[to], (from - to) * sizeof moved);
+    s->entry[to] = moved;
+}
+
+/* The cheapest five; the baseline; and the cheapest whose times are mostly measured, when the five have none. */
+static void choose_finalists(const struct exp_plan *plan, struct exp_search *s)
+{
+    uint32_t n = 0, measured = 0, base = UINT32_MAX;
+    while (n < s->n_entries && n < EXP_FINALISTS && s->entry[n].fate == EXP_SEARCHED)
+        measured += exp_unmeasured(s->entry[n++].point.evidence) <= EXP_MOST_UNMEASURED;
+    for (uint32_t i = n; i < s->n_entries && !measured; i++) {
+        if (s->entry[i].fate != EXP_SEARCHED ||
+            exp_unmeasured(s->entry[i].point.evidence) > EXP_MOST_UNMEASURED)
+            continue;
+        measured = 1;
+        move_up(s, i, n++);
+    }
+    for (uint32_t i = 0; i < s->n_entries && base == UINT32_MAX; i++)
+        if (s->entry[i].fate == EXP_SEARCHED && exp_is_baseline(plan, &s->entry[i])) base = i;
+    if (base != UINT32_MAX && base >= n) {
+        move_up(s, base, n);
+        base = n++;
+    }
+    s->n_finalists = n;
+    s->baseline = base;
+    if (base != UINT32_MAX) s->entry[base].is_baseline = true;
+}
+
+/* ---- the whole ---- */
+
+/* Arrivals per second. */
+static double rate_of(const struct exp_workload *w)
+{
+    double span_s = w->n_requests ? w->requests[w->n_requests - 1].arrival_s - w->requests[0].arrival_s : 0;
+    return span_s > 0 ? (double)(w->n_requests - 1) / span_s : 0;
+}
+
+static bool make_entries(struct exp_hunters *h, struct exp_search *s, struct sim_status *st)
+{
+    struct exp_candidate *c;
+    struct sim_status ignored = {0};
+    const struct exp_plan *plan = h->plan;
+    const struct mdl_gpu *own =
+        plan->n_have ? mdl_gpu_find(exp_cache_gpus(h->cache), plan->have[0].gpu, &ignored) : NULL;
+    const struct exp_workload *whole = exp_loads_get(h->loads, 1, plan->base->seed, true, st);
+    if (!whole) return false;
+    s->n_entries = exp_candidates(plan, h->cache, &c);
+    s->entry = sim_alloc(s->n_entries ? s->n_entries : 1, sizeof *s->entry);
+    for (uint32_t i = 0; i < s->n_entries; i++)
+        s->entry[i] = (struct exp_entry){
+            .candidate = c[i], .number = i, .own_kind = c[i].gpu == own, .request_rate = rate_of(whole)};
+    free(c);
+    return s->n_entries ||
+           sim_fail(
+               st, "%s: search: no tensor_parallel fits a server of %u GPUs, expected one of at most so many",
+               plan->file[0] ? plan->file : "plan", plan->gpus_per_server);
+}
+
+static void forget(struct exp_search *s, uint32_t i)
+{
+    struct exp_entry moved = s->entry[i];
+    s->n_finalists--;
+    memmove(&s->entry[i], &s->entry[i + 1], (s->n_finalists - i) * sizeof moved);
+    s->entry[s->n_finalists] = moved;
+}
+
+/* Those that hold on no number of replicas once errors are drawn are no finalists; the others stand by cost. */
+static bool settle(struct exp_hunters *h, struct exp_search *s, struct sim_status *st)
+{
+    for (uint32_t i = s->n_finalists; i-- > 0;)
+        if (s->entry[i].fate == EXP_FINALIST) {
+            s->entry[i].cost_estimate = exp_cheapest(h->plan, h->prices, &s->entry[i], st);
+            if (isnan(s->entry[i].cost_estimate)) return false;
+        } else {
+            forget(s, i);
+        }
+    qsort(s->entry, s->n_finalists, sizeof *s->entry, by_cost);
+    s->baseline = UINT32_MAX;
+    for (uint32_t i = 0; i < s->n_finalists; i++)
+        if (s->entry[i].is_baseline) s->baseline = i;
+    return true;
+}
+
+bool exp_search_run(const struct exp_plan *plan, const struct mdl_prices *prices, struct exp_cache *cache,
+                    struct exp_loads *loads, const struct exp_search_options *options, struct exp_search *out,
+                    struct sim_status *st)
+{
+    struct exp_hunters h = {.plan = plan, .prices = prices, .cache = cache, .loads = loads};
+    *out = (struct exp_search){.baseline = UINT32_MAX};
+    double begin_s = exp_clock_s();
+    bool ok =
+        make_entries(&h, out, st) && bound_costs(&h, out, st) && search_all(&h, out, options->n_threads, st);
+    if (ok) choose_finalists(plan, out);
+    out->search_s = exp_clock_s() - begin_s;
+    ok = ok && exp_verify_finalists(&h, out, options, st) && settle(&h, out, st);
+    if (ok && out->n_finalists == 0) exp_find_relaxation(&h, out);
+    out->wall_s = exp_clock_s() - begin_s;
+    if (!ok) exp_search_fini(out);
+    return ok;
+}
+
+void exp_search_fini(struct exp_search *s)
+{
+    free(s->entry);
+    *s = (struct exp_search){0};
+}
