@@ -9,7 +9,9 @@
 #include "models/published_rows.h"
 #include "sim/memory.h"
 
-enum kind { ARCH, ENGINE, PROFILE, METHODS, LENGTHS, TRACE };
+enum kind { ARCH, ENGINE, PROFILE, METHODS, LENGTHS, QUALITY, TRACE };
+
+static const char SHIPPED_QUALITY[] = "models/quality/llama-3-8b-longbench.csv";
 
 /* One thing that was loaded; the key says everything that it depends on. */
 struct entry {
@@ -41,12 +43,20 @@ struct exp_cache *exp_cache_new(struct sim_status *st)
     return NULL;
 }
 
+static void free_quality(struct mdl_quality *q)
+{
+    mdl_quality_fini(q);
+    free(q);
+}
+
 static void free_value(const struct entry *e)
 {
     if (e->kind == PROFILE)
         mdl_profile_free(e->value);
     else if (e->kind == METHODS)
         mdl_methods_free(e->value);
+    else if (e->kind == QUALITY)
+        free_quality(e->value);
     else if (e->kind == TRACE)
         trc_free(e->value);
     else
@@ -198,11 +208,19 @@ static bool read_lengths(const struct exp_cache *c, const struct mdl_kv_use *use
     return ok;
 }
 
+/* What answers depend on: a strategy, its parameters, and the user's own file. Free with free(). */
+static char *answer_key(const struct mdl_kv_use *use, const char *path)
+{
+    char *parameters = mdl_answer_parameters(use);
+    char *key = sim_printf("%s\n%s\n%s", use->strategy->name, parameters, path);
+    free(parameters);
+    return key;
+}
+
 const struct mdl_lengths *exp_cache_lengths(struct exp_cache *c, const struct mdl_kv_use *use,
                                             const char *pairs_path, struct sim_status *st)
 {
-    char *parameters = mdl_answer_parameters(use);
-    char *key = sim_printf("%s\n%s\n%s", use->strategy->name, parameters, pairs_path);
+    char *key = answer_key(use, pairs_path);
     struct mdl_lengths *l = lookup(c, LENGTHS, key);
     if (!l) {
         l = sim_alloc(1, sizeof *l);
@@ -213,8 +231,40 @@ const struct mdl_lengths *exp_cache_lengths(struct exp_cache *c, const struct md
         keep(c, LENGTHS, key, l);
     }
     free(key);
-    free(parameters);
     return l;
+}
+
+/* Of the user's own record it is said whose it is, where it has no row. */
+static void name_record(struct mdl_quality *q, const char *path)
+{
+    char source[sizeof q->source];
+    const char *slash = strrchr(path, '/');
+    if (mdl_quality_known(q)) return;
+    snprintf(source, sizeof source, "%.80s: %.170s", slash ? slash + 1 : path, q->source);
+    memcpy(q->source, source, sizeof source);
+}
+
+static struct mdl_quality *read_quality(const struct exp_cache *c, const struct mdl_kv_use *use,
+                                        const char *path, struct sim_status *st)
+{
+    struct mdl_quality *q = sim_alloc(1, sizeof *q);
+    char *csv = path[0] ? sim_strdup(path) : sim_printf("%s/%s", c->data_dir, SHIPPED_QUALITY);
+    bool ok = mdl_quality_load(csv, use, q, st);
+    free(csv);
+    if (ok && path[0]) name_record(q, path);
+    if (ok) return q;
+    free(q);
+    return NULL;
+}
+
+const struct mdl_quality *exp_cache_quality(struct exp_cache *c, const struct mdl_kv_use *use,
+                                            const char *path, struct sim_status *st)
+{
+    char *key = answer_key(use, path);
+    struct mdl_quality *q = lookup(c, QUALITY, key);
+    if (!q) q = keep(c, QUALITY, key, read_quality(c, use, path, st));
+    free(key);
+    return q;
 }
 
 const struct trc_trace *exp_cache_trace(struct exp_cache *c, const struct exp_workload_keys *w,

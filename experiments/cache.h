@@ -1,5 +1,5 @@
-/* What scenarios load from disk, each thing once: the GPU catalogue, architectures, engine files, profiles, kernels
- * and output lengths of KV strategies, and traces. A run makes one; a study shares one over all its points, which
+/* What scenarios load from disk, each thing once: the GPU catalogue, architectures, engine files, profiles, kernels,
+ * output lengths and quality of KV strategies, and traces. A run makes one; a study shares one over all its points, which
  * then cost no reading. What it hands out lives until exp_cache_free. Threads may share one: what one of them loads
  * the others wait for. */
 #ifndef KVSIM_EXPERIMENTS_CACHE_H
@@ -11,6 +11,7 @@
 #include "models/kvcost.h"
 #include "models/lengths.h"
 #include "models/profile.h"
+#include "models/quality.h"
 #include "traces/trace.h"
 
 struct exp_cache;
@@ -39,6 +40,10 @@ bool exp_cache_methods(struct exp_cache *c, const char *name, const struct mdl_g
 /* Output lengths under a strategy with its parameters; pairs_path "" = as published. */
 const struct mdl_lengths *exp_cache_lengths(struct exp_cache *c, const struct mdl_kv_use *use,
                                             const char *pairs_path, struct sim_status *st);
+/* What a strategy with its parameters does to answers; path "" = the record that ships. A record that says nothing of them
+ * gives a quality that is not known (models/quality.h). */
+const struct mdl_quality *exp_cache_quality(struct exp_cache *c, const struct mdl_kv_use *use,
+                                            const char *path, struct sim_status *st);
 const struct trc_trace *exp_cache_trace(struct exp_cache *c, const struct exp_workload_keys *w,
                                         struct sim_status *st);
 

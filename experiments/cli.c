@@ -100,6 +100,12 @@ void exp_progress_end(struct exp_progress *p)
     p->shown = false;
 }
 
+bool exp_cli_bold(void)
+{
+    const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+    return isatty(STDOUT_FILENO) == 1 && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
+}
+
 bool exp_print_json(json_t *object, struct sim_status *st)
 {
     char *text = json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(17));

@@ -42,6 +42,9 @@ struct exp_progress exp_progress_begin(const char *what);
 void exp_progress_show(void *progress, double done_frac);
 void exp_progress_end(struct exp_progress *p);
 
+/* May standard output have escape codes for bold? Not in a file, and not where NO_COLOR or TERM says otherwise. */
+bool exp_cli_bold(void);
+
 /* Prints and frees; numbers with 17 digits, keys in the order they were set. */
 bool exp_print_json(json_t *object, struct sim_status *st);
 

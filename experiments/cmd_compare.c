@@ -25,7 +25,8 @@ enum { KEY_STRATEGIES = 0x100, KEY_TRACE, KEY_SET, KEY_REPLICATIONS, KEY_JSON, K
 static const struct argp_option options[] = {
     {"strategies", KEY_STRATEGIES, "A,B,C", 0,
      "KV-cache strategies, with settings as in freekv:budget=1024, or all (kvsim list strategies); beside a "
-     "strategy's parameters length_pairs, fallback.when and fallback.below_tokens; full is always among them",
+     "strategy's parameters length_pairs, quality, fallback.when and fallback.below_tokens; full is always "
+     "among them",
      0},
     {"trace", KEY_TRACE, "FILE", 0, "the request trace, in place of the scenario's load", 0},
     {"set", KEY_SET, "KEY=VALUE", 0,
@@ -113,7 +114,8 @@ static const struct argp argp = {
     "Differences to full are those of the printed means. With --replications, ~ marks those that may be none "
     "when replications are compared pair by pair, each with full under the same seed and errors.\n\n"
     "Measured lengths (kv.length_pairs) are those of the strategy that the scenario names, and of no other "
-    "row. A fleet that a class asks for (classes.NAME.kv.strategy) keeps its strategy in every row.",
+    "row; a quality record (kv.quality) holds for all of them. A fleet that a class asks for "
+    "(classes.NAME.kv.strategy) keeps its strategy in every row.",
     NULL,
     NULL,
     NULL};
@@ -142,12 +144,6 @@ static uint32_t screen_width(void)
     struct winsize w = {0};
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0 || w.ws_col < LEAST_WIDTH) return LEAST_WIDTH;
     return w.ws_col > MOST_WIDTH ? MOST_WIDTH : w.ws_col;
-}
-
-static bool bold_screen(void)
-{
-    const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
-    return isatty(STDOUT_FILENO) == 1 && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
 }
 
 enum { MAX_WORDS = 8 + 2 * (EXP_MAX_SETS + EXP_MAX_KV_SETTINGS * EXP_MAX_FLEETS) };
@@ -211,7 +207,7 @@ static bool show(const struct job *j, const struct exp_compare *c, struct sim_st
     } else if (a->csv) {
         exp_compare_csv(c, stdout);
     } else {
-        exp_compare_print(c, screen_width(), bold_screen(), stdout);
+        exp_compare_print(c, screen_width(), exp_cli_bold(), stdout);
     }
     if (!any_asked_runs(c))
         return sim_fail(st,

@@ -9,6 +9,7 @@
 #include "experiments/keys.h"
 #include "experiments/list_strategies.h"
 #include "experiments/listing.h"
+#include "experiments/planning/plan_keys.h"
 #include "experiments/values.h"
 #include "models/yaml.h"
 #include "sim/memory.h"
@@ -182,6 +183,25 @@ static json_t *list_keys(struct exp_cache *cache, struct sim_status *st)
     return rows;
 }
 
+static json_t *list_plan_keys(struct exp_cache *cache, struct sim_status *st)
+{
+    (void)cache;
+    (void)st;
+    json_t *rows = json_array();
+    struct exp_plan_keys *keys = sim_alloc(1, sizeof *keys);
+    exp_plan_keys(keys);
+    for (size_t i = 0; i < keys->n; i++) {
+        const struct exp_plan_key *k = &keys->at[i];
+        char expected[300];
+        exp_plan_expected(k, expected, sizeof expected);
+        json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s}", "key", k->path, "default",
+                                              k->key->fallback[0] ? k->key->fallback : "-", "help",
+                                              k->key->help, "expected", expected));
+    }
+    free(keys);
+    return rows;
+}
+
 static const struct {
     const char *name;
     json_t *(*rows)(struct exp_cache *cache, struct sim_status *st);
@@ -194,6 +214,7 @@ static const struct {
     {"routers", list_routers, "kvsim run SCENARIO --set router=NAME"},
     {"engines", list_engines, "kvsim run SCENARIO --set engine.name=NAME"},
     {"keys", list_keys, "kvsim run SCENARIO --set KEY=VALUE"},
+    {"plan-keys", list_plan_keys, "kvsim plan PLAN --set KEY=VALUE"},
 };
 enum { N_LISTS = sizeof lists / sizeof lists[0] };
 
@@ -220,7 +241,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     if (key == ARGP_KEY_NO_ARGS)
         argp_failure(
             state, SIM_EXIT_USAGE, 0,
-            "nothing named to list, expected models, gpus, strategies, profiles, routers, engines or keys");
+            "nothing named to list, expected models, gpus, strategies, profiles, routers, engines, keys or "
+            "plan-keys");
     if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
     if (a->name || (a->what && strcmp(a->what, "strategies") != 0))
         argp_failure(state, SIM_EXIT_USAGE, 0, "too many arguments: `%s`", arg);
@@ -233,8 +255,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {options,
                                  parse,
-                                 "models|gpus|strategies [NAME]|profiles|routers|engines|keys",
-                                 "Lists what scenarios can name; of one strategy, its parameters.",
+                                 "models|gpus|strategies [NAME]|profiles|routers|engines|keys|plan-keys",
+                                 "Lists what scenarios and plans can name; of one strategy, its parameters.",
                                  NULL,
                                  NULL,
                                  NULL};
@@ -248,7 +270,7 @@ static int find_list(const char *what, struct sim_status *st)
     }
     sim_fail_as(st, SIM_EXIT_USAGE,
                 "kvsim list: `%.40s` cannot be listed, expected models, gpus, strategies, profiles, routers, "
-                "engines or keys%s",
+                "engines, keys or plan-keys%s",
                 what, mdl_hint(what, names).text);
     return -1;
 }

@@ -97,12 +97,12 @@ static const struct argp argp = {
 
 /* --- text --- */
 
-static void print_rows(const struct exp_trials *t, bool intervals)
+static void print_rows(const struct exp_reruns *t, bool intervals)
 {
     printf("%-28s %-10s %3s %6s %6s %5s  %9s %9s %7s  %8s %8s %7s\n", "model", "gpu", "TP", "isl", "osl",
            "conc", "TTFT ms", "predicted", "error", "TPOT ms", "predict.", "error");
     for (uint32_t i = 0; i < t->n; i++) {
-        const struct exp_trial *x = &t->trial[i];
+        const struct exp_rerun *x = &t->trial[i];
         const struct exp_point *p = x->point;
         const char *model = strrchr(p->model, '/') ? strrchr(p->model, '/') + 1 : p->model;
         printf("%-28.28s %-10.10s %3u %6u %6u %5u  %9.1f %9.1f %+6.1f%%  %8.2f %8.2f %+6.1f%%", model,
@@ -114,14 +114,14 @@ static void print_rows(const struct exp_trials *t, bool intervals)
     }
 }
 
-static void print_both(const char *what, const struct exp_trials *t, const bool *chosen)
+static void print_both(const char *what, const struct exp_reruns *t, const bool *chosen)
 {
-    exp_errors_print(what, "TPOT", exp_trials_errors(t, EXP_TPOT, chosen));
-    exp_errors_print(what, "TTFT", exp_trials_errors(t, EXP_TTFT, chosen));
+    exp_errors_print(what, "TPOT", exp_reruns_errors(t, EXP_TPOT, chosen));
+    exp_errors_print(what, "TTFT", exp_reruns_errors(t, EXP_TTFT, chosen));
 }
 
 /* One line pair per engine version and model. */
-static void print_sources(const struct exp_trials *t)
+static void print_sources(const struct exp_reruns *t)
 {
     bool *chosen = sim_alloc(t->n, sizeof *chosen), *done = sim_alloc(t->n, sizeof *done);
     for (uint32_t i = 0; i < t->n; i++) {
@@ -158,7 +158,7 @@ static json_t *text_json(const char *text)
     return t ? t : json_null();
 }
 
-static json_t *row_json(const struct exp_trial *x, bool intervals)
+static json_t *row_json(const struct exp_rerun *x, bool intervals)
 {
     const struct exp_point *p = x->point;
     json_t *o = json_pack("{s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "id",
@@ -174,13 +174,13 @@ static json_t *row_json(const struct exp_trial *x, bool intervals)
     return o;
 }
 
-static json_t *results_json(const struct exp_trials *t, const struct exp_coverage *c)
+static json_t *results_json(const struct exp_reruns *t, const struct exp_coverage *c)
 {
     json_t *o = json_object(), *rows = json_array();
     json_object_set_new(o, "n", json_integer(t->n));
     json_object_set_new(o, "skipped", json_integer(t->n_skipped));
-    exp_errors_json(o, "tpot", exp_trials_errors(t, EXP_TPOT, NULL));
-    exp_errors_json(o, "ttft", exp_trials_errors(t, EXP_TTFT, NULL));
+    exp_errors_json(o, "tpot", exp_reruns_errors(t, EXP_TPOT, NULL));
+    exp_errors_json(o, "ttft", exp_reruns_errors(t, EXP_TTFT, NULL));
     if (c) {
         json_object_set_new(o, "tpot_coverage", json_real(c->tpot));
         json_object_set_new(o, "ttft_coverage", json_real(c->ttft));
@@ -192,7 +192,7 @@ static json_t *results_json(const struct exp_trials *t, const struct exp_coverag
 
 /* --- the command --- */
 
-static bool fit_all(struct exp_trials *t, const struct arguments *a, struct sim_status *st)
+static bool fit_all(struct exp_reruns *t, const struct arguments *a, struct sim_status *st)
 {
     if (!sim_make_dir(a->fit, st)) return false;
     bool *chosen = sim_alloc(t->n, sizeof *chosen), *done = sim_alloc(t->n, sizeof *done), ok = true;
@@ -218,22 +218,22 @@ static bool fit_all(struct exp_trials *t, const struct arguments *a, struct sim_
     return ok;
 }
 
-static void print_cross(void *user, const char *what, const struct exp_trials *t, const bool *chosen)
+static void print_cross(void *user, const char *what, const struct exp_reruns *t, const bool *chosen)
 {
     (void)user;
     print_both(what, t, chosen);
 }
 
-static void add_cross(void *user, const char *what, const struct exp_trials *t, const bool *chosen)
+static void add_cross(void *user, const char *what, const struct exp_reruns *t, const bool *chosen)
 {
     json_t *o = json_pack("{s:s}", "what", what);
-    exp_errors_json(o, "tpot", exp_trials_errors(t, EXP_TPOT, chosen));
-    exp_errors_json(o, "ttft", exp_trials_errors(t, EXP_TTFT, chosen));
+    exp_errors_json(o, "tpot", exp_reruns_errors(t, EXP_TPOT, chosen));
+    exp_errors_json(o, "ttft", exp_reruns_errors(t, EXP_TTFT, chosen));
     json_array_append_new(user, o);
 }
 
 /* Fits that did not see what they are judged on: as text, or into the JSON object. */
-static bool cross_all(struct exp_trials *t, json_t *json, struct sim_status *st)
+static bool cross_all(struct exp_reruns *t, json_t *json, struct sim_status *st)
 {
     struct exp_crossval c;
     if (!exp_leave_one_tp_out(t, &c, st)) return false;
@@ -250,7 +250,7 @@ static bool cross_all(struct exp_trials *t, json_t *json, struct sim_status *st)
     return exp_cross_sources(t, add_cross, sources, st);
 }
 
-static void print_tables(const struct exp_trials *t, const struct exp_coverage *coverage)
+static void print_tables(const struct exp_reruns *t, const struct exp_coverage *coverage)
 {
     print_rows(t, coverage != NULL);
     putchar('\n');
@@ -261,7 +261,7 @@ static void print_tables(const struct exp_trials *t, const struct exp_coverage *
     if (coverage) print_coverage(coverage);
 }
 
-static bool report(struct exp_trials *t, struct exp_cache *cache, const struct arguments *a,
+static bool report(struct exp_reruns *t, struct exp_cache *cache, const struct arguments *a,
                    struct sim_status *st)
 {
     struct exp_coverage coverage = {0}, *c = a->replications ? &coverage : NULL;
@@ -290,23 +290,23 @@ bool exp_cmd_validate(int argc, char **argv, struct sim_status *st)
 {
     struct arguments a = {.threads = exp_processors()};
     struct exp_measured measured = {0};
-    struct exp_trials trials = {0};
+    struct exp_reruns trials = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     if (a.steps) return validate_steps(&a, st);
     if (a.sets.n) return sim_fail_as(st, SIM_EXIT_USAGE, "--set goes with --steps only");
     struct exp_cache *cache = exp_cache_new(st);
     char *shipped = cache ? sim_printf("%s/experiments/validate/vllm.yaml", exp_cache_data_dir(cache)) : NULL;
     bool ok = cache && exp_measured_read(a.measured, &measured, st) &&
-              exp_trials_new(&measured, a.scenario ? a.scenario : shipped, cache, stderr, &trials, st);
+              exp_reruns_new(&measured, a.scenario ? a.scenario : shipped, cache, stderr, &trials, st);
     trials.n_threads = a.threads;
     if (ok && a.fit) ok = fit_all(&trials, &a, st);
-    if (ok && !a.fit) exp_trials_run(&trials, NULL, NULL);
+    if (ok && !a.fit) exp_reruns_run(&trials, NULL, NULL);
     ok = ok && report(&trials, cache, &a, st);
     if (ok)
         exp_next(a.fit ? "copy the engine files to calib/engines and validate rows that were not fitted"
                        : "kvsim validate %s --replications 32   (intervals and their coverage)",
                  a.measured);
-    exp_trials_fini(&trials);
+    exp_reruns_fini(&trials);
     exp_measured_fini(&measured);
     free(shipped);
     exp_cache_free(cache);

@@ -9,6 +9,7 @@
 #include "experiments/parallel.h"
 #include "experiments/replicate.h"
 #include "experiments/results.h"
+#include "models/published_rows.h"
 #include "sim/check.h"
 #include "sim/memory.h"
 
@@ -315,15 +316,15 @@ static struct exp_sample *samples_of(const struct study *x, const struct entry *
     return s;
 }
 
-static void take_negatives(const struct study *x, const struct mdl_kv_use *use, struct exp_compare_row *row,
-                           double *rate)
+static double take_negatives(const struct study *x, const struct entry *e, struct exp_compare_row *row)
 {
-    struct mdl_negatives found = {.rate = NAN};
-    struct sim_status ignored = {0}; /* a study can do without */
-    char *csv = sim_printf("%s/models/negatives.csv", exp_cache_data_dir(x->cache));
-    *rate = mdl_negatives_load(csv, use, &found, &ignored) ? found.rate : NAN;
-    snprintf(row->negative_source, sizeof row->negative_source, "%s", found.source);
-    free(csv);
+    const struct mdl_kv_use *use = &e->run->setup->fleets[x->fleet].kv.use;
+    /* a study can do without the record that ships; one that was asked for was read when the row was set up */
+    struct sim_status ignored = {0};
+    const struct mdl_quality *q =
+        exp_cache_quality(x->cache, use, e->scenario->fleet[x->fleet].kv.quality, &ignored);
+    snprintf(row->negative_source, sizeof row->negative_source, "%s", q ? q->source : MDL_NO_FIGURE);
+    return q ? mdl_quality_rates(q, NULL).negative_rate : (double)NAN;
 }
 
 static void take_lengths(const struct exp_kv_setup *kv, struct exp_compare_row *row)
@@ -385,9 +386,7 @@ static void make_row(const struct study *x, uint32_t i, struct exp_compare *out,
         return;
     }
     const struct exp_kv_setup *kv = &e->run->setup->fleets[x->fleet].kv;
-    double negatives;
-    take_negatives(x, &kv->use, row, &negatives);
-    struct exp_sample *own = samples_of(x, e, negatives);
+    struct exp_sample *own = samples_of(x, e, take_negatives(x, e, row));
     exp_compare_row_set(row, own, *base, n);
     if (e->scenario->length_shift && !kv->lengths->known) forget_lengths(row);
     row->anatomy = exp_anatomy_of(e->run->setup, x->fleet, &x->load);

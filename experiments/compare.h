@@ -151,7 +151,7 @@ struct exp_compare_row {
     struct exp_band delta[EXP_N_COLUMNS]; /* to full; NaN for full itself and where nothing can be said */
     enum sim_load_state load_state;
     double evidence[SIM_N_EVIDENCE]; /* shares of GPU time */
-    char negative_source[192], length_source[192];
+    char negative_source[256], length_source[192];
     char length_model[48]; /* that its lengths were measured on; "" for full's and the user's own */
     const char *graphs;    /* CUDA graphs that the strategy allows: "yes", "piecewise", "no" */
     struct exp_anatomy anatomy;

@@ -20,7 +20,7 @@ static bool usage(struct sim_status *st, const char *what)
 /* ---- one setting ---- */
 
 /* Keys of the scenario's `kv` that are no parameters and that every strategy takes; full is what they refer to. */
-static const char *const beside[] = {"length_pairs", "fallback.when", "fallback.below_tokens"};
+static const char *const beside[] = {"length_pairs", "quality", "fallback.when", "fallback.below_tokens"};
 enum { N_BESIDE = sizeof beside / sizeof beside[0], MAX_KEYS = MDL_N_KV_KEY + N_BESIDE };
 
 /* What may be set of a strategy, ended by NULL. */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/lengths.h"
+#include "models/published_rows.h"
 #include "sim/check.h"
 #include "sim/memory.h"
 

@@ -16,12 +16,12 @@ enum { FOLDS = 5 };
 /* Half width of a central 90 % interval in standard deviations. */
 static const double Z_90 = 1.6448536269514722;
 
-static const struct mdl_engine *engine_of(const struct exp_trials *t, uint32_t i)
+static const struct mdl_engine *engine_of(const struct exp_reruns *t, uint32_t i)
 {
     return &t->trial[i].setup->fleets[0].engine;
 }
 
-uint32_t exp_choose_engine(const struct exp_trials *t, const char *engine, bool *chosen)
+uint32_t exp_choose_engine(const struct exp_reruns *t, const char *engine, bool *chosen)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < t->n; i++) n += chosen[i] = strcmp(engine_of(t, i)->name, engine) == 0;
@@ -29,7 +29,7 @@ uint32_t exp_choose_engine(const struct exp_trials *t, const char *engine, bool 
 }
 
 /* The first trial from i on whose engine no earlier trial has; t->n when there is none. */
-static uint32_t next_engine(const struct exp_trials *t, uint32_t i)
+static uint32_t next_engine(const struct exp_reruns *t, uint32_t i)
 {
     for (; i < t->n; i++) {
         uint32_t k = 0;
@@ -41,7 +41,7 @@ static uint32_t next_engine(const struct exp_trials *t, uint32_t i)
 
 /* --- leaving out --- */
 
-static uint32_t choose_split(const struct exp_trials *t, const char *engine, uint32_t tp, bool *in, bool *out)
+static uint32_t choose_split(const struct exp_reruns *t, const char *engine, uint32_t tp, bool *in, bool *out)
 {
     uint32_t n_in = 0;
     for (uint32_t i = 0; i < t->n; i++) {
@@ -54,10 +54,10 @@ static uint32_t choose_split(const struct exp_trials *t, const char *engine, uin
 }
 
 /* Judges on what was left out, before another fit runs these trials again. */
-static void judge(struct exp_trials *t, const bool *left, const struct mdl_engine *engine,
-                  struct exp_trial *kept, bool *judged)
+static void judge(struct exp_reruns *t, const bool *left, const struct mdl_engine *engine,
+                  struct exp_rerun *kept, bool *judged)
 {
-    exp_trials_run(t, left, engine);
+    exp_reruns_run(t, left, engine);
     for (uint32_t i = 0; i < t->n; i++) {
         if (!left[i]) continue;
         kept[i] = t->trial[i];
@@ -65,11 +65,11 @@ static void judge(struct exp_trials *t, const bool *left, const struct mdl_engin
     }
 }
 
-bool exp_leave_one_tp_out(struct exp_trials *t, struct exp_crossval *out, struct sim_status *st)
+bool exp_leave_one_tp_out(struct exp_reruns *t, struct exp_crossval *out, struct sim_status *st)
 {
     bool *in = sim_alloc(t->n, sizeof *in), *left = sim_alloc(t->n, sizeof *left), ok = true;
     bool *done = sim_alloc(t->n, sizeof *done), *judged = sim_alloc(t->n, sizeof *judged);
-    struct exp_trials kept = {.trial = sim_alloc(t->n, sizeof *kept.trial), .n = t->n};
+    struct exp_reruns kept = {.trial = sim_alloc(t->n, sizeof *kept.trial), .n = t->n};
     for (uint32_t i = 0; ok && i < t->n; i++) {
         if (done[i]) continue;
         struct mdl_engine engine = *engine_of(t, i);
@@ -85,8 +85,8 @@ bool exp_leave_one_tp_out(struct exp_trials *t, struct exp_crossval *out, struct
         if (ok) judge(t, left, &engine, kept.trial, judged);
     }
     if (ok)
-        *out = (struct exp_crossval){exp_trials_errors(&kept, EXP_TPOT, judged),
-                                     exp_trials_errors(&kept, EXP_TTFT, judged)};
+        *out = (struct exp_crossval){exp_reruns_errors(&kept, EXP_TPOT, judged),
+                                     exp_reruns_errors(&kept, EXP_TTFT, judged)};
     free(kept.trial);
     free(judged);
     free(done);
@@ -95,8 +95,8 @@ bool exp_leave_one_tp_out(struct exp_trials *t, struct exp_crossval *out, struct
     return ok;
 }
 
-bool exp_cross_sources(struct exp_trials *t,
-                       void (*show)(void *user, const char *what, const struct exp_trials *t,
+bool exp_cross_sources(struct exp_reruns *t,
+                       void (*show)(void *user, const char *what, const struct exp_reruns *t,
                                     const bool *chosen),
                        void *user, struct sim_status *st)
 {
@@ -109,7 +109,7 @@ bool exp_cross_sources(struct exp_trials *t,
             if (j == i) continue;
             char what[128];
             exp_choose_engine(t, engine_of(t, j)->name, judged);
-            exp_trials_run(t, judged, &engine);
+            exp_reruns_run(t, judged, &engine);
             snprintf(what, sizeof what, "%s by %s", engine_of(t, j)->name, engine.name);
             show(user, what, t, judged);
         }
@@ -126,7 +126,7 @@ struct spread {
 };
 
 struct draws {
-    struct exp_trials *t;
+    struct exp_reruns *t;
     struct exp_cache *cache; /* filled already: only looked up */
     struct spread *spread;
     uint32_t n_draws;
@@ -137,17 +137,17 @@ struct draws {
 
 /* Predicts one trial again under draw k of operator errors and the engine numbers that it has now, without a
  * residual: that is added in closed form. */
-static bool draw(const struct draws *d, const struct exp_trial *x, uint32_t k, double *ttft, double *tpot,
+static bool draw(const struct draws *d, const struct exp_rerun *x, uint32_t k, double *ttft, double *tpot,
                  struct sim_status *st)
 {
     struct exp_factors factors;
     exp_factors_draw(x->setup, x->scenario->seed, k, &factors);
     factors.residual[0] = 1;
-    struct exp_trial again = {.point = x->point};
+    struct exp_rerun again = {.point = x->point};
     again.setup = exp_setup_new(x->scenario, d->cache, &factors, st);
     if (!again.setup) return false;
-    exp_trial_set_engine(&again, &x->setup->fleets[0].engine);
-    exp_trial_run(&again);
+    exp_rerun_set_engine(&again, &x->setup->fleets[0].engine);
+    exp_rerun_run(&again);
     *ttft = log(again.ttft_ms / x->ttft_ms);
     *tpot = log(again.tpot_ms / x->tpot_ms);
     exp_setup_free(again.setup);
@@ -172,7 +172,7 @@ static void draw_trial(void *user, uint32_t i)
     d->spread[i] = (struct spread){sum.ttft / d->n_draws, sum.tpot / d->n_draws};
 }
 
-static double squared_log_error(const struct exp_trial *x, enum exp_quantity q)
+static double squared_log_error(const struct exp_rerun *x, enum exp_quantity q)
 {
     double e = q == EXP_TTFT ? log(x->point->ttft_ms / x->ttft_ms) : log(x->point->tpot_ms / x->tpot_ms);
     return e * e;
@@ -196,7 +196,7 @@ static double residual_variance(const struct draws *d, uint32_t i, enum exp_quan
 
 static bool set_interval(const struct draws *d, uint32_t i, enum exp_quantity q)
 {
-    struct exp_trial *x = &d->t->trial[i];
+    struct exp_rerun *x = &d->t->trial[i];
     double own = q == EXP_TTFT ? d->spread[i].ttft : d->spread[i].tpot;
     double half = Z_90 * sqrt(own + residual_variance(d, i, q));
     double center = q == EXP_TTFT ? x->ttft_ms : x->tpot_ms,
@@ -206,7 +206,7 @@ static bool set_interval(const struct draws *d, uint32_t i, enum exp_quantity q)
     return fabs(log(truth / center)) <= half;
 }
 
-bool exp_intervals(struct exp_trials *t, struct exp_cache *cache, uint32_t n_draws, struct exp_coverage *out,
+bool exp_intervals(struct exp_reruns *t, struct exp_cache *cache, uint32_t n_draws, struct exp_coverage *out,
                    struct sim_status *st)
 {
     struct draws d = {.t = t,

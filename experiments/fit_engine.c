@@ -20,7 +20,7 @@ enum { MAX_ITERATIONS = 400, RESTARTS = 3, MAX_FILE_BYTES = 1 << 20 };
 /* --- many trials at once --- */
 
 struct batch {
-    struct exp_trials *t;
+    struct exp_reruns *t;
     const bool *chosen;
     const struct mdl_engine *engine; /* NULL = as each trial is */
 };
@@ -29,11 +29,11 @@ static void run_trial(void *user, uint32_t i)
 {
     struct batch *b = user;
     if (b->chosen && !b->chosen[i]) return;
-    if (b->engine) exp_trial_set_engine(&b->t->trial[i], b->engine);
-    exp_trial_run(&b->t->trial[i]);
+    if (b->engine) exp_rerun_set_engine(&b->t->trial[i], b->engine);
+    exp_rerun_run(&b->t->trial[i]);
 }
 
-void exp_trials_run(struct exp_trials *t, const bool *chosen, const struct mdl_engine *engine)
+void exp_reruns_run(struct exp_reruns *t, const bool *chosen, const struct mdl_engine *engine)
 {
     struct batch b = {t, chosen, engine};
     exp_parallel(t->n, t->n_threads, run_trial, &b);
@@ -42,7 +42,7 @@ void exp_trials_run(struct exp_trials *t, const bool *chosen, const struct mdl_e
 /* --- the fit --- */
 
 struct problem {
-    struct exp_trials *t;
+    struct exp_reruns *t;
     const bool *chosen;
     struct mdl_engine engine;
 };
@@ -74,12 +74,12 @@ static double objective(const gsl_vector *z, void *user)
 {
     struct problem *p = user;
     from_logits(z, &p->engine);
-    exp_trials_run(p->t, p->chosen, &p->engine);
+    exp_reruns_run(p->t, p->chosen, &p->engine);
     double sum = 0;
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->t->n; i++) {
         if (p->chosen && !p->chosen[i]) continue;
-        const struct exp_trial *t = &p->t->trial[i];
+        const struct exp_rerun *t = &p->t->trial[i];
         sum += fabs(log(t->tpot_ms / t->point->tpot_ms)) +
                TTFT_WEIGHT * fabs(log(t->ttft_ms / t->point->ttft_ms));
         n++;
@@ -104,7 +104,7 @@ static void descend(gsl_multimin_fminimizer *m, gsl_multimin_function *f, gsl_ve
     gsl_vector_free(step);
 }
 
-bool exp_fit_engine(struct exp_trials *t, const bool *chosen, struct mdl_engine *engine,
+bool exp_fit_engine(struct exp_reruns *t, const bool *chosen, struct mdl_engine *engine,
                     struct sim_status *st)
 {
     struct problem p = {t, chosen, *engine};
@@ -122,8 +122,8 @@ bool exp_fit_engine(struct exp_trials *t, const bool *chosen, struct mdl_engine 
     objective(z, &p); /* leaves the trials at the optimum */
     *engine = p.engine;
     engine->fitted = true;
-    engine->residual_frac = exp_trials_errors(t, EXP_TPOT, chosen).log_sigma;
-    engine->residual_ttft_frac = exp_trials_errors(t, EXP_TTFT, chosen).log_sigma;
+    engine->residual_frac = exp_reruns_errors(t, EXP_TPOT, chosen).log_sigma;
+    engine->residual_ttft_frac = exp_reruns_errors(t, EXP_TTFT, chosen).log_sigma;
     gsl_vector_free(z);
     gsl_multimin_fminimizer_free(m);
     if (isfinite(engine->residual_frac) && isfinite(engine->residual_ttft_frac)) return true;

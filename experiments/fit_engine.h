@@ -8,11 +8,11 @@
 
 /* Simulates the chosen trials (NULL = all) with the engine's numbers (NULL = each with its own), on
  * t->n_threads threads. */
-void exp_trials_run(struct exp_trials *t, const bool *chosen, const struct mdl_engine *engine);
+void exp_reruns_run(struct exp_reruns *t, const bool *chosen, const struct mdl_engine *engine);
 
 /* Starts from typical overheads, whatever *engine holds, and leaves the fitted numbers and residuals there;
  * the trials hold the fitted predictions. False when a chosen trial completes no request. */
-bool exp_fit_engine(struct exp_trials *t, const bool *chosen, struct mdl_engine *engine,
+bool exp_fit_engine(struct exp_reruns *t, const bool *chosen, struct mdl_engine *engine,
                     struct sim_status *st);
 
 /* Copies engine->path to `path` with the numbers, residuals and their source in place of the old ones. The

@@ -82,6 +82,7 @@ static const struct exp_key keys[] = {
     TEXT(EXP_IN_FLEET, EXP_STRATEGY, "kv.strategy", F(kv.strategy), "full", "full", "KV-cache strategy (kvsim list strategies)"),
     MDL_KV_KEYS(KV_KEY)
     TEXT(EXP_IN_FLEET, EXP_PATH, "kv.length_pairs", F(kv.length_pairs), "", NULL, "measured output lengths in place of the published ones, CSV id,baseline_tokens,strategy_tokens"),
+    TEXT(EXP_IN_FLEET, EXP_PATH, "kv.quality", F(kv.quality), "", NULL, "quality record in place of the one that ships (kvsim quality writes one): answers that get worse, in compare"),
     TEXT(EXP_IN_FLEET, EXP_NAME_OR_PATH, "kv.kernels", F(kv.kernels), "", NULL, "kvbench profile that this card's strategy kernels and copies are taken from; default: the shipped one, else analytic"),
     CHOICE(EXP_IN_FLEET, "kv.fallback.when", F(kv.fallback_when), "never|host_full|short", "never", NULL, "which requests keep their whole KV on the GPU instead: those that the host has no room for, or short ones"),
     ONLY(EXP_IN_FLEET, "kv.fallback.to", F(kv.fallback_to), "full", "full", NULL, "what they keep instead"),

@@ -211,6 +211,15 @@ static bool choose_lengths(struct exp_fleet_setup *f, const struct exp_scenario 
     return true;
 }
 
+/* A run has no use for it, but is told when it is wrong; a comparison reads it again from the cache. */
+static bool check_quality(const struct exp_fleet_setup *f, const struct exp_kv_keys *k,
+                          struct exp_cache *cache, struct sim_status *st)
+{
+    struct sim_status why = {0};
+    return !k->quality[0] || exp_cache_quality(cache, &f->kv.use, k->quality, &why) ||
+           sim_fail(st, "kv.quality: %s", why.message);
+}
+
 static bool choose_kernels(struct exp_fleet_setup *f, const struct exp_kv_keys *k, struct exp_cache *cache,
                            struct sim_status *st)
 {
@@ -231,8 +240,8 @@ bool exp_kv_choose(struct exp_setup *u, uint32_t fleet, const struct exp_scenari
     struct exp_fleet_setup *f = &u->fleets[fleet];
     const struct exp_fleet_keys *k = &s->fleet[fleet];
     return choose_strategy(u, f, &k->kv, most_tokens(u, s, fleet), st) &&
-           choose_lengths(f, s, &k->kv, cache, st) && choose_kernels(f, &k->kv, cache, st) &&
-           choose_host(u, f, &k->host, st);
+           choose_lengths(f, s, &k->kv, cache, st) && check_quality(f, &k->kv, cache, st) &&
+           choose_kernels(f, &k->kv, cache, st) && choose_host(u, f, &k->host, st);
 }
 
 /* ---- memory ---- */

@@ -33,34 +33,79 @@ static double unit_of(const char *what, const char *owner, const char *key, uint
     return unit;
 }
 
+/* Where in its range each assumed figure lies. */
+typedef double unit_fn(const void *user, const char *key, bool more_is_slower);
+
 /* Rates and efficiencies that a strategy assumes, around those that hold here, as some follow other parameters; what a
  * user chooses stays. */
-static void draw_strategy(const struct exp_fleet_setup *f, uint64_t seed, uint32_t k, double *out)
+static void take_strategy(const struct exp_fleet_setup *f, unit_fn *unit, const void *user, double *out)
 {
-    static const enum mdl_kv_key assumed[] = {MDL_KV_MISS, MDL_KV_CORRECTION, MDL_KV_CORRECT_HEADS,
-                                              MDL_KV_KERNEL_EFFICIENCY, MDL_KV_PREFILL_EFFICIENCY};
+    static const struct {
+        enum mdl_kv_key key;
+        bool more_is_slower;
+    } assumed[] = {{MDL_KV_MISS, true},
+                   {MDL_KV_CORRECTION, true},
+                   {MDL_KV_CORRECT_HEADS, true},
+                   {MDL_KV_KERNEL_EFFICIENCY, false},
+                   {MDL_KV_PREFILL_EFFICIENCY, false}};
     const struct mdl_strategy *s = f->kv.use.strategy;
     for (size_t i = 0; i < sizeof assumed / sizeof assumed[0]; i++) {
-        struct mdl_kv_default d = mdl_kvcost_default(s, assumed[i], f->gpu);
-        const char *key = mdl_kv_key_info(assumed[i])->name;
-        double median = fmin(fmax(f->kv.use.value[assumed[i]], d.low), d.high);
-        out[assumed[i]] = from_range(d.low, median, d.high, unit_of("kv", s->name, key, seed, k));
+        enum mdl_kv_key key = assumed[i].key;
+        struct mdl_kv_default d = mdl_kvcost_default(s, key, f->gpu);
+        double median = fmin(fmax(f->kv.use.value[key], d.low), d.high);
+        double at = unit(user, mdl_kv_key_info(key)->name, assumed[i].more_is_slower);
+        out[key] = from_range(d.low, median, d.high, at);
     }
 }
 
 /* Constants of the server; how it is built, and how much memory it has, is known. */
-static void draw_host(const struct mdl_gpu *gpu, uint64_t seed, uint32_t k, double *out)
+static void take_host(const struct mdl_gpu *gpu, unit_fn *unit, const void *user, double *out)
 {
-    static const char *const assumed[] = {"link_gb_per_s", "duplex",    "launch_us",
-                                          "sync_us",       "submit_us", "descriptor_us"};
+    static const struct {
+        const char *name;
+        bool more_is_slower;
+    } assumed[] = {{"link_gb_per_s", false}, {"duplex", false},   {"launch_us", true},
+                   {"sync_us", true},        {"submit_us", true}, {"descriptor_us", true}};
     for (size_t i = 0; i < mdl_host_default_count() && i < EXP_MAX_HOST_KEYS; i++) {
         const struct mdl_host_default *d = mdl_host_default_at(i);
         size_t a = 0;
-        while (a < sizeof assumed / sizeof assumed[0] && strcmp(assumed[a], d->name) != 0) a++;
+        while (a < sizeof assumed / sizeof assumed[0] && strcmp(assumed[a].name, d->name) != 0) a++;
         if (a == sizeof assumed / sizeof assumed[0]) continue;
-        out[i] = from_range(d->low, d->value, d->high, unit_of("host", gpu->name, d->name, seed, k));
+        out[i] = from_range(d->low, d->value, d->high, unit(user, d->name, assumed[a].more_is_slower));
         if (a == 0) out[i] *= gpu->pcie_byte_per_s * 1e-9; /* its row is a share of the encoded rate */
     }
+}
+
+/* Drawn, each figure of its own stream. */
+struct drawing {
+    const char *what, *owner;
+    uint64_t seed;
+    uint32_t k;
+};
+
+static double drawn(const void *user, const char *key, bool more_is_slower)
+{
+    const struct drawing *d = user;
+    (void)more_is_slower;
+    return unit_of(d->what, d->owner, key, d->seed, d->k);
+}
+
+/* All at one quantile, counted towards slower. */
+static double slower(const void *user, const char *key, bool more_is_slower)
+{
+    double unit = *(const double *)user;
+    (void)key;
+    return more_is_slower ? unit : 1 - unit;
+}
+
+void exp_factors_slow_strategy(const struct exp_fleet_setup *f, double unit, double out[MDL_N_KV_KEY])
+{
+    take_strategy(f, slower, &unit, out);
+}
+
+void exp_factors_slow_host(const struct mdl_gpu *gpu, double unit, double out[EXP_MAX_HOST_KEYS])
+{
+    take_host(gpu, slower, &unit, out);
 }
 
 void exp_factors_draw(const struct exp_setup *setup, uint64_t seed, uint32_t k, struct exp_factors *out)
@@ -69,8 +114,10 @@ void exp_factors_draw(const struct exp_setup *setup, uint64_t seed, uint32_t k, 
     for (uint32_t f = 0; f < setup->n_fleets; f++) {
         const struct exp_fleet_setup *fleet = &setup->fleets[f];
         if (!fleet->profile) continue;
-        draw_strategy(fleet, seed, k, out->kv[f]);
-        draw_host(fleet->gpu, seed, k, out->host[f]);
+        struct drawing kv = {"kv", fleet->kv.use.strategy->name, seed, k},
+                       host = {"host", fleet->gpu->name, seed, k};
+        take_strategy(fleet, drawn, &kv, out->kv[f]);
+        take_host(fleet->gpu, drawn, &host, out->host[f]);
         const char *profile = mdl_profile_name(fleet->profile);
         for (int m = 0; m < MDL_N_FAMILY; m++) {
             enum mdl_family family = (enum mdl_family)m;

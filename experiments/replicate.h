@@ -12,6 +12,11 @@
  * ranges in which their sources lie. */
 void exp_factors_draw(const struct exp_setup *setup, uint64_t seed, uint32_t k, struct exp_factors *out);
 
+/* What is drawn there of a strategy, and of a server, with every figure at one quantile of its range, counted towards
+ * slower: 0.5 as expected, 0.95 slow. Entries of what is not drawn stay. */
+void exp_factors_slow_strategy(const struct exp_fleet_setup *f, double unit, double out[MDL_N_KV_KEY]);
+void exp_factors_slow_host(const struct mdl_gpu *gpu, double unit, double out[EXP_MAX_HOST_KEYS]);
+
 /* The scenario's seed in replication k. */
 uint64_t exp_replication_seed(uint64_t seed, uint32_t k);
 

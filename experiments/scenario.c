@@ -9,6 +9,7 @@
 #include "experiments/keys.h"
 #include "experiments/values.h"
 #include "models/yaml.h"
+#include "sim/check.h"
 #include "sim/line_in.h"
 #include "sim/memory.h"
 
@@ -45,15 +46,15 @@ static enum exp_source source_of(const char *path)
     return strncmp(path, "workload.closed_loop.", 21) == 0 ? EXP_CLOSED_LOOP : EXP_NO_LOAD;
 }
 
-static bool note_source(struct reader *r, const char *path, const struct mdl_yaml_node *node,
+static bool note_source(struct reader *r, const struct exp_alias *as, const struct mdl_yaml_node *node,
                         struct sim_status *st)
 {
-    enum exp_source now = source_of(path), was = r->s->workload.source;
+    enum exp_source now = source_of(as->path), was = r->s->workload.source;
     if (now == EXP_NO_LOAD) return true;
     if (r->from_file && was != EXP_NO_LOAD && was != now)
         return sim_fail(
             st, "%s: %s is a second load, expected one of trace, open_loop, closed_loop; remove the others",
-            exp_where(node).text, path);
+            exp_where(node).text, as->shown);
     r->s->workload.source = now;
     return true;
 }
@@ -125,15 +126,31 @@ static bool section_or_fail(struct reader *r, const char *path, const struct mdl
                     exp_where(node).text, path);
 }
 
+static bool take(struct reader *r, const struct exp_target *target, const struct exp_alias *as,
+                 const struct mdl_yaml_node *node, struct sim_status *st)
+{
+    if (strncmp(as->path, "slo.", 4) == 0) r->s->slo_given = true;
+    note_origin(r, target->field, node);
+    return note_source(r, as, node, st) &&
+           exp_value_set(target->key, target->field, as->shown, as->folder, node, st);
+}
+
 static bool walk(struct reader *r, const char *path, const struct mdl_yaml_node *node, struct sim_status *st)
 {
     struct exp_target target;
     if (!exp_key_resolve(r->s, path, exp_where(node).text, &target, st)) return false;
     if (!target.key) return section_or_fail(r, path, node, st);
-    if (strncmp(path, "slo.", 4) == 0) r->s->slo_given = true;
-    note_origin(r, target.field, node);
-    return note_source(r, path, node, st) &&
-           exp_value_set(target.key, target.field, path, r->folder, node, st);
+    return take(r, &target, &(struct exp_alias){path, path, r->folder}, node, st);
+}
+
+bool exp_scenario_set_node(struct exp_scenario *s, const struct exp_alias *as,
+                           const struct mdl_yaml_node *node, struct sim_status *st)
+{
+    struct exp_target target;
+    struct reader r = {s, as->folder, strncmp(mdl_yaml_file(node), "--", 2) != 0};
+    if (!exp_key_resolve(s, as->path, exp_where(node).text, &target, st)) return false;
+    SIM_CHECK(target.key);
+    return take(&r, &target, as, node, st);
 }
 
 static struct exp_scenario *from_yaml(struct mdl_yaml *y, const char *folder, struct sim_status *st)

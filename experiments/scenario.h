@@ -40,6 +40,7 @@ struct exp_kv_keys {
     int strategy; /* index of mdl_strategy_at */
     struct exp_number value[MDL_N_KV_KEY];
     char length_pairs[EXP_TEXT_BYTES]; /* measured output lengths; "" = published ones */
+    char quality[EXP_TEXT_BYTES];      /* quality record; "" = the one that ships */
     char kernels[EXP_TEXT_BYTES]; /* kvbench profile of the card; "" = the shipped one, when there is one */
     int fallback_when;            /* enum sim_fallback */
     int fallback_to;              /* only `full` */
@@ -161,6 +162,14 @@ struct exp_scenario *exp_scenario_parse(const char *name, const char *text, size
  * named here replaces the one that was there. fleet.N with N = the number of fleets adds one. The scenario is
  * unchanged on failure. */
 bool exp_scenario_set(struct exp_scenario *s, const char *path, const char *value, struct sim_status *st);
+/* One key from a node of another kind of file that holds keys of a scenario: `shown` is what that file calls it, `folder`
+ * stands before its relative paths (NULL = none). The key exists. On failure the scenario may be half changed. */
+struct mdl_yaml_node;
+struct exp_alias {
+    const char *path, *shown, *folder;
+};
+bool exp_scenario_set_node(struct exp_scenario *s, const struct exp_alias *as,
+                           const struct mdl_yaml_node *node, struct sim_status *st);
 /* A trace in place of the scenario's load; the path as a command line has it. */
 bool exp_scenario_set_trace(struct exp_scenario *s, const char *path, struct sim_status *st);
 

@@ -84,13 +84,15 @@ static bool load_parts(struct exp_setup *u, struct exp_fleet_setup *f, const str
     return true;
 }
 
-static bool make_linear_cost(struct exp_fleet_setup *f, const struct exp_scenario *s, struct sim_status *st)
+static bool make_linear_cost(const struct exp_setup *u, struct exp_fleet_setup *f,
+                             const struct exp_scenario *s, struct sim_status *st)
 {
+    double by = u->factors ? u->factors->residual[f - u->fleets] : 1;
     if (f->pipeline_parallel > 1)
         return sim_fail(
             st, "cost.kind linear: prices one stage, expected pipeline_parallel 1, found %u; use profile",
             f->pipeline_parallel);
-    sim_cost_linear_init(&f->linear, s->cost_step_s, s->cost_token_s, s->cost_kv_token_s);
+    sim_cost_linear_init(&f->linear, by * s->cost_step_s, by * s->cost_token_s, by * s->cost_kv_token_s);
     return true;
 }
 
@@ -208,7 +210,7 @@ static bool price_fleet(struct exp_setup *u, uint32_t n, const struct exp_scenar
     struct exp_fleet_setup *f = &u->fleets[n];
     const struct exp_fleet_keys *k = &s->fleet[n];
     struct sim_fleet *out = &u->sim_fleets[n];
-    if (!(e->linear ? make_linear_cost(f, s, st) : make_profile_cost(u, f, s, e, st))) return false;
+    if (!(e->linear ? make_linear_cost(u, f, s, st) : make_profile_cost(u, f, s, e, st))) return false;
     *out = (struct sim_fleet){.name = f->name,
                               .n_replicas = (uint32_t)k->replicas,
                               .gpus_per_replica = f->tensor_parallel * f->pipeline_parallel,

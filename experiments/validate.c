@@ -185,7 +185,7 @@ static bool can_be_judged(const struct exp_setup *u, const struct exp_point *p, 
 }
 
 static bool set_up_trial(const struct plan *p, const struct exp_point *point, struct exp_cache *cache,
-                         struct exp_trial *t, struct sim_status *st)
+                         struct exp_rerun *t, struct sim_status *st)
 {
     struct mdl_engine engine;
     struct exp_scenario *s = exp_scenario_copy(p->base);
@@ -221,7 +221,7 @@ static void reasons_fini(struct reasons *r)
     free(r->text);
 }
 
-static void skip(struct exp_trials *t, const struct exp_point *p, struct reasons *told, FILE *talk,
+static void skip(struct exp_reruns *t, const struct exp_point *p, struct reasons *told, FILE *talk,
                  const char *why)
 {
     t->n_skipped++;
@@ -230,19 +230,19 @@ static void skip(struct exp_trials *t, const struct exp_point *p, struct reasons
                 p->model, p->system, (unsigned)p->tensor_parallel, why);
 }
 
-static void drop_trial(struct exp_trial *t)
+static void drop_trial(struct exp_rerun *t)
 {
     exp_setup_free(t->setup);
     free(t->scenario);
-    *t = (struct exp_trial){0};
+    *t = (struct exp_rerun){0};
 }
 
-bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache,
-                    FILE *talk, struct exp_trials *out, struct sim_status *st)
+bool exp_reruns_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache,
+                    FILE *talk, struct exp_reruns *out, struct sim_status *st)
 {
     struct plan p = {0};
     struct sim_status why = {0};
-    struct exp_trials t = {.trial = sim_alloc(m->n, sizeof *t.trial), .n_threads = 1};
+    struct exp_reruns t = {.trial = sim_alloc(m->n, sizeof *t.trial), .n_threads = 1};
     struct reasons told = {0};
     bool ok = open_plan(scenario_path, &p, st);
     for (uint32_t i = 0; ok && i < m->n; i++) {
@@ -260,21 +260,21 @@ bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, str
         ok = sim_fail(st, "none of the %u measured points can be simulated%s%s", (unsigned)m->n,
                       talk ? "" : ": ", talk ? "; see above" : why.message);
     if (!ok) {
-        exp_trials_fini(&t);
+        exp_reruns_fini(&t);
         return false;
     }
     *out = t;
     return true;
 }
 
-void exp_trials_fini(struct exp_trials *t)
+void exp_reruns_fini(struct exp_reruns *t)
 {
     for (uint32_t i = 0; i < t->n; i++) drop_trial(&t->trial[i]);
     free(t->trial);
-    *t = (struct exp_trials){0};
+    *t = (struct exp_reruns){0};
 }
 
-void exp_trial_set_engine(struct exp_trial *t, const struct mdl_engine *engine)
+void exp_rerun_set_engine(struct exp_rerun *t, const struct mdl_engine *engine)
 {
     struct exp_fleet_setup *f = &t->setup->fleets[0];
     if (!f->cost) return; /* steps priced by a line have no engine */
@@ -287,7 +287,7 @@ void exp_trial_set_engine(struct exp_trial *t, const struct mdl_engine *engine)
     t->setup->sim_fleets[0].engine.egress_s = engine->egress_s;
 }
 
-void exp_trial_run(struct exp_trial *t)
+void exp_rerun_run(struct exp_rerun *t)
 {
     struct sim_result *result = sim_run(&t->setup->config);
     struct sim_report *report = sim_report_new(&t->setup->config, result);
@@ -299,12 +299,12 @@ void exp_trial_run(struct exp_trial *t)
 
 /* --- errors --- */
 
-struct exp_errors exp_trials_errors(const struct exp_trials *t, enum exp_quantity q, const bool *chosen)
+struct exp_errors exp_reruns_errors(const struct exp_reruns *t, enum exp_quantity q, const bool *chosen)
 {
     double *predicted = sim_alloc(2 * (size_t)t->n, sizeof *predicted), *measured = predicted + t->n;
     size_t n = 0;
     for (uint32_t i = 0; i < t->n; i++) {
-        const struct exp_trial *x = &t->trial[i];
+        const struct exp_rerun *x = &t->trial[i];
         if (chosen && !chosen[i]) continue;
         measured[n] = q == EXP_TTFT ? x->point->ttft_ms : x->point->tpot_ms;
         predicted[n++] = q == EXP_TTFT ? x->ttft_ms : x->tpot_ms;

@@ -18,7 +18,7 @@
 #include <stdio.h>
 
 /* One point, ready to be simulated under any engine parameters. */
-struct exp_trial {
+struct exp_rerun {
     const struct exp_point *point;
     struct exp_scenario *scenario;
     struct exp_setup *setup;
@@ -26,28 +26,28 @@ struct exp_trial {
     double ttft_lo, ttft_hi, tpot_lo, tpot_hi; /* 90 % intervals; 0 without */
 };
 
-struct exp_trials {
-    struct exp_trial *trial;
+struct exp_reruns {
+    struct exp_rerun *trial;
     uint32_t n;
     uint32_t n_skipped; /* unknown model or GPU, no profile, no memory, too long to be served, osl 1 */
-    uint32_t n_threads; /* that run trials; set by exp_trials_new to 1 */
+    uint32_t n_threads; /* that run trials; set by exp_reruns_new to 1 */
 };
 
 /* Sets up every point; the cache outlives the trials. A point that cannot be set up is left out with a line
  * on `talk` (each reason once); false when none is left or the validation file is wrong. */
-bool exp_trials_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache,
-                    FILE *talk, struct exp_trials *out, struct sim_status *st);
-void exp_trials_fini(struct exp_trials *t);
+bool exp_reruns_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache,
+                    FILE *talk, struct exp_reruns *out, struct sim_status *st);
+void exp_reruns_fini(struct exp_reruns *t);
 
 /* Simulates one trial with the engine numbers and factors that its setup holds. */
-void exp_trial_run(struct exp_trial *t);
+void exp_rerun_run(struct exp_rerun *t);
 
 /* Gives a trial other engine parameters: its overheads, nothing that changes memory or batch limits. */
-void exp_trial_set_engine(struct exp_trial *t, const struct mdl_engine *engine);
+void exp_rerun_set_engine(struct exp_rerun *t, const struct mdl_engine *engine);
 
 enum exp_quantity { EXP_TTFT, EXP_TPOT };
 
 /* Over the trials with chosen[i], or all when chosen is NULL. */
-struct exp_errors exp_trials_errors(const struct exp_trials *t, enum exp_quantity q, const bool *chosen);
+struct exp_errors exp_reruns_errors(const struct exp_reruns *t, enum exp_quantity q, const bool *chosen);
 
 #endif

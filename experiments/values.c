@@ -249,7 +249,7 @@ static bool ends_with(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-static bool is_path(const struct exp_key *key, const char *text)
+bool exp_value_is_path(const struct exp_key *key, const char *text)
 {
     switch (key->type) {
     case EXP_PATH:
@@ -325,7 +325,7 @@ static bool set_range(const struct input *in, double *field, struct sim_status *
 static bool set_text(const struct input *in, char *field, const char *text, struct sim_status *st)
 {
     if (in->key->type == EXP_ROUTER && !sim_router_find(text)) return wrong(in, text, st);
-    return keep_text(in, field, "", is_path(in->key, text) ? in->folder : NULL, text, st);
+    return keep_text(in, field, "", exp_value_is_path(in->key, text) ? in->folder : NULL, text, st);
 }
 
 bool exp_value_set(const struct exp_key *key, void *field, const char *path, const char *folder,

@@ -15,6 +15,10 @@ struct exp_where exp_where(const struct mdl_yaml_node *node);
 bool exp_value_set(const struct exp_key *key, void *field, const char *path, const char *folder,
                    const struct mdl_yaml_node *node, struct sim_status *st);
 void exp_value_default(const struct exp_key *key, void *field);
+/* Whether this text, of a key that takes paths, is one. */
+bool exp_value_is_path(const struct exp_key *key, const char *text);
+/* Whether the text is a path, and not a name that a key takes too. */
+bool exp_value_is_path(const struct exp_key *key, const char *text);
 
 /* What is expected: "a whole number from 1 to 65535", "one of: reject, clip-input". */
 void exp_value_expected(const struct exp_key *key, char *out, size_t size);

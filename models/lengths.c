@@ -16,64 +16,6 @@
 
 enum { MAX_FIGURES = 16, MIN_PAIRS = 20, MAX_PAIRS = 1 << 24, MAX_ITERATIONS = 2000 };
 
-/* ---- columns by name ---- */
-
-struct column {
-    const char *name;
-    int at;
-};
-
-static bool find_columns(const struct sim_csv_row *header, struct column *columns, int n,
-                         struct sim_status *st)
-{
-    for (int i = 0; i < n; i++) {
-        columns[i].at = sim_csv_column(header, columns[i].name);
-        if (columns[i].at < 0)
-            return sim_fail(st, "%s:%llu: no column `%s`; add it", header->path,
-                            (unsigned long long)header->line, columns[i].name);
-    }
-    return true;
-}
-
-static const char *text(const struct sim_csv_row *row, struct column c)
-{
-    return (uint32_t)c.at < row->n_fields ? row->field[c.at] : "";
-}
-
-static bool copy_text(const struct sim_csv_row *row, struct column c, char *out, size_t room,
-                      struct sim_status *st)
-{
-    int n = snprintf(out, room, "%s", text(row, c));
-    if (n > 0 && (size_t)n < room) return true;
-    return sim_fail(st, "%s:%llu: %s has %d characters, expected 1 to %zu", row->path,
-                    (unsigned long long)row->line, c.name, n, room - 1);
-}
-
-static bool number(const struct sim_csv_row *row, struct column c, double low, double high, double *out,
-                   struct sim_status *st)
-{
-    if (!sim_csv_double(row, c.at, c.name, out, st)) return false;
-    if (*out >= low && *out <= high) return true;
-    return sim_fail(st, "%s:%llu: %s is %g, expected %g to %g", row->path, (unsigned long long)row->line,
-                    c.name, *out, low, high);
-}
-
-/* Its place among the words; -1 with a message when it is none of them. */
-static int choice(const struct sim_csv_row *row, struct column c, const char *const *words, int n,
-                  struct sim_status *st)
-{
-    for (int i = 0; i < n; i++)
-        if (strcmp(text(row, c), words[i]) == 0) return i;
-    char list[128] = "";
-    for (int i = 0; i < n; i++) {
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", words[i]);
-    }
-    sim_fail(st, "%s:%llu: %s is `%.40s`, expected one of %s", row->path, (unsigned long long)row->line,
-             c.name, text(row, c), list);
-    return -1;
-}
-
 /* ---- published figures ---- */
 
 enum statistic { AT_MOST, AT_LEAST, MEAN, SIGMA, SAME, NONE, N_STATISTICS };
@@ -219,7 +161,7 @@ static struct mdl_lengths unchanged(const char *source, bool known)
 enum { STRATEGY, PARAMETERS, STATISTIC, THRESHOLD, VALUE, USE, MODEL, SOURCE, N_COLUMNS };
 
 struct loading {
-    struct column column[N_COLUMNS];
+    struct mdl_row_column column[N_COLUMNS];
     const struct mdl_kv_use *strategy;
     struct figures fit, check;
     struct mdl_rows_aside aside;
@@ -237,15 +179,15 @@ static bool no_figure(const struct figure *f)
 static bool read_figure(const struct loading *l, const struct sim_csv_row *row, struct figure *f,
                         enum use *use, struct sim_status *st)
 {
-    int statistic = choice(row, l->column[STATISTIC], statistics, N_STATISTICS, st);
-    int word = choice(row, l->column[USE], uses, N_USES, st);
+    int statistic = mdl_row_choice(row, l->column[STATISTIC], statistics, N_STATISTICS, st);
+    int word = mdl_row_choice(row, l->column[USE], uses, N_USES, st);
     if (statistic < 0 || word < 0) return false;
     *f = (struct figure){.statistic = (enum statistic)statistic, .threshold = 1};
     *use = (enum use)word;
     if (no_figure(f)) return true;
-    if (!is_share(f)) return number(row, l->column[VALUE], 0.01, 10, &f->value, st);
-    return number(row, l->column[THRESHOLD], 0.01, MDL_LENGTH_MOST, &f->threshold, st) &&
-           number(row, l->column[VALUE], 0.0001, 0.9999, &f->value, st);
+    if (!is_share(f)) return mdl_row_number(row, l->column[VALUE], (double[]){0.01, 10}, &f->value, st);
+    return mdl_row_number(row, l->column[THRESHOLD], (double[]){0.01, MDL_LENGTH_MOST}, &f->threshold, st) &&
+           mdl_row_number(row, l->column[VALUE], (double[]){0.0001, 0.9999}, &f->value, st);
 }
 
 static bool keep_figure(struct loading *l, const struct sim_csv_row *row, const struct figure *f,
@@ -261,8 +203,8 @@ static bool keep_figure(struct loading *l, const struct sim_csv_row *row, const 
     l->line = row->line;
     l->unchanged = no_figure(f);
     l->known = f->statistic != NONE;
-    return copy_text(row, l->column[MODEL], l->out.model, sizeof l->out.model, st) &&
-           copy_text(row, l->column[SOURCE], l->out.source, sizeof l->out.source, st);
+    return mdl_row_copy(row, l->column[MODEL], l->out.model, sizeof l->out.model, st) &&
+           mdl_row_copy(row, l->column[SOURCE], l->out.source, sizeof l->out.source, st);
 }
 
 static bool on_figure(void *user, uint64_t index, const struct sim_csv_row *row, struct sim_status *st)
@@ -271,7 +213,7 @@ static bool on_figure(void *user, uint64_t index, const struct sim_csv_row *row,
     struct figure f;
     struct mdl_row_parameters at;
     enum use use;
-    if (index == 0) return find_columns(row, l->column, N_COLUMNS, st);
+    if (index == 0) return mdl_row_columns(row, l->column, N_COLUMNS, st);
     if (!read_figure(l, row, &f, &use, st) || !mdl_row_parameters(row, l->column[PARAMETERS].at, &at, st))
         return false;
     if (!mdl_row_is_of(row, l->column[STRATEGY].at, l->strategy->strategy->name)) return true;
@@ -283,7 +225,7 @@ static bool on_figure(void *user, uint64_t index, const struct sim_csv_row *row,
 static bool conclude(struct loading *l, const char *path, struct mdl_lengths *out, struct sim_status *st)
 {
     if (!l->line || l->unchanged) {
-        char none[sizeof out->source] = "no published figure: lengths are taken as they are";
+        char none[sizeof out->source] = MDL_NO_FIGURE ": lengths are taken as they are";
         if (!l->line) mdl_rows_aside_text(&l->aside, l->strategy, none, sizeof none);
         *out = unchanged(l->line ? l->out.source : none, l->known);
         return true;
@@ -316,12 +258,13 @@ bool mdl_lengths_load(const char *csv_path, const struct mdl_kv_use *strategy, s
 /* ---- the user's pairs ---- */
 
 struct pairs {
-    struct column baseline, strategy;
+    struct mdl_row_column baseline, strategy;
     double *factor;
     uint32_t n, room, n_skipped;
 };
 
-static bool tokens(const struct sim_csv_row *row, struct column c, uint64_t *out, struct sim_status *st)
+static bool tokens(const struct sim_csv_row *row, struct mdl_row_column c, uint64_t *out,
+                   struct sim_status *st)
 {
     if (!sim_csv_u64(row, c.at, c.name, out, st)) return false;
     if (*out <= UINT32_MAX) return true;
@@ -333,7 +276,8 @@ static bool on_pair(void *user, uint64_t index, const struct sim_csv_row *row, s
 {
     struct pairs *p = user;
     uint64_t before, after;
-    if (index == 0) return find_columns(row, &p->baseline, 1, st) && find_columns(row, &p->strategy, 1, st);
+    if (index == 0)
+        return mdl_row_columns(row, &p->baseline, 1, st) && mdl_row_columns(row, &p->strategy, 1, st);
     if (!tokens(row, p->baseline, &before, st) || !tokens(row, p->strategy, &after, st)) return false;
     if (!before) {
         p->n_skipped++;
@@ -375,72 +319,4 @@ bool mdl_lengths_read_pairs(const char *csv_path, struct mdl_lengths *out, struc
     bool ok = sim_csv_read(csv_path, on_pair, &p, st) && from_pairs(&p, csv_path, out, st);
     free(p.factor);
     return ok;
-}
-
-/* ---- negatives.csv ---- */
-
-enum { NEG_STRATEGY, NEG_PARAMETERS, NEG_RATE, NEG_BENIGN, NEG_NEGATIVES, NEG_SOURCE, NEG_COLUMNS };
-
-struct looking {
-    struct column column[NEG_COLUMNS];
-    const struct mdl_kv_use *strategy;
-    struct mdl_rows_aside aside;
-    struct mdl_negatives out;
-    bool found;
-};
-
-/* NaN where the row says that nobody published one: three empty cells. */
-static bool read_rate(const struct looking *l, const struct sim_csv_row *row, double *out,
-                      struct sim_status *st)
-{
-    double rate, benign, negatives;
-    bool none = true;
-    for (int i = NEG_RATE; i <= NEG_NEGATIVES; i++) none &= !*text(row, l->column[i]);
-    *out = NAN;
-    if (none) return true;
-    if (!number(row, l->column[NEG_BENIGN], 1, 1e9, &benign, st) ||
-        !number(row, l->column[NEG_NEGATIVES], 0, benign, &negatives, st) ||
-        !number(row, l->column[NEG_RATE], 0, 1, &rate, st))
-        return false;
-    *out = negatives / benign;
-    return fabs(rate - *out) <= 0.0001 ||
-           sim_fail(st, "%s:%llu: rate is %g, expected negatives / benign = %.4f", row->path,
-                    (unsigned long long)row->line, rate, *out);
-}
-
-static bool keep_rate(struct looking *l, const struct sim_csv_row *row, double rate, struct sim_status *st)
-{
-    if (l->found)
-        return sim_fail(st, "%s:%llu: a second row of %s for the same parameters; remove one", row->path,
-                        (unsigned long long)row->line, l->strategy->strategy->name);
-    l->found = true;
-    l->out.rate = rate;
-    return copy_text(row, l->column[NEG_SOURCE], l->out.source, sizeof l->out.source, st);
-}
-
-static bool on_rate(void *user, uint64_t index, const struct sim_csv_row *row, struct sim_status *st)
-{
-    struct looking *l = user;
-    struct mdl_row_parameters at;
-    double rate;
-    if (index == 0) return find_columns(row, l->column, NEG_COLUMNS, st);
-    if (!read_rate(l, row, &rate, st) || !mdl_row_parameters(row, l->column[NEG_PARAMETERS].at, &at, st))
-        return false;
-    if (!mdl_row_is_of(row, l->column[NEG_STRATEGY].at, l->strategy->strategy->name)) return true;
-    if (mdl_row_matches(&at, l->strategy)) return keep_rate(l, row, rate, st);
-    if (isfinite(rate)) mdl_rows_set_aside(&l->aside, &at);
-    return true;
-}
-
-bool mdl_negatives_load(const char *csv_path, const struct mdl_kv_use *strategy, struct mdl_negatives *out,
-                        struct sim_status *st)
-{
-    struct looking l = {.strategy = strategy, .out = {.rate = NAN, .source = MDL_NO_FIGURE}};
-    static const char *const names[NEG_COLUMNS] = {"strategy", "parameters", "rate",
-                                                   "benign",   "negatives",  "source"};
-    for (int i = 0; i < NEG_COLUMNS; i++) l.column[i].name = names[i];
-    if (!sim_csv_read(csv_path, on_rate, &l, st)) return false;
-    if (!l.found) mdl_rows_aside_text(&l.aside, strategy, l.out.source, sizeof l.out.source);
-    *out = l.out;
-    return true;
 }

@@ -42,14 +42,4 @@ bool mdl_lengths_load(const char *csv_path, const struct mdl_kv_use *strategy, s
  * baseline token; factors are taken as measured, without a cap. */
 bool mdl_lengths_read_pairs(const char *csv_path, struct mdl_lengths *out, struct sim_status *st);
 
-/* Published per-sample failures of a strategy: share of benign samples that turn negative at 10 %. From
- * models/negatives.csv; NaN rate when nobody published one for these parameters. */
-#define MDL_NO_FIGURE "no published figure"
-struct mdl_negatives {
-    double rate; /* of benign samples */
-    char source[160];
-};
-bool mdl_negatives_load(const char *csv_path, const struct mdl_kv_use *strategy, struct mdl_negatives *out,
-                        struct sim_status *st);
-
 #endif

@@ -70,7 +70,8 @@ struct mdl_prices {
 /* Reads every file of a folder, by name. NULL with file:line in st: a negative price, a date that is none, an unknown key.
  * Free with free(). */
 struct mdl_prices *mdl_prices_load(const char *folder, struct sim_status *st);
-/* Puts another file's rows over those that are there; the file's currency must be the same. */
+/* Puts another file's rows over those that are there: of the same server, strategy or model, and all rents of the same GPU,
+ * so that a quote stands although a list is cheaper. The file's currency must be the same; p is unchanged on failure. */
 bool mdl_prices_merge(struct mdl_prices *p, const char *path, struct sim_status *st);
 /* Everything in another currency: value x rate. */
 void mdl_prices_convert(struct mdl_prices *p, const char *currency, double rate);

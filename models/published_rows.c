@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sim/check.h"
+#include "sim/line_in.h"
 #include "sim/memory.h"
 
 /* Of time alone: whatever they are, the same tokens are kept at the same width. Replications draw them. */
@@ -21,13 +22,66 @@ static bool is_of_time(enum mdl_kv_key key)
     return false;
 }
 
+/* ---- cells ---- */
+
+bool mdl_row_columns(const struct sim_csv_row *header, struct mdl_row_column *columns, int n,
+                     struct sim_status *st)
+{
+    for (int i = 0; i < n; i++) {
+        columns[i].at = sim_csv_column(header, columns[i].name);
+        if (columns[i].at < 0)
+            return sim_fail(st, "%s:%llu: no column `%s`; add it", header->path,
+                            (unsigned long long)header->line, columns[i].name);
+    }
+    return true;
+}
+
+const char *mdl_row_text(const struct sim_csv_row *row, struct mdl_row_column c)
+{
+    return (uint32_t)c.at < row->n_fields ? row->field[c.at] : "";
+}
+
+bool mdl_row_copy(const struct sim_csv_row *row, struct mdl_row_column c, char *out, size_t room,
+                  struct sim_status *st)
+{
+    int n = snprintf(out, room, "%s", mdl_row_text(row, c));
+    if (n > 0 && (size_t)n < room) return true;
+    return sim_fail(st, "%s:%llu: %s has %d characters, expected 1 to %zu", row->path,
+                    (unsigned long long)row->line, c.name, n, room - 1);
+}
+
+bool mdl_row_number(const struct sim_csv_row *row, struct mdl_row_column c, const double range[2],
+                    double *out, struct sim_status *st)
+{
+    if (!sim_csv_double(row, c.at, c.name, out, st)) return false;
+    if (*out >= range[0] && *out <= range[1]) return true;
+    return sim_fail(st, "%s:%llu: %s is %g, expected %g to %g", row->path, (unsigned long long)row->line,
+                    c.name, *out, range[0], range[1]);
+}
+
+int mdl_row_choice(const struct sim_csv_row *row, struct mdl_row_column c, const char *const *words, int n,
+                   struct sim_status *st)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(mdl_row_text(row, c), words[i]) == 0) return i;
+    char list[128] = "";
+    for (int i = 0; i < n; i++) {
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", words[i]);
+    }
+    const char *found = mdl_row_text(row, c);
+    sim_fail(st, "%s:%llu: %s is `%s`, expected one of %s", row->path, (unsigned long long)row->line, c.name,
+             sim_excerpt(found, strlen(found)).text, list);
+    return -1;
+}
+
 /* ---- one row ---- */
 
 static bool wrong(const struct sim_csv_row *row, const char *cell, const char *expected,
                   struct sim_status *st)
 {
-    return sim_fail(st, "%s:%llu: parameters are `%.80s`, expected %s", row->path,
-                    (unsigned long long)row->line, cell, expected);
+    return sim_fail(st, "%s:%llu: parameters are `%s`, expected %s", row->path, (unsigned long long)row->line,
+                    sim_excerpt(cell, strlen(cell)).text, expected);
 }
 
 static bool key_of(const char *name, size_t length, enum mdl_kv_key *out)

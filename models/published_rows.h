@@ -1,4 +1,4 @@
-/* Rows of published figures (lengths.csv, negatives.csv) hold for a strategy with certain parameters and say nothing of
+/* Rows of published figures (lengths.csv, quality/) hold for a strategy with certain parameters and say nothing of
  * others: column `strategy` has one name or several (`kivi4|kivi2`), column `parameters` what must be equal
  * (`bits=2,group=32`; empty: any). A row is taken when all its parameters are what the strategy's were resolved to.
  * Of those that stand aside the parameters are kept, so that a reader can be told for which there is a figure. */
@@ -9,6 +9,30 @@
 #include "sim/csv_in.h"
 
 enum { MDL_ROW_KEYS = 8, MDL_ROW_VALUES = 16 };
+
+/* How a source begins when there is no row at all. */
+#define MDL_NO_FIGURE "no published figure"
+
+/* ---- cells by the names of their columns ---- */
+
+struct mdl_row_column {
+    const char *name;
+    int at;
+};
+/* Finds all of them; one that is missing is named. */
+bool mdl_row_columns(const struct sim_csv_row *header, struct mdl_row_column *columns, int n,
+                     struct sim_status *st);
+const char *mdl_row_text(const struct sim_csv_row *row, struct mdl_row_column c); /* "" when there is none */
+/* Of 1 to room - 1 bytes. */
+bool mdl_row_copy(const struct sim_csv_row *row, struct mdl_row_column c, char *out, size_t room,
+                  struct sim_status *st);
+bool mdl_row_number(const struct sim_csv_row *row, struct mdl_row_column c, const double range[2],
+                    double *out, struct sim_status *st);
+/* Its place among the words; -1 with a message when it is none of them. */
+int mdl_row_choice(const struct sim_csv_row *row, struct mdl_row_column c, const char *const *words, int n,
+                   struct sim_status *st);
+
+/* ---- parameters ---- */
 
 struct mdl_row_parameters {
     uint32_t n;

@@ -20,14 +20,15 @@ enum { MDL_TASK_BYTES = 64, MDL_MAX_TASKS = 256 };
 
 /* One task under one strategy. A sample is benign when its score with full KV is at least the task's mean; negative when
  * it is benign and its score fell by more than theta; fixed when the roles are exchanged: it is good with the strategy,
- * and its score with full KV is lower by more than theta. */
+ * and its score with full KV is lower by more than theta. Good is at least the strategy's own mean then. */
 struct mdl_quality_task {
     char task[MDL_TASK_BYTES];
     uint64_t samples, benign, negatives, fixed, worse, better;
-    uint64_t length_pairs; /* samples with output lengths on both sides; 0 = lengths not known */
-    double length_ratio;   /* output tokens over those with full KV, of their sums; NaN = not known */
-    uint64_t longer;       /* at least half as long again, of length_pairs */
-    uint64_t empty, truncated, zeroed; /* failure modes, of samples */
+    uint64_t length_pairs;     /* samples with output lengths on both sides; 0 = lengths not known */
+    double length_ratio;       /* output tokens over those with full KV, of their sums; NaN = not known */
+    uint64_t longer;           /* at least half as long again, of length_pairs */
+    uint64_t empty, truncated; /* no output tokens; cut off at a limit: of samples */
+    uint64_t zeroed;           /* of negatives: those without any score left */
     uint64_t critical,
         critical_failures; /* samples that the user listed as critical, and how many of them fail */
 };
@@ -38,7 +39,7 @@ struct mdl_quality {
     struct mdl_quality_task *tasks; /* free with mdl_quality_fini */
     double theta;                   /* 0.1: a score below 0.9 of that with full KV is a failure */
     char rule[8];                   /* paper | code */
-    char source[256];
+    char source[256];               /* of its first row */
 };
 
 static inline bool mdl_quality_known(const struct mdl_quality *q)

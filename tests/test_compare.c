@@ -97,7 +97,7 @@ START_TEST(one_strategy_may_stand_there_with_several_settings)
 }
 END_TEST
 
-START_TEST(lengths_and_fallback_are_settings_of_every_strategy_but_full)
+START_TEST(lengths_quality_and_fallback_are_settings_of_every_strategy_but_full)
 {
     struct exp_contenders *c =
         parsed("kivi4:length_pairs=some/pairs.csv,freekv:fallback.when=short:fallback.below_tokens=2000");
@@ -107,12 +107,14 @@ START_TEST(lengths_and_fallback_are_settings_of_every_strategy_but_full)
     free(c);
     for (size_t i = 0; i < mdl_strategy_count(); i++) {
         const char *name = mdl_strategy_at(i)->name;
-        char *list = sim_printf("%s:length_pairs=a.csv", name);
-        if (strcmp(name, "full") == 0)
-            refused(list, "full has no parameter `length_pairs`");
-        else
-            free(parsed(list));
-        free(list);
+        for (int k = 0; k < 2; k++) {
+            char *list = sim_printf("%s:%s=a.csv", name, k ? "quality" : "length_pairs");
+            if (strcmp(name, "full") == 0)
+                refused(list, k ? "full has no parameter `quality`" : "full has no parameter `length_pairs`");
+            else
+                free(parsed(list));
+            free(list);
+        }
     }
 }
 END_TEST
@@ -660,7 +662,7 @@ Suite *test_suite(void)
     tcase_add_test(c, all_is_every_strategy_once_and_leaves_out_what_is_named_before);
     tcase_add_test(c, without_a_list_a_dozen_stand_beside_full);
     tcase_add_test(c, one_strategy_may_stand_there_with_several_settings);
-    tcase_add_test(c, lengths_and_fallback_are_settings_of_every_strategy_but_full);
+    tcase_add_test(c, lengths_quality_and_fallback_are_settings_of_every_strategy_but_full);
     tcase_add_test(c, what_is_wrong_with_a_list_is_said_in_one_line);
     tcase_add_test(c, differences_are_shares_of_fulls_value_and_points_for_attainment);
     tcase_add_test(c, what_replications_have_in_common_cancels_in_the_difference);

@@ -161,6 +161,55 @@ START_TEST(worse_answers_and_lengths_are_those_of_the_parameters_that_a_row_has)
 }
 END_TEST
 
+#define RECORD                                                                                               \
+    "strategy,parameters,task,samples,benign,negatives,fixed,worse,better,length_pairs,length_ratio,longer," \
+    "empty,truncated,zeroed,critical,critical_failures,theta,rule,source\n"
+
+/* One record for every row, and another for the row that names it. */
+START_TEST(a_quality_record_of_ones_own_takes_the_place_of_the_one_that_ships)
+{
+    char *path =
+        sim_strdup(test_file("own.csv", RECORD "fp8|kivi4,,chat,50,20,3,1,4,2,,,,,,,,,0.1,paper,ours\n"
+                                               "h2o,budget=99,chat,50,20,9,1,9,2,,,,,,,,,0.1,paper,ours\n"));
+    char *all = sim_printf("fleet.0.kv.quality=%s", path);
+    char *list =
+        sim_printf("fp8,kivi4,h2o,kivi4:quality=%s",
+                   test_file("other.csv", RECORD "kivi4,,chat,8,4,1,0,1,0,,,,,,,,,0.1,code,theirs\n"));
+    const char *const settings[] = {all, NULL};
+    struct outcome o = study_of(settings, list, (struct exp_compare_options){.n_threads = 2});
+    for (uint32_t i = 0; i < 5; i++) runs(&o, i);
+    ck_assert_double_eq(value(&o, 0, EXP_NEGATIVES), 0);
+    ck_assert_double_eq(value(&o, 1, EXP_NEGATIVES), 3. / 20);
+    ck_assert_double_eq(value(&o, 2, EXP_NEGATIVES), 3. / 20);
+    ck_assert(isnan(value(&o, 3, EXP_NEGATIVES)));
+    ck_assert_str_eq(o.c.row[3].negative_source,
+                     "own.csv: published only for budget 99, not for these parameters");
+    ck_assert_double_eq(value(&o, 4, EXP_NEGATIVES), 1. / 4);
+    ck_assert_str_eq(o.c.row[4].negative_source, "theirs");
+    exp_compare_fini(&o.c);
+    free(list);
+    free(all);
+    free(path);
+}
+END_TEST
+
+START_TEST(a_quality_record_that_cannot_be_read_is_refused_by_its_key)
+{
+    static const char *const missing[] = {"fleet.0.kv.quality=/nonexistent/own.csv", NULL};
+    char *wrong =
+        sim_printf("fleet.0.kv.quality=%s",
+                   test_file("own.csv", RECORD "fp8,,chat,50,20,30,1,4,2,,,,,,,,,0.1,paper,ours\n"));
+    const char *const settings[] = {wrong, NULL};
+    struct outcome o = study_of(missing, "fp8", (struct exp_compare_options){.n_threads = 2});
+    ck_assert(!o.ok);
+    ck_assert_ptr_nonnull(strstr(o.st.message, "fleet.0.kv.quality: /nonexistent/own.csv"));
+    o = study_of(settings, "fp8", (struct exp_compare_options){.n_threads = 2});
+    ck_assert(!o.ok);
+    ck_assert_ptr_nonnull(strstr(o.st.message, "own.csv:2: negatives is 30, expected 0 to 20, as benign"));
+    free(wrong);
+}
+END_TEST
+
 START_TEST(without_longer_outputs_a_study_gives_what_speed_alone_does)
 {
     struct outcome with = study_of(NULL, "kivi4,gear4,fp8", (struct exp_compare_options){.n_threads = 2});
@@ -536,6 +585,8 @@ Suite *test_suite(void)
     tcase_add_test(c, threads_change_nothing);
     tcase_add_test(c, a_row_is_what_a_run_of_that_strategy_gives);
     tcase_add_test(c, worse_answers_and_lengths_are_those_of_the_parameters_that_a_row_has);
+    tcase_add_test(c, a_quality_record_of_ones_own_takes_the_place_of_the_one_that_ships);
+    tcase_add_test(c, a_quality_record_that_cannot_be_read_is_refused_by_its_key);
     tcase_add_test(c, without_longer_outputs_a_study_gives_what_speed_alone_does);
     tcase_add_test(c, a_step_is_taken_apart_into_what_it_is_made_of);
     tcase_add_test(c, a_strategy_that_cannot_run_is_a_row_that_says_why_and_the_others_go_on);

@@ -193,6 +193,8 @@ static const char *const contradictory[][3] = {
      "found pipeline_parallel 2"},
     {"    kv: {strategy: kivi4, length_pairs: /nonexistent/pairs.csv}\n", "fleet.0.kv.length_pairs",
      "/nonexistent/pairs.csv"},
+    {"    kv: {strategy: kivi4, quality: /nonexistent/own.csv}\n", "fleet.0.kv.quality",
+     "/nonexistent/own.csv"},
     {"    kv: {strategy: kivi4, kernels: nope}\n", "fleet.0.kv.kernels: no profile `nope`",
      "kvsim list profiles"},
     {"classes: {gold: {kv: {strategy: full}}, rest: {slo: {ttft_ms: 5}}}\n",
@@ -328,7 +330,7 @@ START_TEST(another_strategy_keeps_the_parameters_that_it_shares)
 {
     struct sim_status st = {0};
     struct exp_scenario *s = parsed(HEAD "    kv: {strategy: freekv, budget: 4096, correction_tau: 0.7, "
-                                         "page: 16, length_pairs: a.csv}\n" LOAD);
+                                         "page: 16, length_pairs: a.csv, quality: q.csv}\n" LOAD);
     const struct exp_kv_keys *k = &s->fleet[0].kv;
     ck_assert(exp_scenario_take_strategy(s, "freekv", &st));
     ck_assert(k->value[MDL_KV_TAU].given && k->length_pairs[0]);
@@ -336,6 +338,7 @@ START_TEST(another_strategy_keeps_the_parameters_that_it_shares)
     ck_assert_str_eq(mdl_strategy_at((size_t)k->strategy)->name, "quest");
     ck_assert(k->value[MDL_KV_BUDGET].given && k->value[MDL_KV_BUDGET].value == 4096);
     ck_assert(k->value[MDL_KV_PAGE].given && !k->value[MDL_KV_TAU].given && !k->length_pairs[0]);
+    ck_assert_str_eq(k->quality, "q.csv"); /* a record is of all strategies */
     set(s, "fleet.0.kv.fallback", "{when: short, below_tokens: 100}");
     ck_assert(exp_scenario_take_strategy(s, "arkvale", &st));
     ck_assert_int_eq(k->fallback_when, SIM_FALLBACK_SHORT);

@@ -12,8 +12,13 @@ static const double PCIE4_X16_BYTE_PER_S = 31.5e9; /* encoded, one direction; ea
 
 void exp_candidate_label(const struct exp_candidate *c, char *out, size_t size)
 {
-    snprintf(out, size, "%s%s TP %u, %s", c->keeps_have ? "what there is + " : "", c->gpu->name,
-             c->tensor_parallel, c->contender->label);
+    char knobs[96] = "";
+    if (c->max_num_batched_tokens)
+        snprintf(knobs, sizeof knobs, ", max_num_batched_tokens %u", c->max_num_batched_tokens);
+    else if (c->max_num_seqs)
+        snprintf(knobs, sizeof knobs, ", max_num_seqs %u", c->max_num_seqs);
+    snprintf(out, size, "%s%s TP %u, %s%s", c->keeps_have ? "what there is + " : "", c->gpu->name,
+             c->tensor_parallel, c->contender->label, knobs);
 }
 
 /* ---- as a scenario ---- */
@@ -71,13 +76,22 @@ static bool add_fleets(struct exp_scenario *s, const struct exp_plan *plan, cons
            (c->keeps_have || set_host_memory(s, fleet, c->host_gib, c->gpus_per_server, st));
 }
 
+static bool set_knobs(struct exp_scenario *s, uint32_t fleet, const struct exp_candidate *c,
+                      struct sim_status *st)
+{
+    return (!c->max_num_batched_tokens ||
+            set(s, fleet, "engine.max_num_batched_tokens", c->max_num_batched_tokens, st)) &&
+           (!c->max_num_seqs || set(s, fleet, "engine.max_num_seqs", c->max_num_seqs, st));
+}
+
 struct exp_scenario *exp_candidate_scenario(const struct exp_plan *plan, const struct exp_candidate *c,
                                             uint32_t n, struct sim_status *st)
 {
     struct exp_scenario *s = exp_scenario_copy(plan->base);
     bool ok =
         add_fleets(s, plan, c, n, st) && exp_scenario_take_strategy(s, c->contender->strategy->name, st);
-    for (uint32_t f = 0; ok && f < s->n_fleets; f++) ok = exp_contender_set(s, f, c->contender, st);
+    for (uint32_t f = 0; ok && f < s->n_fleets; f++)
+        ok = exp_contender_set(s, f, c->contender, st) && set_knobs(s, f, c, st);
     if (ok) return s;
     free(s);
     return NULL;
@@ -111,6 +125,7 @@ static void set_have_tp(const struct exp_plan *plan, struct exp_candidate *c, st
         const struct exp_plan_have *h = &plan->have[i];
         bool fits = h->gpus_per_server % c->tensor_parallel == 0;
         bool same = gpu_of(cache, h->gpu) == c->gpu;
+        c->have_gpu[i] = gpu_of(cache, h->gpu);
         c->have_tensor_parallel[i] = (same || !h->tensor_parallel) && fits ? c->tensor_parallel
                                      : h->tensor_parallel                  ? h->tensor_parallel
                                                                            : 1;

@@ -15,9 +15,11 @@ struct exp_candidate {
     uint32_t tensor_parallel, gpus_per_server;
     const struct exp_contender *contender; /* KV strategy and its settings, on every fleet */
     bool keeps_have; /* what there is serves too; the searched replicas come on top, 0 = nothing new */
+    const struct mdl_gpu *have_gpu[EXP_MAX_HAVE]; /* of what is kept */
     uint32_t have_tensor_parallel[EXP_MAX_HAVE];
-    bool adds_host_memory; /* to what there is, because the strategy needs it */
-    double host_gib;       /* of a server, memory for KV; NaN = default */
+    bool adds_host_memory;                         /* to what there is, because the strategy needs it */
+    double host_gib;                               /* of a server, memory for KV; NaN = default */
+    uint32_t max_num_batched_tokens, max_num_seqs; /* 0 = as the plan says */
 };
 /* Replicas of a server. */
 static inline uint32_t exp_replicas_per_server(const struct exp_candidate *c)

@@ -148,7 +148,8 @@ bool exp_decide(const struct exp_plan *plan, const struct mdl_prices *prices, st
                 const struct exp_decision_options *options, struct exp_decision *out, struct sim_status *st)
 {
     double begin_s = exp_clock_s();
-    struct exp_search_options search = {.n_threads = options->n_threads, .seed = plan->base->seed};
+    struct exp_search_options search = {
+        .n_threads = options->n_threads, .seed = plan->base->seed, .deep = options->deep};
     struct exp_loads *loads = exp_loads_new(plan, cache);
     *out = (struct exp_decision){.plan = plan,
                                  .prices = prices,

@@ -72,6 +72,10 @@ void exp_decision_fini(struct exp_decision *d);
 void exp_decision_take_pilot(struct exp_decision *d, const struct exp_pilot_findings *findings,
                              uint32_t n_threads);
 
+/* Why a row is not the winner, from the two rows: "+8 GPUs: KV memory". Of a loser what the search says; "" for the winner. */
+void exp_decision_why(const struct exp_decision *d, const struct exp_decision_row *row, char *out,
+                      size_t size);
+
 /* ---- what comes out: sheet*.c, decision_out.c ---- */
 
 enum exp_language { EXP_ENGLISH, EXP_JAPANESE };
@@ -97,17 +101,22 @@ bool exp_decision_write(const struct exp_decision *d, enum exp_language language
 
 struct exp_max_load_row {
     char strategy[EXP_LABEL_BYTES];
+    uint32_t tensor_parallel;    /* of the first kind of machines, the best of search.tensor_parallel */
     char why_not[EXP_WHY_BYTES]; /* "" = it runs */
     double factor;               /* largest load over the plan's that is feasible, within 1 % */
     double requests_per_s;
-    struct exp_verdict at; /* there */
-    char limit[64];        /* what breaks first: "TPOT of class default" */
+    struct exp_verdict at;           /* there */
+    char limit[EXP_NAME_BYTES + 16]; /* what breaks first: "TPOT of class default"; "" = nothing was found */
 };
 struct exp_max_load {
-    struct exp_max_load_row row[EXP_MAX_CONTENDERS];
+    struct exp_max_load_row row[EXP_MAX_CONTENDERS]; /* the largest load first */
     uint32_t n_rows;
+    double planned_requests_per_s; /* factor 1 */
+    uint32_t n_classes;
+    char class[SIM_MAX_CLASSES][EXP_NAME_BYTES];
 };
-/* Of the machines under `have`, for every strategy of the search. False without `have`. */
+/* Of the machines under `have`, for every strategy of the search; less a server when the plan is `robust`. About 100 KB.
+ * loads: those of the plan; others are made on the way and let go. False without `have`. */
 bool exp_max_load_run(const struct exp_plan *plan, struct exp_cache *cache, struct exp_loads *loads,
                       uint32_t n_threads, struct exp_max_load *out, struct sim_status *st);
 void exp_max_load_print(const struct exp_plan *plan, const struct exp_max_load *m, FILE *out);

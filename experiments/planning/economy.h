@@ -29,13 +29,16 @@ struct exp_knot {
 };
 enum { EXP_HOUR_KNOTS = 2 * EXP_MAX_CURVE + 1, EXP_DAY_KNOTS = EXP_DAY_HOURS * EXP_HOUR_KNOTS };
 
+/* Hours with the same load; levels fall. */
+struct exp_day_level {
+    double load, log_load;
+    double hours_frac, traffic_frac; /* of the day's hours, of its requests */
+};
+
 /* What follows from an economy's curves and day, so that a month takes one look-up instead of 24. */
 struct exp_day_tables {
-    uint32_t n_levels; /* different loads over the day, falling */
-    struct {
-        double load, log_load;
-        double hours_frac, traffic_frac; /* of the day's hours, of its requests */
-    } level[EXP_DAY_HOURS];
+    uint32_t n_levels;
+    struct exp_day_level level[EXP_DAY_HOURS];
     double mean; /* load */
     uint32_t n_hour, n_day;
     struct exp_knot hour[EXP_HOUR_KNOTS];
@@ -157,8 +160,8 @@ struct exp_unit_costs {
 struct exp_unit_costs exp_unit_costs_of(const struct exp_cash *c);
 
 /* Load over today's at which `a` and `b` cost the same over the horizon, by bisection between 1/1024 and 1024; the largest
- * where there are several, and the load at which the order changes where whole servers make costs jump. NaN when one is
- * always cheaper. */
+ * where there are several more than 1 % apart, and the load at which the order changes where whole servers make costs jump.
+ * NaN when one is always cheaper. */
 double exp_break_even_load(const struct exp_economy *a, const struct exp_economy *b);
 
 #endif

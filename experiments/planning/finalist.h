@@ -21,12 +21,13 @@ const char *exp_driver_name(int driver); /* "decode attention kernels", for peop
 
 struct exp_response {
     double headroom; /* load at which the SLA breaks over the planned peak, of the fleet as it is deployed */
-    struct exp_curve miss, busy; /* over load / what the fleet was sized for */
+    struct exp_curve miss, busy; /* over load, headroom taken off: 1 = the planned peak */
     uint32_t n_loads;
     double load[EXP_MAX_LOADS]; /* years ahead, over today's */
     uint32_t replicas[EXP_MAX_LOADS];
     double elasticity[EXP_N_DRIVERS]; /* equivalent load per unit of the driver, logs; 0 = does not matter */
-    double log_sd[EXP_N_DRIVERS];     /* how well the driver is known: standard deviation of its log */
+    uint32_t clamped; /* bit d: driver d's point said below 0 (noise; it is 0), or lies beyond all loads */
+    double log_sd[EXP_N_DRIVERS];    /* how well the driver is known: standard deviation of its log */
     char stream[EXP_N_DRIVERS][160]; /* options with the same name err together (profile, engine, strategy) */
     double fit_error;                /* root mean square of the log of equivalent load, at points kept out */
     uint32_t n_points;               /* simulated */
@@ -58,6 +59,8 @@ struct exp_finalist {
     bool can_acquire[EXP_N_ACQUIRE];
     enum exp_acquire best; /* the cheapest in total over the horizon, in the expected world */
     struct exp_cash cash[EXP_N_ACQUIRE];
+    char engine[64]; /* vllm-0.24; "" = not known */
+    struct exp_setting engine_setting[EXP_N_SETTINGS]; /* as its setup resolved them */
 };
 
 /* Simulates; on n_threads over points. False with one line in st. */

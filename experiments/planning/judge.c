@@ -4,23 +4,29 @@
 #include <gsl/gsl_statistics_double.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "experiments/parallel.h"
 #include "experiments/replicate.h"
-#include "sim/check.h"
 #include "sim/memory.h"
 
-enum {
-    FIRST_WAVE = 2
-}; /* replications whose failing decides: the lower end lies between the two worst of eight */
+/* Replications between two looks at whether it is decided. */
+enum { WAVE = 2 };
+/* So many that fail decide: the lower end lies between the two worst of eight. */
+enum { DECIDE = 2 };
 
 /* One replication of a candidate. */
 struct member {
-    struct exp_trial *trial;
     uint64_t seed;
-    struct exp_point point; /* of the last judgement */
+    struct exp_factors *factors;
+    struct exp_trial *trial; /* NULL until it is needed */
     struct sim_status st;
+};
+
+/* What is known of one number of replicas under one load; kept, so that nothing is simulated twice. */
+struct known {
+    uint32_t n_replicas, n_done; /* members 0 .. n_done - 1 have run */
+    double load_factor;
+    struct exp_point point[EXP_REPLICATIONS];
 };
 
 struct exp_panel {
@@ -29,8 +35,10 @@ struct exp_panel {
     struct exp_cache *cache;
     struct exp_loads *loads;
     struct exp_trial *nominal; /* for profiles, engines and classes */
-    uint64_t seed;
-    struct member member[EXP_REPLICATIONS];
+    struct member
+        member[EXP_REPLICATIONS]; /* the slowest first: they decide soonest that a fleet is too small */
+    struct known **known;
+    uint32_t n_known;
 };
 
 double exp_attained(const struct sim_class *class, const struct exp_class_point *p)
@@ -49,6 +57,22 @@ bool exp_serving(const struct exp_plan *plan, const struct exp_candidate *c, uin
 
 /* ---- the panel ---- */
 
+/* How slow a replication's operators are, all alike. */
+static double slowness(const struct exp_factors *f)
+{
+    double sum = log(f->residual[0]);
+    for (int m = 0; m < MDL_N_FAMILY; m++) sum += log(f->family[0][m]) / MDL_N_FAMILY;
+    return sum;
+}
+
+static int slowest_first(const void *a, const void *b)
+{
+    const struct member *x = a, *y = b;
+    double xs = slowness(x->factors), ys = slowness(y->factors);
+    if (xs != ys) return xs > ys ? -1 : 1;
+    return x->seed < y->seed ? -1 : x->seed > y->seed;
+}
+
 struct exp_panel *exp_panel_new(const struct exp_plan *plan, const struct exp_candidate *c,
                                 struct exp_cache *cache, struct exp_loads *loads, uint64_t seed,
                                 struct sim_status *st)
@@ -56,91 +80,115 @@ struct exp_panel *exp_panel_new(const struct exp_plan *plan, const struct exp_ca
     struct exp_trial *nominal = exp_trial_new(plan, c, cache, loads, NULL, st);
     if (!nominal) return NULL;
     struct exp_panel *p = sim_alloc(1, sizeof *p);
-    *p = (struct exp_panel){
-        .plan = plan, .candidate = *c, .cache = cache, .loads = loads, .nominal = nominal, .seed = seed};
-    for (uint32_t k = 0; k < EXP_REPLICATIONS; k++) p->member[k].seed = exp_replication_seed(seed, k);
+    *p =
+        (struct exp_panel){.plan = plan, .candidate = *c, .cache = cache, .loads = loads, .nominal = nominal};
+    for (uint32_t k = 0; k < EXP_REPLICATIONS; k++) {
+        struct member *m = &p->member[k];
+        m->seed = exp_replication_seed(seed, k);
+        m->factors = sim_alloc(1, sizeof *m->factors);
+        exp_factors_draw(exp_trial_setup(nominal), seed, k, m->factors);
+    }
+    qsort(p->member, EXP_REPLICATIONS, sizeof *p->member, slowest_first);
     return p;
 }
 
 void exp_panel_free(struct exp_panel *p)
 {
     if (!p) return;
-    for (uint32_t k = 0; k < EXP_REPLICATIONS; k++) exp_trial_free(p->member[k].trial);
+    for (uint32_t k = 0; k < EXP_REPLICATIONS; k++) {
+        exp_trial_free(p->member[k].trial);
+        free(p->member[k].factors);
+    }
+    for (uint32_t i = 0; i < p->n_known; i++) free(p->known[i]);
+    free(p->known);
     exp_trial_free(p->nominal);
     free(p);
 }
 
-static bool set_up(struct exp_panel *p, uint32_t k)
+static struct known *look_up(struct exp_panel *p, uint32_t n_replicas, double load_factor)
 {
-    struct member *m = &p->member[k];
-    struct exp_factors *factors = sim_alloc(1, sizeof *factors);
-    struct exp_trial_change change = {.factors = factors};
-    exp_factors_draw(exp_trial_setup(p->nominal), p->seed, k, factors);
-    m->trial = exp_trial_new(p->plan, &p->candidate, p->cache, p->loads, &change, &m->st);
-    free(factors);
-    return m->trial != NULL;
+    for (uint32_t i = 0; i < p->n_known; i++)
+        if (p->known[i]->n_replicas == n_replicas && p->known[i]->load_factor == load_factor)
+            return p->known[i];
+    struct known *k = sim_alloc(1, sizeof *k);
+    *k = (struct known){.n_replicas = n_replicas, .load_factor = load_factor};
+    p->known = sim_realloc(p->known, p->n_known + 1, sizeof *p->known);
+    return p->known[p->n_known++] = k;
+}
+
+uint64_t exp_panel_runs(const struct exp_panel *p)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < p->n_known; i++) n += p->known[i]->n_done;
+    return n;
 }
 
 /* ---- a judgement ---- */
 
 struct round {
     struct exp_panel *panel;
-    uint32_t first, serving;
-    double load_factor;
+    struct known *known;
+    uint32_t serving;
 };
 
 static void run_member(void *round, uint32_t i)
 {
     struct round *r = round;
-    uint32_t k = r->first + i;
-    struct member *m = &r->panel->member[k];
+    struct exp_panel *p = r->panel;
+    uint32_t k = r->known->n_done + i;
+    struct member *m = &p->member[k];
+    struct exp_trial_change change = {.factors = m->factors};
     m->st = (struct sim_status){0};
-    if (!m->trial && !set_up(r->panel, k)) return;
-    exp_trial_run(m->trial, r->serving, r->load_factor, m->seed, true, &m->point, &m->st);
+    if (!m->trial) m->trial = exp_trial_new(p->plan, &p->candidate, p->cache, p->loads, &change, &m->st);
+    if (m->trial)
+        exp_trial_run(m->trial, r->serving, r->known->load_factor, m->seed, true, &r->known->point[k],
+                      &m->st);
 }
 
-/* Replications first .. first + n - 1; false with the first complaint. */
-static bool run_wave(struct round *r, uint32_t first, uint32_t n, uint32_t n_threads, struct sim_status *st)
+/* The next n replications; false with the first complaint. */
+static bool run_wave(struct round *r, uint32_t n, uint32_t n_threads, struct sim_status *st)
 {
-    r->first = first;
+    uint32_t first = r->known->n_done;
     exp_parallel(n, n_threads, run_member, r);
     for (uint32_t k = first; k < first + n; k++)
         if (r->panel->member[k].st.message[0])
             return sim_fail_as(st, r->panel->member[k].st.code, "%s", r->panel->member[k].st.message);
+    r->known->n_done += n;
     return true;
 }
 
-typedef double value_fn(const struct exp_panel *p, uint32_t k, uint32_t class);
+typedef double value_fn(const struct round *r, uint32_t k, uint32_t class);
 
-static double attained(const struct exp_panel *p, uint32_t k, uint32_t class)
+static double attained(const struct round *r, uint32_t k, uint32_t class)
 {
-    const struct exp_setup *u = exp_trial_setup(p->nominal);
-    return exp_attained(&u->sim_classes[class], &p->member[k].point.class[class]);
+    const struct exp_setup *u = exp_trial_setup(r->panel->nominal);
+    return exp_attained(&u->sim_classes[class], &r->known->point[k].class[class]);
 }
 
-static double ttft(const struct exp_panel *p, uint32_t k, uint32_t class)
+static double ttft(const struct round *r, uint32_t k, uint32_t class)
 {
     (void)class;
-    return p->member[k].point.ttft_p99_s;
+    return r->known->point[k].ttft_p99_s;
 }
 
-static double tpot(const struct exp_panel *p, uint32_t k, uint32_t class)
+static double tpot(const struct round *r, uint32_t k, uint32_t class)
 {
     (void)class;
-    return p->member[k].point.tpot_p99_s;
+    return r->known->point[k].tpot_p99_s;
 }
 
-static double busy(const struct exp_panel *p, uint32_t k, uint32_t class)
+static double busy(const struct round *r, uint32_t k, uint32_t class)
 {
     (void)class;
-    return p->member[k].point.gpu_busy;
+    return r->known->point[k].gpu_busy;
 }
 
 /* Mean and 5 to 95 %, as exp_figures_combine. */
-static struct exp_band band(const struct exp_panel *p, uint32_t n, value_fn *value, uint32_t class)
+static struct exp_band band(const struct round *r, value_fn *value, uint32_t class)
 {
     double v[EXP_REPLICATIONS];
-    for (uint32_t k = 0; k < n; k++) v[k] = value(p, k, class);
+    uint32_t n = r->known->n_done;
+    for (uint32_t k = 0; k < n; k++) v[k] = value(r, k, class);
     gsl_sort(v, 1, n);
     return (struct exp_band){.mean = gsl_stats_mean(v, 1, n),
                              .lo = gsl_stats_quantile_from_sorted_data(v, 1, n, 0.05),
@@ -152,30 +200,32 @@ static bool reaches(const struct exp_setup *u, uint32_t class, double attainment
     return attainment * 100 >= u->sim_classes[class].slo.percentile;
 }
 
-static struct exp_verdict sum_up(const struct exp_panel *p, uint32_t n_replicas, uint32_t n)
+static struct exp_verdict sum_up(const struct round *r)
 {
-    const struct exp_setup *u = exp_trial_setup(p->nominal);
-    struct exp_verdict v = {.n_replicas = n_replicas, .n_replications = n, .feasible = true};
+    const struct exp_setup *u = exp_trial_setup(r->panel->nominal);
+    uint32_t n = r->known->n_done;
+    struct exp_verdict v = {
+        .n_replicas = r->known->n_replicas, .n_replications = n, .feasible = n == EXP_REPLICATIONS};
     for (uint32_t c = 0; c < u->config.n_classes; c++) {
-        v.attainment[c] = band(p, n, attained, c);
+        v.attainment[c] = band(r, attained, c);
         v.feasible &= reaches(u, c, v.attainment[c].lo);
     }
-    v.ttft_p99_s = band(p, n, ttft, 0);
-    v.tpot_p99_s = band(p, n, tpot, 0);
-    v.gpu_busy = band(p, n, busy, 0);
+    v.ttft_p99_s = band(r, ttft, 0);
+    v.tpot_p99_s = band(r, tpot, 0);
+    v.gpu_busy = band(r, busy, 0);
     for (uint32_t k = 0; k < n; k++)
-        for (int e = 0; e < SIM_N_EVIDENCE; e++) v.evidence[e] += p->member[k].point.evidence[e] / n;
+        for (int e = 0; e < SIM_N_EVIDENCE; e++) v.evidence[e] += r->known->point[k].evidence[e] / n;
     return v;
 }
 
-/* Have the first two both failed the same class? Then the lower end of all eight does. */
-static bool is_decided(const struct exp_panel *p)
+/* Have so many failed a class already that the others cannot help? */
+static bool is_decided(const struct round *r)
 {
-    const struct exp_setup *u = exp_trial_setup(p->nominal);
+    const struct exp_setup *u = exp_trial_setup(r->panel->nominal);
     for (uint32_t c = 0; c < u->config.n_classes; c++) {
-        bool both = true;
-        for (uint32_t k = 0; k < FIRST_WAVE; k++) both &= !reaches(u, c, attained(p, k, c));
-        if (both) return true;
+        uint32_t failed = 0;
+        for (uint32_t k = 0; k < r->known->n_done; k++) failed += !reaches(u, c, attained(r, k, c));
+        if (failed >= DECIDE) return true;
     }
     return false;
 }
@@ -183,18 +233,15 @@ static bool is_decided(const struct exp_panel *p)
 bool exp_panel_judge(struct exp_panel *p, uint32_t n_replicas, const struct exp_verdict_options *o,
                      struct exp_verdict *out, struct sim_status *st)
 {
-    struct round r = {.panel = p, .load_factor = o->load_factor};
-    uint32_t n = EXP_REPLICATIONS;
+    struct round r = {.panel = p, .known = look_up(p, n_replicas, o->load_factor)};
     if (!exp_serving(p->plan, &p->candidate, n_replicas, &r.serving)) {
         *out = (struct exp_verdict){.n_replicas = n_replicas};
         return true;
     }
-    if (!run_wave(&r, 0, FIRST_WAVE, o->n_threads, st)) return false;
-    if (o->brief && is_decided(p))
-        n = FIRST_WAVE;
-    else if (!run_wave(&r, FIRST_WAVE, EXP_REPLICATIONS - FIRST_WAVE, o->n_threads, st))
-        return false;
-    *out = sum_up(p, n_replicas, n);
+    while (r.known->n_done < EXP_REPLICATIONS && !(o->brief && is_decided(&r)))
+        if (!run_wave(&r, o->brief ? WAVE : EXP_REPLICATIONS - r.known->n_done, o->n_threads, st))
+            return false;
+    *out = sum_up(&r);
     return true;
 }
 

@@ -34,6 +34,9 @@ struct exp_verdict_options {
 bool exp_panel_judge(struct exp_panel *p, uint32_t n_replicas, const struct exp_verdict_options *o,
                      struct exp_verdict *out, struct sim_status *st);
 
+/* Simulations made so far; none is made twice. */
+uint64_t exp_panel_runs(const struct exp_panel *p);
+
 /* Both in one, for a single number of replicas. */
 bool exp_judge(const struct exp_plan *plan, const struct exp_candidate *c, struct exp_cache *cache,
                struct exp_loads *loads, uint32_t n_replicas, double load_factor, uint64_t seed,

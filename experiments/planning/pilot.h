@@ -7,14 +7,18 @@
 
 #include "experiments/planning/decision.h"
 
+/* What a pilot tries: the cheapest finalist, even when it cannot be recommended because its answers were never scored, which
+ * is what a pilot is for. NULL = nothing meets the service levels. */
+const struct exp_decision_row *exp_pilot_row(const struct exp_decision *d);
+
 /* ---- before ---- */
 
 /* What turns the saving into a loss, one thing alone, everything else as expected. NaN = NPV is not above 0 as it is;
  * infinity = nothing that is looked at (4 x; every answer). */
 struct exp_pilot_limits {
-    double effort;  /* steps so many times as long */
-    double length;  /* answers so many times as long as predicted */
-    double failing; /* newly failing answers, of all */
+    double step_time; /* steps so many times as long */
+    double length;    /* answers so many times as long as predicted */
+    double failing;   /* newly failing answers, of all */
 };
 
 /* What a pilot must measure; sizes per arm. */
@@ -26,6 +30,9 @@ struct exp_pilot_stage {
     double hours;
 };
 struct exp_pilot_plan {
+    char arm[2][EXP_LABEL_BYTES]; /* full KV, candidate: "h200-sxm TP 1, freekv" */
+    bool apart;         /* they differ; else the winner runs full KV, and its speed alone is measured */
+    double load_factor; /* of an arm, over the plan's load */
     struct exp_pilot_stage stage[SIM_MAX_CLASSES + 1]; /* a shadow first: copies whose answers nobody sees */
     uint32_t n_stages;
     uint64_t n_critical;      /* ceil(3 / max_failure_rate) with 0 failures; 0 = no class has a limit */
@@ -39,8 +46,8 @@ struct exp_pilot_plan {
 bool exp_pilot_make(const struct exp_decision *d, struct exp_cache *cache, struct exp_pilot_plan *out,
                     struct sim_status *st);
 
-/* One screen: arms, stages, stop rules. */
-void exp_pilot_print(const struct exp_decision *d, const struct exp_pilot_plan *p, FILE *out);
+/* One screen: arms, stages, stop rules; bold: escape codes around headings. */
+void exp_pilot_print(const struct exp_decision *d, const struct exp_pilot_plan *p, bool bold, FILE *out);
 json_t *exp_pilot_json(const struct exp_decision *d, const struct exp_pilot_plan *p); /* the caller's */
 
 /* pilot.md, pilot.yaml, measured.csv (a commented template), critical.csv (likewise), scenario-baseline.yaml and
@@ -67,8 +74,9 @@ struct exp_pilot_findings {
         speed_sd; /* log of the factor on every step's time with which the replayed requests have the candidate's measured
                      mean TPOT: equivalent load against predicted; and its error */
     double ttft, ttft_sd;                     /* log of measured over predicted mean TTFT */
-    double baseline_speed, baseline_speed_sd; /* as speed, of full KV; NaN without that arm */
-    double length, length_sd; /* log of the ratio of mean output lengths, candidate to baseline */
+    double baseline_speed, baseline_speed_sd; /* as speed, of full KV */
+    double length,
+        length_sd; /* log of the ratio of mean output lengths, candidate to baseline; NaN when both run full KV */
     uint64_t answers,
         failures; /* of the candidate: from --scores, else from `failed`; 0 answers = not measured */
     uint64_t critical, critical_failures;

@@ -62,17 +62,39 @@ bool exp_pilot_arms_read(const char *measured_csv, struct exp_cache *cache,
 /* The arm as `kvsim run` would take it, with the plan's load; lengths NULL = as the plan says. Free with free(). */
 struct exp_scenario *exp_arm_scenario(const struct exp_plan *plan, const struct exp_arm_machines *arm,
                                       struct sim_status *st);
-/* Share of today's peak that one replica of the deployed fleet serves. */
+/* Share of the plan's load that one replica of the deployed fleet serves. */
 double exp_pilot_share(const struct exp_decision *d);
 
 /* name in the folder of path: free with free(). */
 char *exp_beside(const char *path, const char *name);
 
+/* ---- sample sizes: pilot_sample.c ---- */
+
+/* The arms simulated at the pilot's load, a value per request of it; NaN where it was not completed. */
+struct exp_pilot_sample {
+    double *tpot_s[EXP_N_ARMS], *tokens[EXP_N_ARMS]; /* tpot_s: NaN too with one token */
+    uint16_t *slo_class;
+    uint64_t n;
+    double in_flight; /* of the candidate's arm, on average */
+    uint64_t n_of_class[SIM_MAX_CLASSES];
+    uint64_t seed;
+};
+bool exp_pilot_sample_init(struct exp_pilot_sample *s, const struct exp_plan *plan,
+                           const struct exp_arm_machines arm[EXP_N_ARMS], double load_factor,
+                           struct exp_cache *cache, struct sim_status *st);
+void exp_pilot_sample_fini(struct exp_pilot_sample *s);
+
+/* Requests per arm that show a relative difference of mean TPOT, or of mean output length. class -1 = all; a class with
+ * fewer than 30 is taken as all are. paired: both arms get the same requests, which helps
+ * where it is known how lengths of the same request differ. */
+uint64_t exp_pilot_latency_size(const struct exp_pilot_sample *s, int class, double rel_error);
+uint64_t exp_pilot_length_size(const struct exp_pilot_sample *s, int class, double rel_error, bool paired);
+
 /* ---- money: pilot_limits.c ---- */
 
 struct exp_pilot_limits exp_pilot_limits_of(const struct exp_decision *d);
-/* NPV against the baseline with so much more effort, length and failing answers; NaN = as expected. */
-double exp_pilot_npv(const struct exp_decision *d, double effort, double length, double failing);
+/* NPV against the baseline with steps and answers so many times as long and so many failing answers; NaN = as expected. */
+double exp_pilot_npv(const struct exp_decision *d, double step_time, double length, double failing);
 
 /* ---- measured: pilot_csv.c ---- */
 
@@ -82,8 +104,9 @@ struct exp_served {
     double arrival_s, ttft_s, tpot_s; /* from the arm's first arrival; NaN = never got its tokens */
     uint32_t input_tokens, output_tokens;
     uint16_t slo_class;
-    bool completed, one_token; /* one_token: has no TPOT */
-    int8_t failed;             /* 0, 1; -1 = nobody said */
+    bool completed, loads; /* loads: it was not rejected at once */
+    bool one_token;        /* it has no TPOT */
+    int8_t failed;         /* 0, 1; -1 = nobody said */
 };
 struct exp_measured_arm {
     struct exp_served *at; /* by arrival */
@@ -103,6 +126,8 @@ struct exp_pilot_measured {
 bool exp_pilot_csv_read(const struct exp_plan *plan, const char *path, bool both,
                         struct exp_pilot_measured *out, struct sim_status *st);
 void exp_pilot_csv_fini(struct exp_pilot_measured *m);
+/* Is there a file with a row below its header, or one that cannot be read? */
+bool exp_csv_has_rows(const char *path);
 
 /* ---- predicted: pilot_predict.c ---- */
 
@@ -115,10 +140,20 @@ bool exp_pilot_predict(const struct exp_plan *plan, const struct exp_arm_machine
 
 /* ---- failures: pilot_quality.c ---- */
 
+struct exp_pilot_files {
+    const char *scores, *critical; /* the latter may be missing */
+};
 bool exp_pilot_scores(const struct exp_plan *plan, const struct exp_arm_machines *candidate,
-                      const struct exp_pilot_measured *m, const char *scores_csv, const char *critical_csv,
+                      const struct exp_pilot_measured *m, const struct exp_pilot_files *files,
                       struct exp_pilot_findings *out, struct sim_status *st);
-void exp_pilot_failed(const struct exp_plan *plan, const struct exp_pilot_measured *m,
-                      struct exp_pilot_findings *out);
+void exp_pilot_failed(const struct exp_pilot_measured *m, struct exp_pilot_findings *out);
+
+/* ---- on paper: pilot_print.c ---- */
+
+struct exp_page;
+void exp_pilot_page(const struct exp_decision *d, const struct exp_pilot_plan *p,
+                    const struct exp_page *page);
+/* Requests of a stage that may be outside their limits before it is sure that too many are. */
+uint64_t exp_pilot_misses_allowed(const struct exp_pilot_stage *s, double percentile);
 
 #endif

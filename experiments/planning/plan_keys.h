@@ -29,10 +29,14 @@ struct exp_plan_row {
 };
 
 /* plan_forms.c */
-extern const struct exp_plan_form exp_form_plain, exp_form_link, exp_form_bridge, exp_form_currency,
-    exp_form_curve, exp_form_gpus, exp_form_degrees, exp_form_acquire;
+extern const struct exp_plan_form exp_form_plain, exp_form_router, exp_form_link, exp_form_bridge,
+    exp_form_currency, exp_form_curve, exp_form_gpus, exp_form_degrees, exp_form_acquire;
 /* plan_forms_kv.c */
 extern const struct exp_plan_form exp_form_strategies, exp_form_baseline, exp_form_task_mix;
+
+/* One entry of baseline.kv: `strategy`, which begins anew, or a parameter of the strategy. */
+bool exp_plan_baseline_set(struct exp_plan *p, const char *name, const struct exp_plan_input *in,
+                           struct sim_status *st);
 
 size_t exp_plan_row_count(void);
 const struct exp_plan_row *exp_plan_row_at(size_t i);

@@ -10,7 +10,8 @@
 
 enum { EXP_DRAWS = 10000 };
 
-/* Inputs of the tornado: drivers first, each of the option against the baseline, then what all share. */
+/* Inputs of the tornado: drivers first, of the option and of the baseline where both have the same unknown (one stream),
+ * then what all share. */
 enum exp_input {
     EXP_INPUT_DRIVER,
     EXP_INPUT_GROWTH = EXP_INPUT_DRIVER + EXP_N_DRIVERS,
@@ -18,7 +19,8 @@ enum exp_input {
     EXP_INPUT_RENT,
     EXP_INPUT_POWER,
     EXP_INPUT_FAILURE_RATE,
-    EXP_INPUT_FAILURE_COST,
+    EXP_INPUT_FAILURE_COST, /* and of misses: what a buyer only guesses */
+    EXP_INPUT_BASELINE,     /* drivers of the baseline that are not the option's own, all in one */
     EXP_N_INPUTS
 };
 const char *exp_input_name(int input); /* "decode attention kernels", "growth of the load" */
@@ -37,11 +39,19 @@ struct exp_option {
         pilot_answers; /* 0 answers = none: posterior of the failing share, Beta(k + 1/2, n - k + 1/2) */
 };
 
+/* Of one economy and its response; nothing measured, failures not known. */
+struct exp_option exp_option_of(const struct exp_economy *economy, const struct exp_response *response);
+
 struct exp_bar {
     int input;
-    double low_value, high_value; /* of the input: 5 and 95 % */
-    double npv_low, npv_high;     /* NPV with the input there and all others as expected */
-    double knowing; /* expected value of perfect information of this input alone; NaN = not computed */
+    /* Of the input, 5 and 95 %: growth a year, share of answers that fail, else a factor on what is expected; of drivers,
+     * above 1 is worse. */
+    double low_value, high_value;
+    double npv_low, npv_high; /* NPV with the input there and all others as expected */
+    /* Expected value of perfect information of this input alone: what choosing among all options and the baseline gains
+     * when it is known beforehand. Draws are binned by the input; each bin takes the option that is best in one half of
+     * its draws and is judged on the other half, so that chance alone earns nothing. From 0 to all options' `perfect`. */
+    double knowing;
 };
 
 struct exp_risk {
@@ -54,12 +64,16 @@ struct exp_risk {
     uint32_t n_bars;                  /* inputs that are not certain */
 };
 
-/* The world of draw k (UINT32_MAX = expected) for an option. */
+/* The world of draw k (UINT32_MAX = expected, with what a pilot measured) for an option. The failing share needs an economy
+ * whose newly_failing is above 0: a world holds factors. */
 struct exp_world exp_risk_world(const struct exp_plan *plan, const struct exp_option *o, uint64_t seed,
                                 uint32_t k);
 /* With one input at its quantile and all others as expected. */
 struct exp_world exp_risk_world_at(const struct exp_plan *plan, const struct exp_option *o, int input,
                                    double quantile);
+/* The baseline's world beside that: it moves with the inputs that it shares, and with its own. */
+struct exp_world exp_risk_baseline_at(const struct exp_plan *plan, const struct exp_option *o,
+                                      const struct exp_option *baseline, int input, double quantile);
 
 /* risk [n]: of every option against the baseline. perfect: expected value of perfect information over all options,
  * E[max NPV] - max E[NPV], with the baseline (0) among them; never negative. Returns seconds. */

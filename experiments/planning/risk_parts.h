@@ -43,6 +43,9 @@ double exp_sampler_value(const struct exp_sampler *s, int input, double z);
 bool exp_sampler_shares(const struct exp_sampler *option, const struct exp_sampler *baseline, int input);
 /* Standard deviation of the log of effort that the baseline does not share with the option. */
 double exp_sampler_own_log_sd(const struct exp_sampler *baseline, const struct exp_sampler *option);
+/* The same of a draw, in such deviations. */
+double exp_sampler_own_z(const struct exp_sampler *baseline, const struct exp_sampler *option,
+                         const double z[EXP_N_INPUTS]);
 /* The baseline's world beside the option's, for EXP_INPUT_BASELINE too. */
 struct exp_world exp_sampler_baseline_at(const struct exp_sampler *baseline, const struct exp_sampler *option,
                                          int input, double z);

@@ -7,130 +7,10 @@
 
 #include "experiments/cli.h"
 #include "experiments/parallel.h"
+#include "experiments/planning/deep.h"
 #include "experiments/planning/search_parts.h"
 #include "sim/check.h"
 #include "sim/memory.h"
-
-enum {
-    ROUND = 16,
-    MAX_TRIED = 64
-}; /* a round's size decides who is pruned, so it does not follow the threads */
-
-/* ---- one entry: the fewest replicas ---- */
-
-struct tried {
-    uint32_t n;
-    struct exp_point point;
-};
-
-/* What is known of an entry while its number is searched. */
-struct hunt {
-    const struct exp_hunters *h;
-    struct exp_entry *e;
-    struct exp_trial *trial;
-    struct tried tried[MAX_TRIED];
-    uint32_t n_tried;
-    struct sim_status st;
-};
-
-static const struct exp_point *try_number(struct hunt *x, uint32_t n)
-{
-    for (uint32_t i = 0; i < x->n_tried; i++)
-        if (x->tried[i].n == n) return &x->tried[i].point;
-    struct tried *t = &x->tried[x->n_tried < MAX_TRIED ? x->n_tried++ : MAX_TRIED - 1];
-    uint32_t serving;
-    *t = (struct tried){.n = n};
-    if (!exp_serving(x->h->plan, &x->e->candidate, n, &serving)) {
-        t->point.miss = 1;
-        t->point.gpu_busy = 1;
-        return &t->point;
-    }
-    exp_trial_run(x->trial, serving, 1 + x->h->plan->headroom, x->h->plan->base->seed, false, &t->point,
-                  &x->st);
-    return &t->point;
-}
-
-static bool meets(struct hunt *x, uint32_t n)
-{
-    return try_number(x, n)->met;
-}
-
-/* Upwards from n to a number that meets; 0 when more replicas do not help any more. `below` gets the last that failed. */
-static uint32_t climb(struct hunt *x, uint32_t n, uint32_t *below)
-{
-    double last_miss = 2;
-    for (;;) {
-        const struct exp_point *p = try_number(x, n);
-        if (p->met) return n;
-        bool idle = p->gpu_busy < 0.15 && p->miss > 0.98 * last_miss;
-        if (idle || n >= EXP_MOST_REPLICAS || x->st.message[0]) return 0;
-        *below = n;
-        last_miss = p->miss;
-        double by = p->gpu_busy > 0.9 ? 1.5 : 1.25;
-        n = (uint32_t)fmin(ceil(n * by) + (n < 2), EXP_MOST_REPLICAS);
-    }
-}
-
-static void find_number(struct hunt *x)
-{
-    struct exp_entry *e = x->e;
-    uint32_t least = e->at_least, below = least ? least - 1 : 0;
-    uint32_t start = least + least / 2 + (least == 0);
-    if (e->candidate.keeps_have && meets(x, 0)) {
-        start = 0;
-        below = 0;
-    }
-    uint32_t n = start ? climb(x, start, &below) : 0;
-    bool found = n || (!start && meets(x, 0));
-    while (found && n > below + 1) {
-        uint32_t middle = below + (n - below) / 2;
-        if (meets(x, middle))
-            n = middle;
-        else
-            below = middle;
-    }
-    e->fate = found ? EXP_SEARCHED : EXP_NEVER_MEETS;
-    e->n_replicas = found ? n : x->tried[x->n_tried - 1].n;
-    e->point = *try_number(x, e->n_replicas);
-    if (!found) exp_say_what_breaks(e, exp_trial_setup(x->trial));
-}
-
-/* Answers that fail more often than a class allows. */
-static bool quality_allows(const struct exp_plan *plan, struct exp_entry *e)
-{
-    double failing = e->rates.newly_failing;
-    for (uint32_t c = 0; c < plan->n_classes; c++) {
-        double most = plan->class[c].max_failure_rate;
-        if (isnan(most) || !(failing > most)) continue;
-        snprintf(e->why_not, sizeof e->why_not,
-                 "quality: %.2g %% of answers newly fail, class %s allows %.2g %%", 100 * failing,
-                 plan->class[c].name, 100 * most);
-        return false;
-    }
-    return true;
-}
-
-static bool look_up_quality(struct hunt *x)
-{
-    const struct exp_setup *u = exp_trial_setup(x->trial);
-    const struct exp_plan *plan = x->h->plan;
-    x->e->quality = exp_cache_quality(x->h->cache, &u->fleets[u->n_fleets - 1].kv.use, plan->quality, &x->st);
-    if (!x->e->quality) return false;
-    x->e->rates = mdl_quality_rates(x->e->quality, plan->task_mix.n ? &plan->task_mix : NULL);
-    return quality_allows(plan, x->e);
-}
-
-static void search_entry(void *hunters, uint32_t i)
-{
-    const struct exp_hunters *h = hunters;
-    struct hunt x = {.h = h, .e = h->round[i]};
-    x.trial = exp_trial_new(h->plan, &x.e->candidate, h->cache, h->loads, NULL, &x.st);
-    if (x.trial && look_up_quality(&x)) find_number(&x);
-    if (x.st.message[0]) snprintf(x.e->why_not, sizeof x.e->why_not, "%.*s", EXP_WHY_BYTES - 1, x.st.message);
-    if (x.st.message[0]) x.e->fate = EXP_CANNOT;
-    x.e->n_runs = x.n_tried;
-    exp_trial_free(x.trial);
-}
 
 /* ---- all entries, the promising ones first ---- */
 
@@ -164,6 +44,37 @@ static int by_cost(const void *a, const void *b)
     return x->number < y->number ? -1 : x->number > y->number;
 }
 
+/* Moves an entry to place `to`, those between one further down. */
+static void move_up(struct exp_search *s, uint32_t from, uint32_t to)
+{
+    struct exp_entry moved = s->entry[from];
+    memmove(&s->entry[to + 1], &s->entry[to], (from - to) * sizeof moved);
+    s->entry[to] = moved;
+}
+
+static bool same_group(const struct exp_candidate *a, const struct exp_candidate *b)
+{
+    return a->gpu == b->gpu && a->tensor_parallel == b->tensor_parallel && a->keeps_have == b->keeps_have;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct exp_entry *x = a, *y = b;
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* Groups in the order of their cheapest member; within one as they are listed, full KV first. */
+static void gather_groups(struct exp_search *s)
+{
+    for (uint32_t at = 0; at < s->n_entries;) {
+        uint32_t end = at + 1;
+        for (uint32_t i = end; i < s->n_entries; i++)
+            if (same_group(&s->entry[at].candidate, &s->entry[i].candidate)) move_up(s, i, end++);
+        qsort(&s->entry[at], end - at, sizeof *s->entry, by_number);
+        at = end;
+    }
+}
+
 /* A bound on the cost: no fewer replicas than the least, nothing busy, nothing missed. */
 static bool bound_costs(struct exp_hunters *h, struct exp_search *s, struct sim_status *st)
 {
@@ -178,6 +89,7 @@ static bool bound_costs(struct exp_hunters *h, struct exp_search *s, struct sim_
         if (isnan(e->cost_estimate)) return false;
     }
     qsort(s->entry, s->n_entries, sizeof *s->entry, by_cost);
+    gather_groups(s);
     return true;
 }
 
@@ -213,32 +125,62 @@ static bool price(struct exp_hunters *h, struct exp_entry *e, struct sim_status 
     return !isnan(e->cost_estimate);
 }
 
-static bool search_all(struct exp_hunters *h, struct exp_search *s, uint32_t n_threads, struct sim_status *st)
+/* The groups of the next round, whole ones; dear entries are pruned on the way. How many entries. */
+static uint32_t next_round(struct exp_hunters *h, struct exp_search *s, uint32_t at)
+{
+    double limit = fifth_cost(s);
+    uint32_t begin = at;
+    for (h->n_groups = 0; h->n_groups < EXP_ROUND_GROUPS && at < s->n_entries; h->n_groups++) {
+        struct exp_entry *first = &s->entry[at];
+        h->group[h->n_groups] = first;
+        for (; at < s->n_entries && same_group(&first->candidate, &s->entry[at].candidate); at++)
+            if (s->entry[at].cost_estimate > limit && !exp_is_baseline(h->plan, &s->entry[at]))
+                prune(&s->entry[at]);
+        h->group_size[h->n_groups] = (uint32_t)(&s->entry[at] - first);
+    }
+    return at - begin;
+}
+
+/* Entries from `first` on, which stand in groups; then all of them by cost. */
+static bool search_all(struct exp_hunters *h, struct exp_search *s, uint32_t first, uint32_t n_threads,
+                       struct sim_status *st)
 {
     struct exp_progress progress = exp_progress_begin("searching");
     bool ok = true;
-    for (uint32_t at = 0; ok && at < s->n_entries;) {
-        double limit = fifth_cost(s);
-        struct exp_entry *round[ROUND];
-        uint32_t n = 0;
-        for (; at < s->n_entries && n < ROUND; at++) {
-            struct exp_entry *e = &s->entry[at];
-            if (e->cost_estimate > limit && !exp_is_baseline(h->plan, e))
-                prune(e);
-            else
-                round[n++] = e;
+    for (uint32_t at = first; ok && at < s->n_entries;) {
+        uint32_t n = next_round(h, s, at);
+        exp_parallel(h->n_groups, n_threads, exp_search_group, h);
+        for (uint32_t i = at; ok && i < at + n; i++) {
+            ok = price(h, &s->entry[i], st);
+            s->n_runs += s->entry[i].n_runs;
         }
-        h->round = round;
-        exp_parallel(n, n_threads, search_entry, h);
-        for (uint32_t i = 0; ok && i < n; i++) {
-            ok = price(h, round[i], st);
-            s->n_runs += round[i]->n_runs;
-        }
+        at += n;
         exp_progress_show(&progress, (double)at / s->n_entries);
     }
     exp_progress_end(&progress);
     qsort(s->entry, s->n_entries, sizeof *s->entry, by_cost);
     return ok;
+}
+
+/* Variants of the five cheapest so far, searched from where those were found. */
+static bool search_deep(struct exp_hunters *h, struct exp_search *s, uint32_t n_threads,
+                        struct sim_status *st)
+{
+    struct exp_candidate best[EXP_FINALISTS], *c;
+    uint32_t n_best = 0, first = s->n_entries;
+    while (n_best < EXP_FINALISTS && n_best < first && s->entry[n_best].fate == EXP_SEARCHED) {
+        best[n_best] = s->entry[n_best].candidate;
+        n_best++;
+    }
+    s->variants = sim_alloc(1, sizeof *s->variants);
+    uint32_t n = exp_deep_candidates(best, n_best, s->variants, &c);
+    s->entry = sim_realloc(s->entry, first + n, sizeof *s->entry);
+    for (uint32_t i = 0; i < n; i++)
+        s->entry[first + i] = (struct exp_entry){
+            .candidate = c[i], .number = first + i, .request_rate = s->entry[0].request_rate, .at_least = 1};
+    free(c);
+    s->n_entries += n;
+    return search_all(h, s, first, n_threads, st);
 }
 
 /* ---- who is looked at closely ---- */
@@ -253,14 +195,6 @@ bool exp_is_baseline(const struct exp_plan *plan, const struct exp_entry *e)
 double exp_unmeasured(const double evidence[SIM_N_EVIDENCE])
 {
     return evidence[SIM_EXTRAPOLATED] + evidence[SIM_TRANSFERRED] + evidence[SIM_ANALYTIC];
-}
-
-/* Moves an entry to place `to`, those between one further down. */
-static void move_up(struct exp_search *s, uint32_t from, uint32_t to)
-{
-    struct exp_entry moved = s->entry[from];
-    memmove(&s->entry[to + 1], &s->entry[to], (from - to) * sizeof moved);
-    s->entry[to] = moved;
 }
 
 /* The cheapest five; the baseline; and the cheapest whose times are mostly measured, when the five have none. */
@@ -349,8 +283,9 @@ bool exp_search_run(const struct exp_plan *plan, const struct mdl_prices *prices
     struct exp_hunters h = {.plan = plan, .prices = prices, .cache = cache, .loads = loads};
     *out = (struct exp_search){.baseline = UINT32_MAX};
     double begin_s = exp_clock_s();
-    bool ok =
-        make_entries(&h, out, st) && bound_costs(&h, out, st) && search_all(&h, out, options->n_threads, st);
+    bool ok = make_entries(&h, out, st) && bound_costs(&h, out, st) &&
+              search_all(&h, out, 0, options->n_threads, st) &&
+              (!options->deep || search_deep(&h, out, options->n_threads, st));
     if (ok) choose_finalists(plan, out);
     out->search_s = exp_clock_s() - begin_s;
     ok = ok && exp_verify_finalists(&h, out, options, st) && settle(&h, out, st);
@@ -363,5 +298,6 @@ bool exp_search_run(const struct exp_plan *plan, const struct mdl_prices *prices
 void exp_search_fini(struct exp_search *s)
 {
     free(s->entry);
+    free(s->variants);
     *s = (struct exp_search){0};
 }

@@ -26,8 +26,8 @@ struct exp_entry {
     char why_not[EXP_WHY_BYTES];         /* empty for a finalist that wins */
     uint32_t at_least;                   /* replicas, by roofline */
     uint32_t n_replicas;                 /* needed */
-    double request_rate;    /* of the whole trace at the load of the plan, per second */
-    struct exp_point point; /* at n_replicas on the busiest stretch, sized load */
+    double request_rate;                 /* of the whole trace at the load of the plan, per second */
+    struct exp_point point;              /* at n_replicas on the busiest stretch, sized load */
     struct exp_verdict below, at, above; /* finalists: N - 1, N, N + 1 */
     bool verified; /* with fresh seeds N meets and N - 1 fails; else "between N - 1 and N" */
     struct exp_verdict fresh_below, fresh_at;
@@ -48,11 +48,13 @@ struct exp_search {
     double wall_s, search_s; /* all of it; before finalists were verified */
     /* when nothing is feasible: the smallest relaxation that would do */
     char relaxation[EXP_WHY_BYTES];
+    struct exp_contenders *variants; /* of the strategies, that a deep search made */
 };
 
 struct exp_search_options {
     uint32_t n_threads;
     uint64_t seed;
+    bool deep; /* variants of the best five, too */
 };
 
 /* False only when the plan itself is wrong. Free with exp_search_fini. */

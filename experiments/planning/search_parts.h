@@ -1,17 +1,23 @@
-/* What the parts of the search share: search.c finds numbers of replicas, verify.c holds finalists to the whole trace,
- * relax.c says what would do when nothing does. */
+/* What the parts of the search share: search.c orders and prunes, number.c finds numbers of replicas, verify.c holds
+ * finalists to the whole trace, relax.c says what would do when nothing does. */
 #ifndef KVSIM_EXPERIMENTS_PLANNING_SEARCH_PARTS_H
 #define KVSIM_EXPERIMENTS_PLANNING_SEARCH_PARTS_H
 
 #include "experiments/planning/finalist.h"
+
+enum { EXP_ROUND_GROUPS = 4 }; /* decides who is pruned, so it does not follow the threads */
 
 struct exp_hunters {
     const struct exp_plan *plan;
     const struct mdl_prices *prices;
     struct exp_cache *cache;
     struct exp_loads *loads;
-    struct exp_entry **round; /* that threads work on */
+    struct exp_entry *group[EXP_ROUND_GROUPS]; /* that threads work on */
+    uint32_t group_size[EXP_ROUND_GROUPS], n_groups;
 };
+
+/* number.c: finds the fewest replicas of every entry of group i of the hunters, one after the other. */
+void exp_search_group(void *hunters, uint32_t i);
 
 /* Over the horizon by the cheapest way that the plan allows; NaN with one line in st when none has a price. */
 double exp_cheapest(const struct exp_plan *plan, const struct mdl_prices *prices, const struct exp_entry *e,

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/host.h"
 #include "sim/check.h"
 #include "sim/memory.h"
 
@@ -20,38 +19,39 @@ struct exp_trial {
 
 /* ---- what is changed ---- */
 
-static void change_rate(const struct exp_setup *u, uint32_t fleet, enum mdl_kv_key key, double value,
-                        struct exp_factors *out)
+static bool set(struct exp_scenario *s, uint32_t fleet, const char *block, const char *key, double value,
+                struct sim_status *st)
+{
+    char path[96], text[40];
+    snprintf(path, sizeof path, "fleet.%u.%s.%s", fleet, block, key);
+    snprintf(text, sizeof text, "%.17g", value);
+    return exp_scenario_set(s, path, text, st);
+}
+
+static bool change_rate(const struct exp_setup *u, struct exp_scenario *s, uint32_t fleet,
+                        enum mdl_kv_key key, double value, struct sim_status *st)
 {
     bool has = mdl_strategy_default(u->fleets[fleet].kv.use.strategy, key) != NULL;
-    if (value > 0 && has) out->kv[fleet][key] = value;
+    return !(value > 0) || !has || set(s, fleet, "kv", mdl_kv_key_info(key)->name, value, st);
 }
 
-static void change_link(const struct exp_setup *u, uint32_t fleet, double frac, struct exp_factors *out)
+static bool changes_link(const struct exp_trial_change *c)
 {
-    size_t i = 0;
-    if (frac == 0 || frac == 1) return;
-    while (strcmp(mdl_host_default_at(i)->name, "link_gb_per_s") != 0) i++;
-    out->host[fleet][i] = frac * u->fleets[fleet].kv.host.link_byte_per_s * 1e-9;
+    return c->link_frac != 0 && c->link_frac != 1;
 }
 
-static bool changes_factors(const struct exp_trial_change *c)
+/* As a user would say it, so that it holds against what the plan gives and what was measured; u is the fleet before it. */
+static bool change_scenario(const struct exp_setup *u, struct exp_scenario *s,
+                            const struct exp_trial_change *c, struct sim_status *st)
 {
-    return c->miss > 0 || c->correction > 0 || (c->link_frac != 0 && c->link_frac != 1);
-}
-
-/* On top of what the change brings along; u is the fleet before it. */
-static void make_factors(const struct exp_setup *u, const struct exp_trial_change *c, struct exp_factors *out)
-{
-    if (c->factors)
-        *out = *c->factors;
-    else
-        exp_factors_none(out);
-    for (uint32_t f = 0; f < u->n_fleets; f++) {
-        change_rate(u, f, MDL_KV_MISS, c->miss, out);
-        change_rate(u, f, MDL_KV_CORRECTION, c->correction, out);
-        change_link(u, f, c->link_frac, out);
+    bool ok = true;
+    for (uint32_t f = 0; ok && f < u->n_fleets; f++) {
+        double link_gb_per_s = c->link_frac * u->fleets[f].kv.host.link_byte_per_s * 1e-9;
+        ok = change_rate(u, s, f, MDL_KV_MISS, c->miss, st) &&
+             change_rate(u, s, f, MDL_KV_CORRECTION, c->correction, st) &&
+             (!changes_link(c) || set(s, f, "host", "link_gb_per_s", link_gb_per_s, st));
     }
+    return ok;
 }
 
 /* A fleet's quantiles of output length, times a factor, or all of them one quantile. */
@@ -73,18 +73,15 @@ static void change_lengths(struct exp_trial *t, uint32_t fleet, const struct exp
 
 /* ---- set-up ---- */
 
-static struct exp_setup *make_setup(const struct exp_scenario *s, struct exp_cache *cache,
+static struct exp_setup *make_setup(struct exp_scenario *s, struct exp_cache *cache,
                                     const struct exp_workload *load, const struct exp_trial_change *c,
                                     struct sim_status *st)
 {
     struct exp_setup *u = exp_setup_new_on(s, cache, c->factors, load, st);
-    if (!u || !changes_factors(c)) return u;
-    struct exp_factors *factors = sim_alloc(1, sizeof *factors);
-    make_factors(u, c, factors);
+    if (!u || !(c->miss > 0 || c->correction > 0 || changes_link(c))) return u;
+    bool ok = change_scenario(u, s, c, st);
     exp_setup_free(u);
-    u = exp_setup_new_on(s, cache, factors, load, st);
-    free(factors);
-    return u;
+    return ok ? exp_setup_new_on(s, cache, c->factors, load, st) : NULL;
 }
 
 struct exp_trial *exp_trial_new(const struct exp_plan *plan, const struct exp_candidate *c,

@@ -5,38 +5,28 @@
 #include "experiments/planning/search_parts.h"
 #include "experiments/replicate.h"
 
-enum { MAX_JUDGED = 64, MOST_STEPS = 16 };
+enum { MOST_STEPS = 16 };
 
-/* A finalist and what was judged of it. */
+/* A finalist under verification; the panel remembers what was judged. */
 struct verification {
     struct exp_panel *panel;
     struct exp_verdict_options options;
-    struct exp_verdict judged[MAX_JUDGED];
-    uint32_t n_judged;
     struct sim_status *st;
     bool failed;
 };
 
-/* brief: only whether it is feasible is asked. A verdict that was brief and is asked for whole is made again. */
-static const struct exp_verdict *judge(struct verification *v, uint32_t n, bool brief)
+/* brief: only whether it is feasible is asked. */
+static struct exp_verdict judge(struct verification *v, uint32_t n, bool brief)
 {
-    uint32_t i = 0;
-    while (i < v->n_judged && v->judged[i].n_replicas != n) i++;
-    bool there = i < v->n_judged && (brief || v->judged[i].n_replications == EXP_REPLICATIONS);
-    if (there) return &v->judged[i];
-    if (i == MAX_JUDGED) i--;
-    if (i == v->n_judged) v->n_judged++;
+    struct exp_verdict out = {.n_replicas = n};
     v->options.brief = brief;
-    if (!exp_panel_judge(v->panel, n, &v->options, &v->judged[i], v->st)) {
-        v->failed = true;
-        v->judged[i] = (struct exp_verdict){.n_replicas = n};
-    }
-    return &v->judged[i];
+    if (!v->failed) v->failed = !exp_panel_judge(v->panel, n, &v->options, &out, v->st);
+    return out;
 }
 
 static bool holds(struct verification *v, uint32_t n)
 {
-    return judge(v, n, true)->feasible;
+    return judge(v, n, true).feasible;
 }
 
 /* Downwards from a number that holds to one that does not, in growing steps; `least` when all do. */
@@ -90,24 +80,28 @@ static uint32_t scan_up(struct verification *v, uint32_t n)
     return n;
 }
 
+/* Others' seeds: does N meet and N - 1 fail once more? */
 static bool verify_fresh(struct exp_hunters *h, struct exp_entry *e, const struct exp_search_options *o,
                          struct sim_status *st)
 {
     uint64_t seed = exp_replication_seed(o->seed, UINT32_MAX); /* of no replication before */
-    struct exp_panel *p = exp_panel_new(h->plan, &e->candidate, h->cache, h->loads, seed, st);
-    struct exp_verdict_options vo = {.load_factor = 1 + h->plan->headroom, .n_threads = o->n_threads};
-    bool ok = p && exp_panel_judge(p, e->n_replicas, &vo, &e->fresh_at, st);
-    vo.brief = true;
-    if (ok && e->n_replicas) ok = exp_panel_judge(p, e->n_replicas - 1, &vo, &e->fresh_below, st);
-    e->verified = ok && e->fresh_at.feasible && !e->fresh_below.feasible;
-    exp_panel_free(p);
-    return ok;
+    struct verification v = {.options = {.load_factor = 1 + h->plan->headroom, .n_threads = o->n_threads},
+                             .panel = exp_panel_new(h->plan, &e->candidate, h->cache, h->loads, seed, st),
+                             .st = st};
+    if (!v.panel) return false;
+    if (e->n_replicas) e->fresh_below = judge(&v, e->n_replicas - 1, true);
+    e->fresh_at = judge(&v, e->n_replicas, false);
+    e->verified = e->fresh_at.feasible && !e->fresh_below.feasible;
+    e->n_runs += exp_panel_runs(v.panel);
+    exp_panel_free(v.panel);
+    return !v.failed;
 }
 
+/* A number that is too small is given up as soon as that is certain; N and N + 1 run in full. */
 static void take_number(struct verification *v, struct exp_entry *e, uint32_t n)
 {
-    if (n != UINT32_MAX && !judge(v, n + 1, false)->feasible) n = scan_up(v, n + 1);
-    if (n == UINT32_MAX) {
+    if (n != UINT32_MAX && !holds(v, n + 1)) n = scan_up(v, n + 1);
+    if (n == UINT32_MAX || !holds(v, n)) {
         e->fate = EXP_NEVER_MEETS;
         snprintf(e->why_not, sizeof e->why_not,
                  "meets the service levels as predicted, on no number of replicas once errors are drawn");
@@ -115,9 +109,9 @@ static void take_number(struct verification *v, struct exp_entry *e, uint32_t n)
     }
     e->fate = EXP_FINALIST;
     e->n_replicas = n;
-    e->at = *judge(v, n, false);
-    e->above = *judge(v, n + 1, false);
-    if (n) e->below = *judge(v, n - 1, false);
+    e->at = judge(v, n, false);
+    e->above = judge(v, n + 1, false);
+    if (n) e->below = judge(v, n - 1, true);
 }
 
 static bool verify(struct exp_hunters *h, struct exp_entry *e, const struct exp_search_options *o,
@@ -129,8 +123,8 @@ static bool verify(struct exp_hunters *h, struct exp_entry *e, const struct exp_
     if (!v.panel) return false;
     uint32_t least = e->candidate.keeps_have ? 0 : 1;
     take_number(&v, e, find_edge(&v, e->n_replicas > least ? e->n_replicas : least, least));
+    e->n_runs += exp_panel_runs(v.panel);
     exp_panel_free(v.panel);
-    for (uint32_t i = 0; i < v.n_judged; i++) e->n_runs += v.judged[i].n_replications;
     return !v.failed && (e->fate != EXP_FINALIST || verify_fresh(h, e, o, st));
 }
 
@@ -142,8 +136,7 @@ bool exp_verify_finalists(struct exp_hunters *h, struct exp_search *s,
     for (uint32_t i = 0; ok && i < s->n_finalists; i++) {
         uint64_t before = s->entry[i].n_runs;
         ok = verify(h, &s->entry[i], options, st);
-        s->n_runs += s->entry[i].n_runs - before + s->entry[i].fresh_at.n_replications +
-                     s->entry[i].fresh_below.n_replications;
+        s->n_runs += s->entry[i].n_runs - before;
         exp_progress_show(&progress, (double)(i + 1) / s->n_finalists);
     }
     exp_progress_end(&progress);

@@ -56,6 +56,9 @@ double exp_quality_score(const struct exp_scores *s, const struct exp_quality_se
 bool exp_quality_compares(const struct exp_scores *s, const struct exp_quality_set *set,
                           const struct exp_quality_options *options, uint32_t sample);
 
+/* Whether a score is below (1 - theta) of what it is compared with; by the code's rule also at it. */
+bool exp_quality_falls(double score, double base, const struct exp_quality_options *options);
+
 /* The mean, over the tasks that were compared, of a task's mean score; as papers print it. NaN without a task. */
 struct exp_quality_means {
     double base, score;

@@ -19,12 +19,20 @@ bool exp_critical_read(const char *path, const struct exp_scores *s, struct exp_
                        struct sim_status *st);
 void exp_critical_fini(struct exp_critical *c);
 
+/* The i-th of the list under a method. It is missing when the method does not have it, or full KV does not where the rule
+ * needs it. */
+enum exp_critical_verdict { EXP_CRITICAL_PASSES, EXP_CRITICAL_FAILS, EXP_CRITICAL_MISSING };
+enum exp_critical_verdict exp_critical_judge(const struct exp_scores *s, const struct exp_critical *c,
+                                             uint32_t i, uint32_t method,
+                                             const struct exp_quality_options *options);
+
 struct exp_critical_result {
     uint64_t n, failures, missing;
-    double weighted_failures; /* share by weight */
+    double weighted_failures; /* share by weight; NaN without any */
     double bound; /* one-sided 95 % upper bound of the rate (Clopper-Pearson; at most 3/n with none) */
-    double cvar;  /* mean change of score of the worst 5 %, at least one sample */
-    double worst_change;
+    double
+        cvar; /* mean change of score of the worst 5 % (rounded down), at least one sample; NaN without any */
+    double worst_change; /* NaN likewise */
 };
 struct exp_critical_result exp_critical_evaluate(const struct exp_scores *s, const struct exp_critical *c,
                                                  uint32_t method, const struct exp_quality_options *options);
@@ -36,14 +44,18 @@ struct exp_guard {
     uint32_t *task;                 /* to keep on full KV, the most harmful per request first; own */
     double share;                   /* of the traffic */
     double rate_before, rate_after; /* newly failing answers, of all */
-    double
-        rate_held_out; /* the same list chosen on half of the samples, judged on the other half; both ways */
+    /* Of a list chosen alike on half of the samples (every other one of a task) and judged on the other half: mean of
+     * both ways, NaN when a half is empty. */
+    double rate_held_out;
     bool met;
 };
-/* The smallest share of traffic whose guarding brings newly failing answers to at most `target`: exact for up to 16 tasks,
- * from the highest rate on for more. mix as for mdl_quality_rates. */
+/* The smallest share of traffic whose guarding brings newly failing answers to at most `target`: exact for up to 16 tasks
+ * that fail, from the highest rate on for more. Options as r was made with. mix NULL or empty = tasks as often as r has
+ * samples of them; tasks of a mix without samples are left out. Not met: a target below 0, or a mix of which no task has
+ * samples. */
 struct exp_guard exp_guard_tasks(const struct exp_scores *s, const struct exp_quality_result *r,
-                                 const struct mdl_task_mix *mix, double target);
+                                 const struct exp_quality_options *options, const struct mdl_task_mix *mix,
+                                 double target);
 void exp_guard_fini(struct exp_guard *g);
 
 #endif
