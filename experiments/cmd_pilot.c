@@ -6,7 +6,6 @@
 #include "experiments/parallel.h"
 #include "experiments/planning/dry_run.h"
 #include "experiments/planning/pilot.h"
-#include "experiments/results.h"
 #include "sim/memory.h"
 
 struct arguments {
@@ -130,7 +129,7 @@ bool exp_cmd_pilot(int argc, char **argv, struct sim_status *st)
     char *line = exp_cli_line(argc, argv); /* argp reorders argv */
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     struct job j = {.a = &a, .line = line};
-    bool ok = load_plan(&j, st) && (!a.out || exp_results_prepare(a.out, st)) && decide(&j, st);
+    bool ok = load_plan(&j, st) && (!a.out || exp_pilot_prepare(a.out, st)) && decide(&j, st);
     free(j.prices);
     exp_plan_free(j.plan);
     exp_cache_free(j.cache);

@@ -401,7 +401,7 @@ static void next(const struct job *j, const struct exp_decision *d)
 static bool take_pilot(const struct job *j, struct exp_decision *d, struct exp_pilot_findings *findings,
                        struct sim_status *st)
 {
-    if (!j->a->measured || d->best == UINT32_MAX) return true;
+    if (!j->a->measured || !exp_pilot_row(d)) return true;
     if (!exp_pilot_read(d, j->cache, j->a->measured, j->a->scores, findings, st)) return false;
     exp_decision_take_pilot(d, findings, j->a->n_threads);
     return true;

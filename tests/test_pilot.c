@@ -388,6 +388,22 @@ START_TEST(an_arm_that_answers_nothing_longer_than_a_token_is_too_little)
 }
 END_TEST
 
+START_TEST(a_column_in_another_unit_is_pointed_out)
+{
+    struct pilot *p = pilot_new(PILOT_ONE_CLASS, "kivi4");
+    struct sim_status st = {0};
+    struct exp_pilot_findings f;
+    const char *path = test_file("measured.csv", PILOT_HEADER);
+    FILE *out = fopen(path, "a");
+    for (int i = 0; i < 60; i++) /* milliseconds where seconds are said */
+        fprintf(out, "baseline,%d,%d,100,10,0.1,10,,\ncandidate,%d,%d,100,10,0.1,0.01,,\n", i, i, i, i);
+    fclose(out);
+    ck_assert(!exp_pilot_read(&p->decision, p->cache, path, NULL, &f, &st));
+    ck_assert_msg(strstr(st.message, "TPOT of arm baseline") && strstr(st.message, "unit"), "%s", st.message);
+    pilot_free(p);
+}
+END_TEST
+
 START_TEST(requests_longer_than_the_model_takes_are_left_out_of_the_comparison)
 {
     struct pilot *p = pilot_new(PILOT_ONE_CLASS, "kivi4");
@@ -444,6 +460,7 @@ Suite *test_suite(void)
     t = tcase_create("wrong files");
     tcase_add_test(t, a_wrong_file_is_refused_at_its_line_and_nothing_is_found);
     tcase_add_test(t, an_arm_that_answers_nothing_longer_than_a_token_is_too_little);
+    tcase_add_test(t, a_column_in_another_unit_is_pointed_out);
     tcase_add_test(t, requests_longer_than_the_model_takes_are_left_out_of_the_comparison);
     suite_add_tcase(s, t);
     return s;

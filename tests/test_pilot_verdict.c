@@ -73,6 +73,12 @@ START_TEST(service_levels_stop_when_they_are_surely_missed_and_extend_when_they_
     f.class[0] = (struct exp_pilot_class){.answers = 1};
     says(p, &f, EXP_EXTEND, "no request of class default");
     f = good(p);
+    f.answers = 0;
+    p->decision.best = 1; /* another one, while failures have a price */
+    says(p, &f, EXP_EXTEND, "not scored");
+    f.answers = 4000;
+    says(p, &f, EXP_GO, "");
+    p->decision.best = 0;
     p->decision.check_sla = EXP_FAIL;
     says(p, &f, EXP_EXTEND, "predicted");
     pilot_free(p);

@@ -1,7 +1,7 @@
 /* Negatives, sets, score changes and intervals: published totals, cases by hand, and what holds for any scores. */
 #include "experiments/quality/study.h"
 #include "models/quality.h"
-#include "tests/quality_help.h"
+#include "tests/scores_help.h"
 
 #define RELEASED "rethink/per_sample_scores.csv"
 static const char KIVI4[] = "kivi/4bits_group32_residual128", KIVI2[] = "kivi/2bits_group32_residual128";
@@ -199,7 +199,7 @@ END_TEST
 /* Means with full KV: x (1 + 0.6 + 0.5 + 0.1) / 4 = 0.55, y 0.8. */
 static const char small[] = "alg,params,task,id,score,output_tokens\n"
                             "hf,,x,1,1,100\nhf,,x,2,0.6,100\nhf,,x,3,0.5,10\nhf,,x,4,0.1,0\nhf,,y,1,0.8,20\n"
-                            "m,a,x,1,0.9,150\nm,a,x,2,0.53,0\nm,a,x,3,0,50\nm,a,x,4,0.6,5\nm,a,y,1,0,\n";
+                            "m,a,x,1,0.9,150\nm,a,x,2,0.53,50\nm,a,x,3,0,50\nm,a,x,4,0.6,0\nm,a,y,1,0,\n";
 
 START_TEST(a_small_table_is_counted_as_by_hand)
 {
@@ -219,8 +219,8 @@ START_TEST(a_small_table_is_counted_as_by_hand)
     ck_assert_uint_eq(c->same, 0);
     ck_assert_uint_eq(c->length_pairs, 4);
     ck_assert_uint_eq(c->base_tokens, 210);
-    ck_assert_uint_eq(c->tokens, 205);
-    ck_assert_uint_eq(c->longer, 2); /* 150 for 100, 50 for 10; 5 for 0 is no multiple */
+    ck_assert_uint_eq(c->tokens, 250);
+    ck_assert_uint_eq(c->longer, 2); /* 150 for 100, 50 for 10; 0 for 0 is no multiple */
     ck_assert_uint_eq(c->shorter, 1);
     ck_assert_uint_eq(c->empty, 1);
     ck_assert_uint_eq(c->truncated, 1);
@@ -299,7 +299,7 @@ START_TEST(the_record_has_the_counts_of_each_task)
     ck_assert_uint_eq(q.tasks[0].benign, 2);
     ck_assert_uint_eq(q.tasks[0].negatives, 0);
     ck_assert_uint_eq(q.tasks[0].fixed, 1);
-    ck_assert_double_eq_tol(q.tasks[0].length_ratio, 205.0 / 210, 1e-12);
+    ck_assert_double_eq_tol(q.tasks[0].length_ratio, 250.0 / 210, 1e-12);
     ck_assert_uint_eq(q.tasks[1].negatives, 1);
     ck_assert_uint_eq(q.tasks[1].length_pairs, 0);
     ck_assert(isnan(q.tasks[1].length_ratio));

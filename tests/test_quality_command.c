@@ -86,6 +86,8 @@ START_TEST(the_record_is_read_back_by_what_plans_use)
     ck_assert_uint_eq(q.tasks[0].negatives + q.tasks[1].negatives, 6);
     ck_assert_uint_eq(q.tasks[0].samples + q.tasks[1].samples, 40);
     mdl_quality_fini(&q);
+    r = works("quality s.csv --baseline hf --methods c,b --record q.csv --record-as b=fp8 --record-as c=fp8");
+    ck_assert_ptr_nonnull(strstr(r->err, "not in the record: c, another method is the same strategy"));
 }
 END_TEST
 

@@ -5,7 +5,7 @@
 
 #include "experiments/quality/record_as.h"
 #include "experiments/quality/scores_build.h"
-#include "tests/quality_help.h"
+#include "tests/scores_help.h"
 
 static void refused_with(const char *path, const struct exp_scores_options *o, const char *expected)
 {

@@ -27,9 +27,12 @@ static bool answer(void *user, const struct exp_probe_at *at, struct exp_probe_p
     uint64_t load = (uint64_t)(1e6 * at->load);
     (void)st;
     for (int d = 0; d < EXP_N_DRIVERS; d++) log_u += m->elasticity[d] * at->move[d];
-    double strain = exp(m->power * log_u + m->noise * (sim_random_unit(1, 2, load) - 0.5));
+    double noise = sim_random_unit(1, 2, load) - 0.5, strain = exp(m->power * log_u + m->noise * noise);
     strain = fmax(fmin(strain, 100), m->floor);
-    *out = (struct exp_probe_point){.strain = strain, .miss = strain / 100, .busy = fmin(1, exp(log_u))};
+    *out = (struct exp_probe_point){.strain = strain,
+                                    .pressure = exp(m->power / 8 * log_u + m->noise / 8 * noise),
+                                    .miss = strain / 100,
+                                    .busy = fmin(1, exp(log_u))};
     return true;
 }
 
@@ -45,7 +48,7 @@ static struct exp_probe_job job_of(struct made_up *m, uint32_t n, double headroo
                               .n_threads = 2};
     for (int d = 0; d < EXP_N_DRIVERS; d++) {
         j.step[d] = m->elasticity[d] > 0 ? 0.15 : 0;
-        j.widen[d] = true;
+        j.any_step[d] = true;
     }
     return j;
 }
@@ -283,16 +286,16 @@ END_TEST
 
 START_TEST(a_curve_is_inverted_where_it_rises_and_pooled_where_it_falls)
 {
-    struct exp_strain_curve c = {0};
-    const double strain[] = {0, 0, 0.5, 0.4, 2, 8};
-    for (int i = 0; i < 6; i++) exp_strain_add(&c, 0.1 * i, strain[i]);
-    exp_strain_finish(&c);
-    ck_assert_double_eq_tol(exp_strain_load(&c, 0), 0.1, 1e-12); /* as far as nobody misses */
-    ck_assert_double_eq_tol(exp_strain_load(&c, sqrt(0.51 * 0.41) - 0.01), 0.25, 1e-9);
-    ck_assert_double_eq_tol(exp_strain_load(&c, 2), 0.4, 1e-12);
-    ck_assert_double_eq_tol(exp_strain_load(&c, sqrt(2.01 * 8.01) - 0.01), 0.45, 1e-9);
-    ck_assert_double_gt(exp_strain_load(&c, 9), 0.5);
-    ck_assert_double_le(exp_strain_load(&c, 1e300), 0.5 + log(2));
+    struct exp_pressure_curve c = {0};
+    const double pressure[] = {0.1, 0.1, 0.5, 0.4, 2, 8};
+    for (int i = 0; i < 6; i++) exp_pressure_add(&c, 0.1 * i, pressure[i] - 1e-3); /* its floor */
+    exp_pressure_finish(&c);
+    ck_assert_double_eq_tol(exp_pressure_load(&c, 0.01), 0.1, 1e-12); /* as far as it is lowest */
+    ck_assert_double_eq_tol(exp_pressure_load(&c, sqrt(0.5 * 0.4) - 1e-3), 0.25, 1e-9);
+    ck_assert_double_eq_tol(exp_pressure_load(&c, 2 - 1e-3), 0.4, 1e-9);
+    ck_assert_double_eq_tol(exp_pressure_load(&c, 4 - 1e-3), 0.45, 1e-9);
+    ck_assert_double_gt(exp_pressure_load(&c, 9), 0.5);
+    ck_assert_double_le(exp_pressure_load(&c, 1e300), 0.5 + log(2));
 }
 END_TEST
 
@@ -365,6 +368,7 @@ static struct fixture single_server(void)
     f.plan->base->cost_token_s = 1.0 / MEAN_TOKENS;
     f.plan->base->cost_kv_token_s = 0;
     f.plan->growth_per_year = 0;
+    f.entry.candidate.gpus_per_server = 1;
     return f;
 }
 
@@ -378,7 +382,7 @@ START_TEST(slower_service_and_longer_outputs_are_worth_what_queueing_theory_says
 {
     struct fixture f = single_server();
     struct exp_response r = response_of(&f, 2);
-    double e = queueing_elasticity(0.8, 0.077);
+    double e = queueing_elasticity(0.8, 0.06);
     ck_assert_double_eq_tol(r.headroom, 0.8 / RATE, 0.04);
     ck_assert_double_eq_tol(r.elasticity[EXP_DRIVE_RESIDUAL], e, 0.12);
     ck_assert_double_eq_tol(r.elasticity[EXP_DRIVE_LENGTH], e, 0.12);

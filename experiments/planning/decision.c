@@ -100,16 +100,17 @@ static bool has_stakes(const struct exp_plan *plan)
 }
 
 /* Nobody is told to buy a risk that has a price and was never measured. */
-static bool may_win(const struct exp_plan *plan, const struct exp_decision_row *row)
+static bool may_win(const struct exp_decision *d, const struct exp_decision_row *row)
 {
-    return mdl_quality_known(row->entry->quality) || !has_stakes(plan);
+    return mdl_quality_known(row->entry->quality) || d->option[row->finalist - d->finalist].pilot_answers > 0 ||
+           !has_stakes(d->plan);
 }
 
 static void choose_best(struct exp_decision *d)
 {
     d->best = d->best_measured = UINT32_MAX;
     for (uint32_t i = d->n_finalists; i-- > 0;) {
-        if (!may_win(d->plan, &d->row[i])) continue;
+        if (!may_win(d, &d->row[i])) continue;
         d->best = i;
         if (!d->row[i].measure_first) d->best_measured = i;
     }
@@ -199,11 +200,11 @@ static void measure_candidate(struct exp_option *o, const struct exp_entry *e,
 void exp_decision_take_pilot(struct exp_decision *d, const struct exp_pilot_findings *findings,
                              uint32_t n_threads)
 {
-    if (d->best == UINT32_MAX) return;
-    const struct exp_decision_row *winner = &d->row[d->best];
-    const struct exp_entry *tried = winner->entry;
-    d->npv_before = winner->returns.npv;
-    d->p_saving_before = winner->risk.p_saving;
+    const struct exp_decision_row *row = exp_pilot_row(d);
+    if (!row) return;
+    const struct exp_entry *tried = row->entry;
+    d->npv_before = row->returns.npv;
+    d->p_saving_before = row->risk.p_saving;
     d->pilot = findings;
     for (uint32_t i = 0; i < d->n_finalists; i++) {
         const struct exp_entry *e = d->finalist[i].entry;

@@ -1,6 +1,7 @@
 /* A decision for other programs: one JSON object. Shares are fractions, what is not known is null, money is in the plan's
  * currency. */
 #include <math.h>
+#include <stdlib.h>
 
 #include "experiments/planning/facts.h"
 #include "experiments/planning/pilot.h"
@@ -12,6 +13,19 @@
 static json_t *real(double value)
 {
     return isfinite(value) ? json_real(value) : json_null();
+}
+
+/* Paths, and notes that were cut short, may be no UTF-8. */
+static json_t *text(const char *words)
+{
+    json_t *o = json_string(words);
+    if (o) return o;
+    char *plain = sim_strdup(words);
+    for (char *at = plain; *at; at++)
+        if ((unsigned char)*at >= 0x80) *at = '?';
+    o = json_string(plain);
+    free(plain);
+    return o;
 }
 
 static json_t *count(uint64_t value)
@@ -162,7 +176,7 @@ static void put_money(json_t *o, const struct exp_decision *d, const struct exp_
                                {"cost_per_mtok", row->unit.per_mtok},
                                {"cost_per_mtok_equivalent", row->unit.per_mtok_equivalent}};
     PUT(o, f);
-    json_object_set_new(o, "payback_state", json_string(payback_state(d, row)));
+    json_object_set_new(o, "payback_state", text(payback_state(d, row)));
     json_object_set_new(o, "payback_months",
                         d->search.baseline == UINT32_MAX ? json_null() : payback_months(&row->returns));
     if (drawn) {
@@ -183,12 +197,12 @@ static void put_machines(json_t *o, const struct exp_decision *d, const struct e
 {
     const struct exp_entry *e = row->entry;
     struct exp_fleet_size size = exp_fleet_size(d, row);
-    json_object_set_new(o, "gpu", json_string(e->candidate.gpu->name));
-    json_object_set_new(o, "machines", json_string(exp_row_gpu(arena, d, row)));
+    json_object_set_new(o, "gpu", text(e->candidate.gpu->name));
+    json_object_set_new(o, "machines", text(exp_row_gpu(arena, row, exp_have_text(arena, d->plan))));
     json_object_set_new(o, "tensor_parallel", count(e->candidate.tensor_parallel));
-    json_object_set_new(o, "strategy", json_string(e->candidate.contender->strategy->name));
-    json_object_set_new(o, "settings", json_string(exp_row_settings(arena, row)));
-    json_object_set_new(o, "acquire", json_string(exp_row_way(row)));
+    json_object_set_new(o, "strategy", text(e->candidate.contender->strategy->name));
+    json_object_set_new(o, "settings", text(exp_row_settings(arena, row)));
+    json_object_set_new(o, "acquire", text(exp_row_way(row)));
     json_object_set_new(o, "replicas", count(e->n_replicas));
     json_object_set_new(o, "gpus", count(size.gpus));
     json_object_set_new(o, "servers", count(size.servers));
@@ -226,10 +240,10 @@ static json_t *row_json(const struct exp_decision *d, const struct exp_decision_
     json_t *o = json_object();
     put_machines(o, d, row, arena);
     json_object_set_new(o, "feasible", json_boolean(exp_row_feasible(row)));
-    json_object_set_new(o, "fate", json_string(fate_name(e->fate)));
+    json_object_set_new(o, "fate", text(fate_name(e->fate)));
     json_object_set_new(o, "verified", json_boolean(e->verified));
     json_object_set_new(o, "baseline", json_boolean(e->is_baseline));
-    json_object_set_new(o, "why_not", json_string(exp_why(arena, d, row, EXP_ENGLISH)));
+    json_object_set_new(o, "why_not", text(exp_why(arena, d, row, EXP_ENGLISH)));
     put_money(o, d, row);
     json_object_set_new(o, "headroom", real(row->finalist ? row->finalist->response.headroom : NAN));
     json_object_set_new(o, "slo_attainment", attainment_json(d, row));
@@ -291,8 +305,8 @@ static json_t *pilot_json(const struct exp_decision *d)
     if (!d->pilot || d->best == UINT32_MAX) return json_null();
     enum exp_verdict_word word = exp_pilot_verdict(d, why, sizeof why);
     const struct exp_decision_row *tried = exp_row_tried(d);
-    json_t *o =
-        json_pack("{s:s, s:s, s:s}", "file", d->pilot->file, "verdict", exp_verdict_name(word), "why", why);
+    json_t *o = json_pack("{s:o, s:s, s:o}", "file", text(d->pilot->file), "verdict", exp_verdict_name(word),
+                          "why", text(why));
     const struct figure f[] = {{"npv_before", d->npv_before},
                                {"npv_after", tried->returns.npv},
                                {"p_saving_before", d->p_saving_before},
@@ -304,7 +318,7 @@ static json_t *pilot_json(const struct exp_decision *d)
 static json_t *notes_json(const struct exp_decision *d)
 {
     json_t *list = json_array();
-    for (uint32_t i = 0; i < d->notes.n; i++) json_array_append_new(list, json_string(d->notes.text[i]));
+    for (uint32_t i = 0; i < d->notes.n; i++) json_array_append_new(list, text(d->notes.text[i]));
     return list;
 }
 
@@ -315,7 +329,7 @@ static json_t *prices_json(const struct exp_decision *d, struct sim_arena *arena
     uint32_t n = exp_prices_used(arena, d, EXP_ENGLISH, used);
     for (uint32_t i = 0; i < n; i++) {
         json_t *o = json_pack("{s:s, s:s, s:s, s:b}", "item", used[i].item, "date", used[i].price->date,
-                              "source", used[i].price->source, "old", used[i].old);
+                              "source", text(used[i].price->source), "old", used[i].old);
         json_object_set_new(o, "value", real(used[i].price->value));
         json_array_append_new(list, o);
     }
@@ -330,11 +344,11 @@ static json_t *row_number(uint32_t i)
 
 static void put_plan(json_t *o, const struct exp_decision *d)
 {
-    json_object_set_new(o, "plan", json_string(d->plan->file));
-    json_object_set_new(o, "model", json_string(d->plan->base->model));
-    json_object_set_new(o, "currency", json_string(d->plan->currency));
+    json_object_set_new(o, "plan", text(d->plan->file));
+    json_object_set_new(o, "model", text(d->plan->base->model));
+    json_object_set_new(o, "currency", text(d->plan->currency));
     json_object_set_new(o, "horizon_months", count(d->plan->horizon_months));
-    json_object_set_new(o, "version", json_string(EXP_VERSION));
+    json_object_set_new(o, "version", text(EXP_VERSION));
 }
 
 static void put_costs_of_it(json_t *o, const struct exp_decision *d)
@@ -359,8 +373,7 @@ json_t *exp_decision_json(const struct exp_decision *d)
     for (uint32_t i = 0; i < d->n_rows; i++) json_array_append_new(list, row_json(d, &d->row[i], arena));
     put_plan(o, d);
     json_object_set_new(o, "feasible", json_boolean(d->search.n_finalists > 0));
-    json_object_set_new(o, "relaxation",
-                        d->search.relaxation[0] ? json_string(d->search.relaxation) : json_null());
+    json_object_set_new(o, "relaxation", d->search.relaxation[0] ? text(d->search.relaxation) : json_null());
     json_object_set_new(o, "best",
                         d->best == UINT32_MAX ? json_null() : row_json(d, &d->row[d->best], arena));
     json_object_set_new(o, "best_candidate", row_number(d->best));

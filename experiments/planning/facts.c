@@ -74,15 +74,21 @@ struct exp_fleet_size exp_fleet_size(const struct exp_decision *d, const struct 
     return size;
 }
 
-const char *exp_row_gpu(struct sim_arena *arena, const struct exp_decision *d,
-                        const struct exp_decision_row *row)
+const char *exp_have_text(struct sim_arena *arena, const struct exp_plan *plan)
+{
+    const char *text = "";
+    for (uint32_t i = 0; i < plan->n_have; i++) {
+        const struct exp_plan_have *h = &plan->have[i];
+        text = exp_text(arena, "%s%s%u x %s", text, i ? " + " : "", h->servers * h->gpus_per_server, h->gpu);
+    }
+    return text;
+}
+
+const char *exp_row_gpu(struct sim_arena *arena, const struct exp_decision_row *row, const char *have)
 {
     const struct exp_candidate *c = &row->entry->candidate;
-    const char *text = "";
-    for (uint32_t i = 0; c->keeps_have && i < d->plan->n_have; i++)
-        text = exp_text(arena, "%s%s%s", text, i ? " + " : "", d->plan->have[i].gpu);
-    if (!*text) return c->gpu->name;
-    return row->entry->n_replicas ? exp_text(arena, "%s + %s", text, c->gpu->name) : text;
+    if (!c->keeps_have) return c->gpu->name;
+    return row->entry->n_replicas ? exp_text(arena, "%s + %s", have, c->gpu->name) : have;
 }
 
 const char *exp_row_settings(struct sim_arena *arena, const struct exp_decision_row *row)
@@ -98,11 +104,11 @@ const char *exp_row_settings(struct sim_arena *arena, const struct exp_decision_
     return text;
 }
 
-const char *exp_row_label(struct sim_arena *arena, const struct exp_decision *d,
-                          const struct exp_decision_row *row)
+const char *exp_row_strategy(struct sim_arena *arena, const struct exp_decision_row *row)
 {
-    return exp_text(arena, "%s TP %u %s", exp_row_gpu(arena, d, row), row->entry->candidate.tensor_parallel,
-                    row->entry->candidate.contender->label);
+    const char *name = row->entry->candidate.contender->strategy->name;
+    const char *settings = exp_row_settings(arena, row);
+    return *settings ? exp_text(arena, "%s:%s", name, settings) : name;
 }
 
 /* ---- how it does ---- */

@@ -29,12 +29,14 @@ const double *exp_row_evidence(const struct exp_decision_row *row);
 struct exp_band exp_row_ttft_p99_s(const struct exp_decision_row *row);
 struct exp_band exp_row_tpot_p99_s(const struct exp_decision_row *row);
 
-/* "a100-80-sxm + h200-sxm"; the strategy with its settings and engine knobs. The arena's. */
-const char *exp_row_gpu(struct sim_arena *arena, const struct exp_decision *d,
-                        const struct exp_decision_row *row);
-const char *exp_row_settings(struct sim_arena *arena, const struct exp_decision_row *row); /* "" = none */
-const char *exp_row_label(struct sim_arena *arena, const struct exp_decision *d,
-                          const struct exp_decision_row *row);
+/* "8 x a100-80-sxm": the machines there are. The arena's, as all texts here. */
+const char *exp_have_text(struct sim_arena *arena, const struct exp_plan *plan);
+/* "h200-sxm", "have + h200-sxm" or "have", with the caller's word for what there is. */
+const char *exp_row_gpu(struct sim_arena *arena, const struct exp_decision_row *row, const char *have);
+/* "budget=1024:max_num_seqs=64": the strategy's settings and the engine's knobs; "" = none. */
+const char *exp_row_settings(struct sim_arena *arena, const struct exp_decision_row *row);
+/* "freekv:budget=1024" */
+const char *exp_row_strategy(struct sim_arena *arena, const struct exp_decision_row *row);
 
 /* Answers without a failure that show, with 95 % confidence, that no more fail than the strictest class allows: 3 / limit;
  * 0 = no class has a limit. */

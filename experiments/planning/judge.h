@@ -25,11 +25,11 @@ struct exp_panel *exp_panel_new(const struct exp_plan *plan, const struct exp_ca
 void exp_panel_free(struct exp_panel *p);
 
 /* n new replicas under load_factor of the plan's load, on the whole trace, less one server when the plan is `robust`.
- * brief: stop when enough replications have failed to decide. */
+ * brief: stop when enough replications have failed to decide. stretch: on the busiest stretch instead. */
 struct exp_verdict_options {
     double load_factor;
     uint32_t n_threads;
-    bool brief;
+    bool brief, stretch;
 };
 bool exp_panel_judge(struct exp_panel *p, uint32_t n_replicas, const struct exp_verdict_options *o,
                      struct exp_verdict *out, struct sim_status *st);

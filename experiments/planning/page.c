@@ -106,9 +106,19 @@ static size_t line_end(const char *text, int width, size_t *next)
     return at;
 }
 
+/* Names and sources come from files: what would move a terminal's cursor is not passed on. */
+static void put_bytes(const struct exp_page *p, int indent, const char *text, size_t n_bytes)
+{
+    fprintf(p->out, "%*s", indent, "");
+    for (size_t i = 0; i < n_bytes; i++) {
+        unsigned char c = (unsigned char)text[i];
+        fputc(c < 0x20 || c == 0x7f ? '?' : c, p->out);
+    }
+}
+
 static void put(const struct exp_page *p, int indent, const char *text, size_t n_bytes)
 {
-    if (n_bytes) fprintf(p->out, "%*s%.*s", indent, "", (int)n_bytes, text);
+    if (n_bytes) put_bytes(p, indent, text, n_bytes);
     fputc('\n', p->out);
 }
 
@@ -128,7 +138,8 @@ void exp_page_heading(const struct exp_page *p, int level, const char *text)
     const char *on = p->bold && !p->markdown ? "\033[1m" : "", *off = *on ? "\033[0m" : "";
     if (level > 1) fputc('\n', p->out);
     if (p->markdown) {
-        fprintf(p->out, "%s %s\n", level > 1 ? "##" : "#", text);
+        fputs(level > 1 ? "## " : "# ", p->out);
+        put(p, 0, text, strlen(text));
     } else {
         fputs(on, p->out);
         put_wrapped(p, 0, 0, text);
@@ -275,7 +286,7 @@ static bool put_line(const struct exp_page *p, const struct exp_grid *g, const s
         int columns = columns_within(left[c], n);
         int pad = g->column[c].cells == EXP_CELLS_RIGHT ? s->width[c] - columns : 0;
         if (n) {
-            fprintf(p->out, "%*s%.*s", column + pad - at, "", (int)n, left[c]);
+            put_bytes(p, column + pad - at, left[c], n);
             at = column + pad + columns;
         }
         any |= *left[c] != '\0';
@@ -326,16 +337,12 @@ static void put_text_grid(const struct exp_page *p, const struct exp_grid *g)
 /* A cell of a Markdown table; a head's two lines become one. */
 static void put_cell(const struct exp_page *p, const char *text)
 {
-    fputs(" ", p->out);
+    fputc(' ', p->out);
     for (; *text; text++) {
-        if (*text == '-' && text[1] == '\n')
-            text++;
-        else if (*text == '\n')
-            fputc(' ', p->out);
-        else if (*text == '|')
-            fputs("\\|", p->out);
-        else
-            fputc(*text, p->out);
+        bool halves = *text == '-' && text[1] == '\n', joined = *text == '\n' && text[-1] == '/';
+        if (*text == '|') fputc('\\', p->out);
+        if (!halves && !joined) put_bytes(p, 0, *text == '\n' ? " " : text, 1);
+        text += halves;
     }
     fputs(" |", p->out);
 }

@@ -192,7 +192,8 @@ static bool make(struct maker *m, struct exp_cache *cache, struct sim_status *st
 {
     if (!exp_pilot_arms(m->d, cache, m->arm, st)) return false;
     set_load(m);
-    if (!exp_pilot_sample_init(&m->sample, m->d->plan, m->arm, m->out->load_factor, cache, st)) return false;
+    const struct exp_pilot_lab lab = {m->d->plan, cache, m->arm};
+    if (!exp_pilot_sample_init(&m->sample, &lab, m->out->load_factor, st)) return false;
     set_limits(m);
     add_shadow(m);
     add_classes(m);

@@ -50,6 +50,8 @@ bool exp_pilot_make(const struct exp_decision *d, struct exp_cache *cache, struc
 void exp_pilot_print(const struct exp_decision *d, const struct exp_pilot_plan *p, bool bold, FILE *out);
 json_t *exp_pilot_json(const struct exp_decision *d, const struct exp_pilot_plan *p); /* the caller's */
 
+/* Makes the folder; fails when nothing can be written there or somebody has filled in a template. */
+bool exp_pilot_prepare(const char *dir, struct sim_status *st);
 /* pilot.md, pilot.yaml, measured.csv (a commented template), critical.csv (likewise), scenario-baseline.yaml and
  * scenario-candidate.yaml: all or none. */
 bool exp_pilot_write(const struct exp_decision *d, const struct exp_pilot_plan *p, struct exp_cache *cache,

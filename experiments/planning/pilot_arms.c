@@ -87,8 +87,9 @@ bool exp_pilot_arms(const struct exp_decision *d, struct exp_cache *cache,
                     struct exp_arm_machines arm[EXP_N_ARMS], struct sim_status *st)
 {
     if (!exp_pilot_row(d))
-        return sim_fail_as(st, SIM_EXIT_INFEASIBLE,
-                           "pilot: no fleet meets the service levels, expected one to try; see `kvsim plan`");
+        return sim_fail_as(st, SIM_EXIT_INFEASIBLE, "pilot: no fleet meets the service levels%s%s",
+                           d->search.relaxation[0] ? ": " : ", expected one to try; see `kvsim plan`",
+                           d->search.relaxation);
     const struct exp_entry *e = exp_pilot_row(d)->entry;
     struct exp_arm_machines *c = &arm[EXP_ARM_CANDIDATE];
     *c = (struct exp_arm_machines){.contender = *e->candidate.contender, .replicas = 1};

@@ -129,27 +129,33 @@ static bool read_class(const struct reader *r, const struct sim_csv_row *row, ui
                     mdl_hint(name, known).text);
 }
 
-static bool read_tokens(const struct reader *r, const struct sim_csv_row *row, enum column c, uint32_t least,
-                        uint32_t *out, struct sim_status *st)
+/* An answer may be empty, a prompt not. */
+static bool read_tokens(const struct reader *r, const struct sim_csv_row *row, enum column c, uint32_t *out,
+                        struct sim_status *st)
 {
     uint64_t value;
     if (!sim_csv_u64(row, r->at[c], names[c], &value, st)) return false;
-    if (value < least || value > MOST_TOKENS)
-        return refuse(r, row, c, least ? "1 to 2^30 tokens" : "0 to 2^30 tokens", st);
+    if (value < (c == INPUT) || value > MOST_TOKENS)
+        return refuse(r, row, c, c == INPUT ? "1 to 2^30 tokens" : "0 to 2^30 tokens", st);
     *out = (uint32_t)value;
     return true;
 }
 
-/* zero_ok: of a time that may be none. */
-static bool read_time(const struct reader *r, const struct sim_csv_row *row, enum column in_s, bool zero_ok,
-                      double *out, struct sim_status *st)
+/* Which of a time's two columns the file has. */
+static enum column column_of(const struct reader *r, enum column in_s)
 {
-    enum column c = r->at[in_s] >= 0 ? in_s : (enum column)(in_s + 1);
+    return r->at[in_s] >= 0 ? in_s : (enum column)(in_s + 1);
+}
+
+/* 0 too, which is for the caller to judge. */
+static bool read_time(const struct reader *r, const struct sim_csv_row *row, enum column in_s, double *out,
+                      struct sim_status *st)
+{
+    enum column c = column_of(r, in_s);
     double value;
     if (!sim_csv_double(row, r->at[c], names[c], &value, st)) return false;
     if (c != in_s) value *= 1e-3;
-    if (value < 0 || value > MOST_S || (value == 0 && !zero_ok))
-        return refuse(r, row, c, "a time above 0", st);
+    if (value < 0 || value > MOST_S) return refuse(r, row, c, "a time above 0", st);
     *out = value;
     return true;
 }
@@ -181,17 +187,18 @@ static bool read_status(const struct reader *r, const struct sim_csv_row *row, e
     return refuse(r, row, STATUS, "completed, unfinished, rejected_too_long or not_arrived", st);
 }
 
-/* A request that was not completed has no times. */
+/* A request that was not completed has no times, and one token has no TPOT. */
 static bool read_latency(const struct reader *r, const struct sim_csv_row *row, struct exp_served *q,
                          struct sim_status *st)
 {
     q->one_token = q->output_tokens < 2;
     q->ttft_s = q->tpot_s = NAN;
     if (!q->completed) return true;
-    if (!read_time(r, row, TTFT_S, false, &q->ttft_s, st)) return false;
-    enum column tpot = r->at[TPOT_S] >= 0 ? TPOT_S : TPOT_MS;
-    if (q->one_token && !has(r, row, tpot)) return true;
-    return read_time(r, row, TPOT_S, q->one_token, &q->tpot_s, st);
+    if (!read_time(r, row, TTFT_S, &q->ttft_s, st)) return false;
+    if (!(q->ttft_s > 0)) return refuse(r, row, column_of(r, TTFT_S), "a time above 0", st);
+    if (q->one_token && !has(r, row, column_of(r, TPOT_S))) return true;
+    if (!read_time(r, row, TPOT_S, &q->tpot_s, st)) return false;
+    return q->one_token || q->tpot_s > 0 || refuse(r, row, column_of(r, TPOT_S), "a time above 0", st);
 }
 
 /* ---- rows ---- */
@@ -224,8 +231,8 @@ static bool read_row(struct reader *r, const struct sim_csv_row *row, struct sim
         !sim_csv_double(row, r->at[ARRIVAL], names[ARRIVAL], &q.arrival_s, st))
         return false;
     if (q.arrival_s < 0 || q.arrival_s > MOST_S) return refuse(r, row, ARRIVAL, "seconds from 0 on", st);
-    if (!read_tokens(r, row, INPUT, 1, &q.input_tokens, st) ||
-        !read_tokens(r, row, OUTPUT, 0, &q.output_tokens, st) || !read_latency(r, row, &q, st) ||
+    if (!read_tokens(r, row, INPUT, &q.input_tokens, st) ||
+        !read_tokens(r, row, OUTPUT, &q.output_tokens, st) || !read_latency(r, row, &q, st) ||
         !read_failed(r, row, &q.failed, st))
         return false;
     q.id = sim_arena_strdup(r->out->strings, text(r, row, ID));

@@ -192,17 +192,23 @@ static const struct {
 enum { N_FILES = sizeof files / sizeof files[0] };
 
 /* Measurements are worth more than a template. */
-static bool loses_nothing(const char *path, int i, struct sim_status *st)
+bool exp_pilot_prepare(const char *dir, struct sim_status *st)
 {
-    return !files[i].filled_in || !exp_csv_has_rows(path) ||
-           sim_fail(st, "%s: holds rows already, expected a folder without measurements; name another one",
-                    path);
+    bool ok = exp_results_prepare(dir, st);
+    for (int i = 0; ok && i < N_FILES; i++) {
+        char *path = sim_printf("%s/%s", dir, files[i].name);
+        if (files[i].filled_in && exp_csv_has_rows(path))
+            ok = sim_fail(
+                st, "%s: holds rows already, expected a folder without measurements; name another one", path);
+        free(path);
+    }
+    return ok;
 }
 
 static struct sim_outfile *write_file(const struct writer *w, int i, struct sim_status *st)
 {
     char *path = sim_printf("%s/%s", w->dir, files[i].name);
-    struct sim_outfile *file = loses_nothing(path, i, st) ? sim_outfile_open(path, st) : NULL;
+    struct sim_outfile *file = sim_outfile_open(path, st);
     FILE *out = file ? sim_outfile_stream(file) : NULL;
     bool ok = out && files[i].write(w, out, st);
     if (ok && (fflush(out) != 0 || ferror(out)))
@@ -220,7 +226,7 @@ bool exp_pilot_write(const struct exp_decision *d, const struct exp_pilot_plan *
     struct sim_outfile *open[N_FILES] = {NULL};
     struct exp_arm_machines *arm = sim_alloc(EXP_N_ARMS, sizeof *arm);
     struct writer w = {d, p, arm, dir};
-    bool ok = exp_results_prepare(dir, st) && exp_pilot_arms(d, cache, arm, st);
+    bool ok = exp_pilot_prepare(dir, st) && exp_pilot_arms(d, cache, arm, st);
     for (int i = 0; ok && i < N_FILES; i++) ok = (open[i] = write_file(&w, i, st)) != NULL;
     for (int i = 0; i < N_FILES; i++) {
         if (ok)

@@ -62,6 +62,13 @@ bool exp_pilot_arms_read(const char *measured_csv, struct exp_cache *cache,
 /* The arm as `kvsim run` would take it, with the plan's load; lengths NULL = as the plan says. Free with free(). */
 struct exp_scenario *exp_arm_scenario(const struct exp_plan *plan, const struct exp_arm_machines *arm,
                                       struct sim_status *st);
+/* What the steps of a pilot work with. */
+struct exp_pilot_lab {
+    const struct exp_plan *plan;
+    struct exp_cache *cache;
+    const struct exp_arm_machines *arm; /* [EXP_N_ARMS] */
+};
+
 /* Share of the plan's load that one replica of the deployed fleet serves. */
 double exp_pilot_share(const struct exp_decision *d);
 
@@ -79,9 +86,8 @@ struct exp_pilot_sample {
     uint64_t n_of_class[SIM_MAX_CLASSES];
     uint64_t seed;
 };
-bool exp_pilot_sample_init(struct exp_pilot_sample *s, const struct exp_plan *plan,
-                           const struct exp_arm_machines arm[EXP_N_ARMS], double load_factor,
-                           struct exp_cache *cache, struct sim_status *st);
+bool exp_pilot_sample_init(struct exp_pilot_sample *s, const struct exp_pilot_lab *lab, double load_factor,
+                           struct sim_status *st);
 void exp_pilot_sample_fini(struct exp_pilot_sample *s);
 
 /* Requests per arm that show a relative difference of mean TPOT, or of mean output length. class -1 = all; a class with
@@ -134,8 +140,7 @@ bool exp_csv_has_rows(const char *path);
 struct exp_prediction {
     double speed, speed_sd, ttft, ttft_sd;
 };
-bool exp_pilot_predict(const struct exp_plan *plan, const struct exp_arm_machines *arm,
-                       struct exp_cache *cache, const struct exp_measured_arm *measured,
+bool exp_pilot_predict(const struct exp_pilot_lab *lab, const struct exp_pilot_measured *m, enum exp_arm arm,
                        struct exp_prediction *out, struct sim_status *st);
 
 /* ---- failures: pilot_quality.c ---- */
@@ -143,9 +148,9 @@ bool exp_pilot_predict(const struct exp_plan *plan, const struct exp_arm_machine
 struct exp_pilot_files {
     const char *scores, *critical; /* the latter may be missing */
 };
-bool exp_pilot_scores(const struct exp_plan *plan, const struct exp_arm_machines *candidate,
-                      const struct exp_pilot_measured *m, const struct exp_pilot_files *files,
-                      struct exp_pilot_findings *out, struct sim_status *st);
+bool exp_pilot_scores(const struct exp_pilot_lab *lab, const struct exp_pilot_measured *m,
+                      const struct exp_pilot_files *files, struct exp_pilot_findings *out,
+                      struct sim_status *st);
 void exp_pilot_failed(const struct exp_pilot_measured *m, struct exp_pilot_findings *out);
 
 /* ---- on paper: pilot_print.c ---- */

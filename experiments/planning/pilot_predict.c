@@ -15,8 +15,9 @@ static const double ONE_MACHINE_SD = 0.01;   /* no pilot of a few machines knows
 
 struct replay {
     const struct exp_plan *plan;
-    const struct exp_measured_arm *measured;
     struct exp_cache *cache;
+    const struct exp_measured_arm *measured;
+    const char *arm_name;
     struct exp_scenario *scenario;
     struct sim_request *requests; /* of those that loaded the arm */
     uint64_t *served;             /* [n] which of measured they are */
@@ -100,20 +101,42 @@ static struct exp_pairs pairs_of(const struct replay *r)
     return (struct exp_pairs){r->measured_s, r->predicted_s, r->n_both, block};
 }
 
-/* Log of measured over predicted with step times so many times as long. */
-static bool gap_at(struct replay *r, double factor, enum metric metric, double *gap, struct sim_status *st)
+/* Log of measured over predicted, of a run's requests. */
+static bool gap_of(struct replay *r, const struct sim_result *result, enum metric metric, double *gap,
+                   struct sim_status *st)
 {
-    struct sim_result *result = replay_run(r, factor, st);
-    if (!result) return false;
     set_side_by_side(r, result, metric);
-    sim_result_free(result);
     struct exp_pairs p = pairs_of(r);
     *gap = p.n ? exp_log_ratio(&p) : NAN;
     return isfinite(*gap) ||
-           sim_fail(
-               st,
-               "pilot: none of the measured requests has a predicted time beside it, expected requests that "
-               "fit into max_model_len; look at input_tokens and output_tokens");
+           sim_fail(st,
+                    "pilot: none of the measured requests of arm %s has a predicted time beside it, expected "
+                    "requests that fit into max_model_len; look at input_tokens and output_tokens",
+                    r->arm_name);
+}
+
+/* Of TPOT, with step times so many times as long. */
+static bool gap_at(struct replay *r, double factor, double *gap, struct sim_status *st)
+{
+    struct sim_result *result = replay_run(r, factor, st);
+    bool ok = result && gap_of(r, result, TPOT, gap, st);
+    sim_result_free(result);
+    return ok;
+}
+
+/* As predicted: TTFT's gap with its error, and TPOT's. */
+static bool gaps_as_predicted(struct replay *r, struct exp_prediction *out, double *tpot,
+                              struct sim_status *st)
+{
+    struct sim_result *result = replay_run(r, 1, st);
+    bool ok = result && gap_of(r, result, TTFT, &out->ttft, st);
+    if (ok) {
+        struct exp_pairs p = pairs_of(r);
+        out->ttft_sd = exp_log_ratio_sd(&p, r->plan->base->seed);
+        ok = gap_of(r, result, TPOT, tpot, st);
+    }
+    sim_result_free(result);
+    return ok;
 }
 
 /* ---- the factor that makes both agree ---- */
@@ -128,7 +151,7 @@ struct climb {
 static bool climb_once(struct replay *r, struct climb *c, struct sim_status *st)
 {
     double to = fmin(fmax(c->log_factor + c->gap / fmax(c->slope, 0.5), log(LEAST)), log(MOST)), gap;
-    if (!gap_at(r, exp(to), TPOT, &gap, st)) return false;
+    if (!gap_at(r, exp(to), &gap, st)) return false;
     double moved = to - c->log_factor;
     if (fabs(moved) > NEAR) c->slope = (c->gap - gap) / moved;
     c->log_factor = to;
@@ -136,10 +159,19 @@ static bool climb_once(struct replay *r, struct climb *c, struct sim_status *st)
     return true;
 }
 
+static bool is_plausible(const struct replay *r, double gap, struct sim_status *st)
+{
+    return fabs(gap) <= log(MOST) || sim_fail(st,
+                                              "pilot: measured TPOT of arm %s is %.3g x what is predicted, "
+                                              "expected a factor below %g; look at "
+                                              "its unit (tpot_s, tpot_ms) and at the machines in pilot.yaml",
+                                              r->arm_name, exp(gap), MOST);
+}
+
 static bool find_speed(struct replay *r, struct exp_prediction *out, struct sim_status *st)
 {
     struct climb c = {.slope = 1};
-    if (!gap_at(r, 1, TPOT, &c.gap, st)) return false;
+    if (!gaps_as_predicted(r, out, &c.gap, st) || !is_plausible(r, c.gap, st)) return false;
     double plain = c.gap;
     for (int i = 0; i < MOST_STEPS && fabs(c.gap) > CLOSE && c.slope > 0.01; i++)
         if (!climb_once(r, &c, st)) return false;
@@ -150,20 +182,12 @@ static bool find_speed(struct replay *r, struct exp_prediction *out, struct sim_
     return true;
 }
 
-static bool find_ttft(struct replay *r, struct exp_prediction *out, struct sim_status *st)
-{
-    if (!gap_at(r, 1, TTFT, &out->ttft, st)) return false;
-    struct exp_pairs p = pairs_of(r);
-    out->ttft_sd = exp_log_ratio_sd(&p, r->plan->base->seed);
-    return true;
-}
-
-bool exp_pilot_predict(const struct exp_plan *plan, const struct exp_arm_machines *arm,
-                       struct exp_cache *cache, const struct exp_measured_arm *measured,
+bool exp_pilot_predict(const struct exp_pilot_lab *lab, const struct exp_pilot_measured *m, enum exp_arm arm,
                        struct exp_prediction *out, struct sim_status *st)
 {
-    struct replay r = {.plan = plan, .measured = measured, .cache = cache};
-    bool ok = replay_init(&r, arm, st) && find_ttft(&r, out, st) && find_speed(&r, out, st);
+    struct replay r = {
+        .plan = lab->plan, .cache = lab->cache, .measured = &m->arm[arm], .arm_name = exp_arm_name(arm)};
+    bool ok = replay_init(&r, &lab->arm[arm], st) && find_speed(&r, out, st);
     replay_fini(&r);
     return ok;
 }

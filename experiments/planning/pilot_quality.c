@@ -98,43 +98,44 @@ static int by_id(const void *a, const void *b)
     return strcmp(((const struct known *)a)->id, ((const struct known *)b)->id);
 }
 
-/* Class of a sample: that of the request of its name; of a plan with one class, this. */
-struct classes {
-    struct known *at;
-    size_t n;
+/* Scores under evaluation. */
+struct scoring {
+    const struct exp_scores *s;
+    struct exp_quality_options options;
+    uint32_t method; /* the candidate's */
     uint32_t n_classes;
+    struct known *known; /* by id */
+    size_t n_known;
+    struct exp_pilot_findings *out;
 };
 
-static struct classes classes_of(const struct exp_plan *plan, const struct exp_measured_arm *a)
+static void know_classes(struct scoring *x, const struct exp_measured_arm *a)
 {
-    struct classes c = {
-        .at = sim_alloc(a->n ? a->n : 1, sizeof *c.at), .n = a->n, .n_classes = plan->n_classes};
-    for (uint64_t i = 0; i < a->n; i++) c.at[i] = (struct known){a->at[i].id, a->at[i].slo_class};
-    if (c.n) qsort(c.at, c.n, sizeof *c.at, by_id);
-    return c;
+    x->known = sim_alloc(a->n ? a->n : 1, sizeof *x->known);
+    x->n_known = a->n;
+    for (uint64_t i = 0; i < a->n; i++) x->known[i] = (struct known){a->at[i].id, a->at[i].slo_class};
+    if (a->n) qsort(x->known, a->n, sizeof *x->known, by_id);
 }
 
-static struct exp_pilot_class *class_of(const struct classes *c, const char *id,
-                                        struct exp_pilot_findings *out)
+/* That of the request of the sample's name; of a plan with one class, this; else NULL. */
+static struct exp_pilot_class *class_of(const struct scoring *x, const char *id)
 {
     struct known key = {id, 0};
-    const struct known *found = c->n ? bsearch(&key, c->at, c->n, sizeof *c->at, by_id) : NULL;
-    if (found) return &out->class[found->slo_class];
-    return c->n_classes == 1 ? &out->class[0] : NULL;
+    const struct known *found = x->n_known ? bsearch(&key, x->known, x->n_known, sizeof key, by_id) : NULL;
+    if (found) return &x->out->class[found->slo_class];
+    return x->n_classes == 1 ? &x->out->class[0] : NULL;
 }
 
-static bool count_scores(const struct exp_scores *s, const struct exp_quality_set *set,
-                         const struct exp_quality_options *o, const struct classes *classes,
-                         struct exp_pilot_findings *out, struct sim_status *st)
+static bool count_scores(const struct scoring *x, struct sim_status *st)
 {
+    struct exp_quality_set set = {.n = 1, .method = {x->method}};
     struct exp_quality_result r = {0};
-    if (!exp_quality_evaluate(s, set, o, &r, st)) return false;
-    out->answers = r.all.samples;
-    out->failures = r.all.negatives;
-    for (uint32_t i = 0; i < s->n_samples; i++) {
-        if (!exp_quality_compares(s, set, o, i)) continue;
-        struct exp_pilot_class *c = class_of(classes, s->sample[i].id, out);
-        if (!c) continue;
+    if (!exp_quality_evaluate(x->s, &set, &x->options, &r, st)) return false;
+    x->out->answers = r.all.samples;
+    x->out->failures = r.all.negatives;
+    for (uint32_t i = 0; i < x->s->n_samples; i++) {
+        struct exp_pilot_class *c = class_of(x, x->s->sample[i].id);
+        if (!c || !exp_quality_compares(x->s, &set, &x->options, i)) continue;
         c->answers++;
         c->failures += r.negative[i];
     }
@@ -143,42 +144,41 @@ static bool count_scores(const struct exp_scores *s, const struct exp_quality_se
 }
 
 /* The template holds none. */
-static bool count_critical(const struct exp_scores *s, const struct exp_quality_options *o, uint32_t method,
-                           const char *path, struct exp_pilot_findings *out, struct sim_status *st)
+static bool count_critical(const struct scoring *x, const char *path, struct sim_status *st)
 {
     struct exp_critical critical = {0};
     if (!exp_csv_has_rows(path)) return true;
-    if (!exp_critical_read(path, s, &critical, st)) return false;
-    struct exp_critical_result r = exp_critical_evaluate(s, &critical, method, o);
-    out->critical = r.n;
-    out->critical_failures = r.failures;
+    if (!exp_critical_read(path, x->s, &critical, st)) return false;
+    struct exp_critical_result r = exp_critical_evaluate(x->s, &critical, x->method, &x->options);
+    x->out->critical = r.n;
+    x->out->critical_failures = r.failures;
     exp_critical_fini(&critical);
     return true;
 }
 
-static bool judge(const struct exp_scores *s, const struct exp_arm_machines *candidate,
-                  const struct classes *classes, const char *critical_csv, struct exp_pilot_findings *out,
+static bool judge(struct scoring *x, const struct exp_arm_machines *candidate, const char *critical_csv,
                   struct sim_status *st)
 {
-    struct exp_quality_options o = {.rule = EXP_RULE_PAPER, .theta = THETA};
-    o.baseline = exp_scores_baseline(s, st);
-    if (o.baseline == UINT32_MAX) return false;
-    uint32_t method = candidate_method(s, o.baseline, candidate, st);
-    struct exp_quality_set set = {.n = 1, .method = {method}};
-    return method != UINT32_MAX && count_scores(s, &set, &o, classes, out, st) &&
-           count_critical(s, &o, method, critical_csv, out, st);
+    x->options.baseline = exp_scores_baseline(x->s, st);
+    if (x->options.baseline == UINT32_MAX) return false;
+    x->method = candidate_method(x->s, x->options.baseline, candidate, st);
+    return x->method != UINT32_MAX && count_scores(x, st) && count_critical(x, critical_csv, st);
 }
 
-bool exp_pilot_scores(const struct exp_plan *plan, const struct exp_arm_machines *candidate,
-                      const struct exp_pilot_measured *m, const struct exp_pilot_files *files,
-                      struct exp_pilot_findings *out, struct sim_status *st)
+bool exp_pilot_scores(const struct exp_pilot_lab *lab, const struct exp_pilot_measured *m,
+                      const struct exp_pilot_files *files, struct exp_pilot_findings *out,
+                      struct sim_status *st)
 {
     struct exp_scores_options o = {0};
     struct exp_scores *s = exp_scores_read(&files->scores, 1, &o, st);
     if (!s) return false;
-    struct classes classes = classes_of(plan, &m->arm[EXP_ARM_CANDIDATE]);
-    bool ok = judge(s, candidate, &classes, files->critical, out, st);
-    free(classes.at);
+    struct scoring x = {.s = s,
+                        .options = {.rule = EXP_RULE_PAPER, .theta = THETA},
+                        .n_classes = lab->plan->n_classes,
+                        .out = out};
+    know_classes(&x, &m->arm[EXP_ARM_CANDIDATE]);
+    bool ok = judge(&x, &lab->arm[EXP_ARM_CANDIDATE], files->critical, st);
+    free(x.known);
     exp_scores_free(s);
     return ok;
 }

@@ -103,16 +103,13 @@ static void measure_service(const struct exp_plan *plan, const struct exp_measur
 
 /* ---- the whole ---- */
 
-static bool measure_speed(const struct exp_plan *plan, const struct exp_arm_machines arm[EXP_N_ARMS],
-                          struct exp_cache *cache, const struct exp_pilot_measured *m,
+static bool measure_speed(const struct exp_pilot_lab *lab, const struct exp_pilot_measured *m,
                           struct exp_pilot_findings *out, struct sim_status *st)
 {
     struct exp_prediction c, b;
-    if (!exp_pilot_predict(plan, &arm[EXP_ARM_CANDIDATE], cache, &m->arm[EXP_ARM_CANDIDATE], &c, st))
-        return false;
+    if (!exp_pilot_predict(lab, m, EXP_ARM_CANDIDATE, &c, st)) return false;
     b = c;
-    if (arm[EXP_ARM_CANDIDATE].apart &&
-        !exp_pilot_predict(plan, &arm[EXP_ARM_BASELINE], cache, &m->arm[EXP_ARM_BASELINE], &b, st))
+    if (lab->arm[EXP_ARM_CANDIDATE].apart && !exp_pilot_predict(lab, m, EXP_ARM_BASELINE, &b, st))
         return false;
     out->speed = c.speed;
     out->speed_sd = c.speed_sd;
@@ -123,9 +120,8 @@ static bool measure_speed(const struct exp_plan *plan, const struct exp_arm_mach
     return true;
 }
 
-static bool measure_failures(const struct exp_plan *plan, const struct exp_arm_machines *candidate,
-                             const struct exp_pilot_measured *m, const char *scores_csv,
-                             struct exp_pilot_findings *out, struct sim_status *st)
+static bool measure_failures(const struct exp_pilot_lab *lab, const struct exp_pilot_measured *m,
+                             const char *scores_csv, struct exp_pilot_findings *out, struct sim_status *st)
 {
     if (!scores_csv) {
         exp_pilot_failed(m, out);
@@ -133,24 +129,22 @@ static bool measure_failures(const struct exp_plan *plan, const struct exp_arm_m
     }
     char *critical = exp_beside(out->file, "critical.csv");
     struct exp_pilot_files files = {scores_csv, critical};
-    bool ok = exp_pilot_scores(plan, candidate, m, &files, out, st);
+    bool ok = exp_pilot_scores(lab, m, &files, out, st);
     free(critical);
     return ok;
 }
 
-static bool measure(const struct exp_decision *before, struct exp_cache *cache,
-                    const struct exp_arm_machines arm[EXP_N_ARMS], const char *scores_csv,
-                    struct exp_pilot_findings *out, struct sim_status *st)
+static bool measure(const struct exp_pilot_lab *lab, const char *scores_csv, struct exp_pilot_findings *out,
+                    struct sim_status *st)
 {
     struct exp_pilot_measured m;
-    const struct exp_plan *plan = before->plan;
-    if (!exp_pilot_csv_read(plan, out->file, arm[EXP_ARM_CANDIDATE].apart, &m, st)) return false;
+    bool apart = lab->arm[EXP_ARM_CANDIDATE].apart;
+    if (!exp_pilot_csv_read(lab->plan, out->file, apart, &m, st)) return false;
     out->n_baseline = m.arm[EXP_ARM_BASELINE].n;
     out->n_candidate = m.arm[EXP_ARM_CANDIDATE].n;
-    if (arm[EXP_ARM_CANDIDATE].apart) measure_length(&m, plan->base->seed, out);
-    measure_service(plan, &m.arm[EXP_ARM_CANDIDATE], out);
-    bool ok = measure_speed(plan, arm, cache, &m, out, st) &&
-              measure_failures(plan, &arm[EXP_ARM_CANDIDATE], &m, scores_csv, out, st);
+    if (apart) measure_length(&m, lab->plan->base->seed, out);
+    measure_service(lab->plan, &m.arm[EXP_ARM_CANDIDATE], out);
+    bool ok = measure_speed(lab, &m, out, st) && measure_failures(lab, &m, scores_csv, out, st);
     exp_pilot_csv_fini(&m);
     return ok;
 }
@@ -160,12 +154,13 @@ bool exp_pilot_read(const struct exp_decision *before, struct exp_cache *cache, 
 {
     struct exp_arm_machines *arm = sim_alloc(EXP_N_ARMS, sizeof *arm);
     struct exp_pilot_findings *f = sim_alloc(1, sizeof *f);
+    const struct exp_pilot_lab lab = {before->plan, cache, arm};
     f->length = f->length_sd = NAN;
     bool ok =
         snprintf(f->file, sizeof f->file, "%s", measured_csv) < (int)sizeof f->file ||
         sim_fail_as(st, SIM_EXIT_USAGE, "--pilot: the path is longer than %d bytes", EXP_TEXT_BYTES - 1);
     ok = ok && exp_pilot_arms(before, cache, arm, st) && exp_pilot_arms_read(measured_csv, cache, arm, st) &&
-         measure(before, cache, arm, scores_csv, f, st);
+         measure(&lab, scores_csv, f, st);
     if (ok) {
         exp_candidate_label(&exp_pilot_row(before)->entry->candidate, f->candidate, sizeof f->candidate);
         *out = *f;

@@ -31,12 +31,11 @@ static void take(struct exp_pilot_sample *s, int arm, const struct sim_result *r
     s->in_flight = span_s > 0 ? busy_s / span_s : (double)s->n;
 }
 
-static bool simulate(struct exp_pilot_sample *s, int arm, const struct exp_plan *plan,
-                     const struct exp_arm_machines *machines, struct exp_cache *cache,
+static bool simulate(struct exp_pilot_sample *s, const struct exp_pilot_lab *lab, int arm,
                      const struct exp_workload *load, struct sim_status *st)
 {
-    struct exp_scenario *scenario = exp_arm_scenario(plan, machines, st);
-    struct exp_setup *setup = scenario ? exp_setup_new_on(scenario, cache, NULL, load, st) : NULL;
+    struct exp_scenario *scenario = exp_arm_scenario(lab->plan, &lab->arm[arm], st);
+    struct exp_setup *setup = scenario ? exp_setup_new_on(scenario, lab->cache, NULL, load, st) : NULL;
     free(scenario);
     if (!setup) return false;
     struct sim_result *r = sim_run(&setup->config);
@@ -46,21 +45,28 @@ static bool simulate(struct exp_pilot_sample *s, int arm, const struct exp_plan 
     return true;
 }
 
-bool exp_pilot_sample_init(struct exp_pilot_sample *s, const struct exp_plan *plan,
-                           const struct exp_arm_machines arm[EXP_N_ARMS], double load_factor,
-                           struct exp_cache *cache, struct sim_status *st)
+static void take_load(struct exp_pilot_sample *s, const struct exp_workload *load)
 {
-    struct exp_loads *loads = exp_loads_new(plan, cache);
-    const struct exp_workload *load = exp_loads_get(loads, load_factor, plan->base->seed, false, st);
-    *s = (struct exp_pilot_sample){.n = load ? load->n_requests : 0, .seed = plan->base->seed};
-    if (load) s->slo_class = sim_alloc(s->n ? s->n : 1, sizeof *s->slo_class);
+    s->n = load->n_requests;
+    s->slo_class = sim_alloc(s->n ? s->n : 1, sizeof *s->slo_class);
     for (uint64_t i = 0; i < s->n; i++) {
         s->slo_class[i] = load->requests[i].slo_class;
         s->n_of_class[s->slo_class[i]]++;
     }
-    bool ok = load && (s->n >= 2 || sim_fail(st, "load: %llu requests, expected two or more to try",
-                                             (unsigned long long)s->n));
-    for (int a = 0; ok && a < EXP_N_ARMS; a++) ok = simulate(s, a, plan, &arm[a], cache, load, st);
+}
+
+bool exp_pilot_sample_init(struct exp_pilot_sample *s, const struct exp_pilot_lab *lab, double load_factor,
+                           struct sim_status *st)
+{
+    struct exp_loads *loads = exp_loads_new(lab->plan, lab->cache);
+    uint64_t seed = lab->plan->base->seed;
+    const struct exp_workload *load = exp_loads_get(loads, load_factor, seed, false, st);
+    bool ok =
+        load && (load->n_requests >= 2 || sim_fail(st, "load: %llu requests, expected two or more to try",
+                                                   (unsigned long long)load->n_requests));
+    *s = (struct exp_pilot_sample){.seed = seed};
+    if (ok) take_load(s, load);
+    for (int a = 0; ok && a < EXP_N_ARMS; a++) ok = simulate(s, lab, a, load, st);
     exp_loads_free(loads);
     if (!ok) exp_pilot_sample_fini(s);
     return ok;

@@ -116,6 +116,8 @@ enum exp_verdict_word exp_pilot_verdict(const struct exp_decision *after, char *
     }
     judge_money(&j);
     judge_classes(&j);
+    bool wins = after->best != UINT32_MAX && j.row == &after->row[after->best];
+    if (!wins && !after->pilot->answers) say(&j, EXP_EXTEND, "its answers were not scored");
     if (after->check_sla != EXP_PASS) say(&j, EXP_EXTEND, "service levels are not predicted to hold");
     return j.word;
 }

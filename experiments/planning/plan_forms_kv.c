@@ -115,16 +115,23 @@ const struct exp_plan_form exp_form_strategies = {take_strategies, strategies_te
 
 static const char BASELINE[] = "a strategy: {strategy: NAME, PARAMETER: VALUE ...} or NAME:PARAMETER=VALUE";
 
+/* full comes first, asked or not. */
+static bool take_only(const struct exp_plan_item *item, struct exp_contenders *made,
+                      struct exp_contender *out, struct sim_status *st)
+{
+    if (made->n > 2) return exp_plan_wrong(item, "one strategy", st);
+    struct exp_contender *c = &made->at[made->n - 1];
+    if (!join_paths(item, c, st)) return false;
+    *out = *c;
+    return true;
+}
+
 static bool take_label(const struct exp_plan_input *in, struct exp_plan *p, const char *label,
                        struct sim_status *st)
 {
     struct exp_contenders *made = sim_alloc(1, sizeof *made);
     struct exp_plan_item item = {in, in->node, label};
-    bool ok = parse(&item, label, made, st);
-    if (ok && made->n > 2) ok = exp_plan_wrong(&item, "one strategy", st);
-    struct exp_contender *c = &made->at[made->n - 1]; /* full comes first, asked or not */
-    ok = ok && join_paths(&item, c, st);
-    if (ok) p->baseline = *c;
+    bool ok = parse(&item, label, made, st) && take_only(&item, made, &p->baseline, st);
     free(made);
     return ok;
 }

@@ -62,7 +62,7 @@ static void add_base(struct exp_plan_lines *l, const struct exp_plan *p, const s
     snprintf(line.path, sizeof line.path, "%s", path);
     line.given = exp_plan_given(p, path) || strcmp(line.text, fresh) != 0;
     free(fresh);
-    if (line.given || is_asked_about(k->key))
+    if (line.given || is_asked_about(k->key) || begins(path, "load.open_loop."))
         add(l, &line);
     else
         free(line.text);
@@ -82,26 +82,28 @@ static const struct exp_class_keys *base_class(const struct exp_plan *p, const c
     return NULL;
 }
 
+static void add_of_class(struct exp_plan_lines *l, const struct exp_plan *p, const struct exp_plan_key *k,
+                         const struct exp_plan_class *class)
+{
+    char path[EXP_PLAN_PATH_BYTES];
+    const struct exp_class_keys *own = base_class(p, class->name);
+    struct exp_class_keys fresh;
+    class_path(k->path, class->name, path);
+    exp_key_defaults(EXP_IN_CLASS, &fresh);
+    exp_key_defaults(EXP_IN_SLO, &fresh.slo);
+    if (k->row)
+        add_row(l, p, k->row, path, class);
+    else if (own && k->key->scope == EXP_IN_SLO)
+        add_base(l, p, k, path, (struct pair){(const char *)&own->slo, (const char *)&fresh.slo});
+    else if (own)
+        add_base(l, p, k, path, (struct pair){(const char *)own, (const char *)&fresh});
+}
+
 static void add_class(struct exp_plan_lines *l, const struct exp_plan *p, uint32_t i,
                       const struct exp_plan_keys *keys)
 {
-    struct exp_class_keys fresh;
-    const struct exp_class_keys *own = base_class(p, p->class[i].name);
-    exp_key_defaults(EXP_IN_CLASS, &fresh);
-    exp_key_defaults(EXP_IN_SLO, &fresh.slo);
-    for (size_t k = 0; k < keys->n; k++) {
-        char path[EXP_PLAN_PATH_BYTES];
-        const struct exp_plan_key *key = &keys->at[k];
-        if (!begins(key->path, "classes.")) continue;
-        bool slo = key->key->scope == EXP_IN_SLO;
-        struct pair of = {slo ? (const char *)&own->slo : (const char *)own,
-                          slo ? (const char *)&fresh.slo : (const char *)&fresh};
-        class_path(key->path, p->class[i].name, path);
-        if (key->row)
-            add_row(l, p, key->row, path, &p->class[i]);
-        else if (own)
-            add_base(l, p, key, path, of);
-    }
+    for (size_t k = 0; k < keys->n; k++)
+        if (begins(keys->at[k].path, "classes.")) add_of_class(l, p, &keys->at[k], &p->class[i]);
 }
 
 /* "{gpu: h100-sxm, servers: 2}" */
@@ -137,6 +139,14 @@ static void add_machines(struct exp_plan_lines *l, const struct exp_plan *p)
     add(l, &line);
 }
 
+/* A plan has one load: what another one left behind would be a second. */
+static bool is_of_other_load(const struct exp_plan *p, const char *path)
+{
+    enum exp_source source = p->base->workload.source;
+    return (source != EXP_TRACE && strcmp(path, "load.trace") == 0) ||
+           (source != EXP_OPEN_LOOP && begins(path, "load.open_loop."));
+}
+
 /* Base keys stand where the plan's path says; own ones of classes and machines are added as wholes. */
 static void add_key(struct exp_plan_lines *l, const struct exp_plan *p, const struct exp_plan_keys *keys,
                     const struct exp_scenario *fresh, size_t i)
@@ -151,7 +161,7 @@ static void add_key(struct exp_plan_lines *l, const struct exp_plan *p, const st
                                              : (const char *)fresh};
     bool slo_unused = begins(k->path, "slo.") && !p->base->slo_given && p->base->n_classes;
     bool curve = strcmp(k->path, "load.peak_to_mean") == 0 && p->n_rate_curve;
-    if (slo_unused || curve || begins(k->path, "have.N.")) return;
+    if (slo_unused || curve || begins(k->path, "have.N.") || is_of_other_load(p, k->path)) return;
     if (!k->row)
         add_base(l, p, k, k->path, of);
     else

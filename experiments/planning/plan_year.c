@@ -18,7 +18,7 @@ static double mean_load(double k)
     return sum / EXP_DAY_HOURS;
 }
 
-/* The mean falls from 1 at k = 0; by k = 1e6 one hour is all that is left. */
+/* The mean falls as k rises; by k = 1e6 one hour is all that is left. */
 static double exponent_of(double peak_to_mean)
 {
     double lo = 0, hi = 1e6;
@@ -33,12 +33,33 @@ static double exponent_of(double peak_to_mean)
     return hi;
 }
 
+/* However small k is, the hour opposite the busiest has no load: a flatter day has its load there alone. */
+static void flat_day(double peak_to_mean, double shape[EXP_DAY_HOURS])
+{
+    for (int h = 0; h < EXP_DAY_HOURS; h++) shape[h] = 1;
+    shape[(BUSIEST_HOUR + EXP_DAY_HOURS / 2) % EXP_DAY_HOURS] =
+        EXP_DAY_HOURS / peak_to_mean - (EXP_DAY_HOURS - 1);
+}
+
+static void cosine_day(double peak_to_mean, double shape[EXP_DAY_HOURS])
+{
+    if (peak_to_mean * (EXP_DAY_HOURS - 1) <= EXP_DAY_HOURS) {
+        flat_day(peak_to_mean, shape);
+        return;
+    }
+    double k = exponent_of(peak_to_mean);
+    for (int h = 0; h < EXP_DAY_HOURS; h++) shape[h] = hour_load(h, k);
+}
+
 void exp_plan_day(const struct exp_plan *p, double shape[EXP_DAY_HOURS])
 {
-    double most = 0, k = p->peak_to_mean > 1 ? exponent_of(p->peak_to_mean) : 0;
-    for (uint32_t h = 0; h < p->n_rate_curve; h++) most = fmax(most, p->rate_curve[h]);
-    for (int h = 0; h < EXP_DAY_HOURS; h++)
-        shape[h] = p->n_rate_curve ? p->rate_curve[h] / most : hour_load(h, k);
+    double most = 0;
+    if (!p->n_rate_curve) {
+        cosine_day(p->peak_to_mean, shape);
+        return;
+    }
+    for (int h = 0; h < EXP_DAY_HOURS; h++) most = fmax(most, p->rate_curve[h]);
+    for (int h = 0; h < EXP_DAY_HOURS; h++) shape[h] = p->rate_curve[h] / most;
 }
 
 double exp_plan_growth(double growth_per_year, double month)

@@ -27,6 +27,24 @@ static double strain_of(const struct exp_setup *u, const struct exp_point *p)
     return most;
 }
 
+static double over(double latency_s, double limit_s)
+{
+    return limit_s > 0 ? latency_s / limit_s : 0;
+}
+
+static double pressure_of(const struct exp_setup *u, const struct exp_point *p)
+{
+    double most = 0;
+    for (uint32_t c = 0; c < p->n_classes; c++) {
+        const struct sim_slo *slo = &u->sim_classes[c].slo;
+        const struct exp_class_point *k = &p->class[c];
+        if (k->arrived == 0) continue;
+        most = fmax(most, over(k->ttft_p99_s, slo->ttft_s));
+        most = fmax(most, fmax(over(k->tpot_p99_s, slo->tpot_s), over(k->e2el_p99_s, slo->e2el_s)));
+    }
+    return most;
+}
+
 static bool is_moved(const struct exp_probe_at *at)
 {
     bool moved = false;
@@ -55,8 +73,10 @@ static bool simulate(void *source, const struct exp_probe_at *at, struct exp_pro
     bool ok = (own || !is_moved(at)) &&
               exp_trial_run(t, at->n_replicas, at->load, s->plan->base->seed, false, &p, st);
     if (ok)
-        *out = (struct exp_probe_point){
-            .strain = strain_of(exp_trial_setup(t), &p), .miss = p.miss, .busy = p.gpu_busy};
+        *out = (struct exp_probe_point){.strain = strain_of(exp_trial_setup(t), &p),
+                                        .pressure = pressure_of(exp_trial_setup(t), &p),
+                                        .miss = p.miss,
+                                        .busy = p.gpu_busy};
     exp_trial_free(own);
     return ok;
 }

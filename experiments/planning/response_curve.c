@@ -4,18 +4,18 @@
 #include "models/monotone.h"
 #include "sim/check.h"
 
-static const double FLOOR = 0.01;      /* of strain: below it requests that miss are a handful */
-static const double LEAST_SLOPE = 0.5; /* d log strain / d log load beyond the last point */
+static const double FLOOR = 1e-3;      /* of pressure: of a run without requests it is 0 */
+static const double LEAST_SLOPE = 0.5; /* d log pressure / d log load beyond the last point */
 
-void exp_strain_add(struct exp_strain_curve *c, double log_x, double strain)
+void exp_pressure_add(struct exp_pressure_curve *c, double log_x, double pressure)
 {
     SIM_CHECK(c->n < EXP_NOMINAL_POINTS && (c->n == 0 || log_x > c->log_x[c->n - 1]));
     c->log_x[c->n] = log_x;
-    c->level[c->n++] = log(strain + FLOOR);
+    c->level[c->n++] = log(pressure + FLOOR);
 }
 
-/* Points pooled at one level become one in their middle; at the lowest, the last that is as good. */
-void exp_strain_finish(struct exp_strain_curve *c)
+/* Points pooled at one level become one in their middle; at the lowest level, the last of them. */
+void exp_pressure_finish(struct exp_pressure_curve *c)
 {
     uint32_t n = 0;
     mdl_monotone(c->level, c->n, 1);
@@ -30,7 +30,7 @@ void exp_strain_finish(struct exp_strain_curve *c)
     c->n = n;
 }
 
-static double beyond(const struct exp_strain_curve *c, double level)
+static double beyond(const struct exp_pressure_curve *c, double level)
 {
     uint32_t last = c->n - 1, before = last >= 2 ? last - 2 : 0;
     double run = c->log_x[last] - c->log_x[before];
@@ -39,9 +39,9 @@ static double beyond(const struct exp_strain_curve *c, double level)
     return c->log_x[last] + fmin(further, log(2));
 }
 
-double exp_strain_load(const struct exp_strain_curve *c, double strain)
+double exp_pressure_load(const struct exp_pressure_curve *c, double pressure)
 {
-    double level = log(strain + FLOOR);
+    double level = log(pressure + FLOOR);
     uint32_t i = 0;
     while (i < c->n && c->level[i] < level) i++;
     if (i == c->n) return beyond(c, level);

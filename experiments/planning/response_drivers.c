@@ -166,8 +166,8 @@ static void name_stream(struct exp_response *r, int driver, const char *kind, co
     snprintf(r->stream[driver], sizeof r->stream[driver], "%s %.100s", kind, name);
 }
 
-/* Far enough to stand out of the noise, near enough that the service level is no more than broken. */
-static const double FAMILY_STEP = 0.18, WHOLE_STEP = 0.077;
+/* Far enough to stand out of the noise, near enough that the service level is no more than just broken. */
+static const double FAMILY_STEP = 0.14, WHOLE_STEP = 0.06;
 
 static void describe_operators(const struct mixture *m, struct exp_probe_job *job, struct exp_response *r)
 {
@@ -194,13 +194,13 @@ void exp_drivers_describe(const struct exp_plan *plan, const struct exp_setup *u
     struct mixture m = mixture_of(u, n_replicas);
     const struct exp_fleet_setup *largest = &u->fleets[m.largest];
     const char *strategy = largest->kv.use.strategy->name;
-    for (int d = 0; d < EXP_N_DRIVERS; d++) job->widen[d] = true;
+    for (int d = 0; d < EXP_N_DRIVERS; d++) job->any_step[d] = true;
     describe_operators(&m, job, out);
     if (largest->profile) out->log_sd[EXP_DRIVE_KV] = strategy_log_sd(largest);
     if (largest->profile && moves_kv(u)) out->log_sd[EXP_DRIVE_HOST] = host_log_sd(largest);
     for (int d = EXP_DRIVE_KV; d <= EXP_DRIVE_HOST; d++) {
         job->step[d] = Z95 * out->log_sd[d]; /* to the slow end of what sources say, and no further */
-        job->widen[d] = false;
+        job->any_step[d] = false;
     }
     out->log_sd[EXP_DRIVE_LENGTH] = length_log_sd(largest, plan);
     job->step[EXP_DRIVE_LENGTH] = WHOLE_STEP;

@@ -25,17 +25,12 @@ static bool try_deployed(struct exp_soundings *w, struct deployed *d, int k, str
     return true;
 }
 
-/* Between both, or by as much further as the needed fleet's strain says, at most by half. */
+/* Between both, or by as much further as its pressure says, at most by half. */
 static double deployed_break(const struct exp_soundings *w, const struct deployed *d)
 {
     const struct exp_sounding *one = d->has_held ? &d->holds : &d->breaks;
-    if (d->has_held && d->has_broken) {
-        struct exp_strain_curve c = {0};
-        exp_strain_add(&c, exp_grid_log(d->holds.k), d->holds.p.strain);
-        exp_strain_add(&c, exp_grid_log(d->breaks.k), d->breaks.p.strain);
-        return exp_strain_load(&c, EXP_BROKEN);
-    }
-    double further = w->log_break - exp_strain_load(&w->curve, one->p.strain);
+    if (d->has_held && d->has_broken) return exp_break_between(&d->holds, &d->breaks);
+    double further = w->log_break - exp_pressure_load(&w->curve, one->p.pressure);
     return exp_grid_log(one->k) + fmin(fmax(further, -MOST_FURTHER), MOST_FURTHER);
 }
 
@@ -95,13 +90,13 @@ static uint32_t whole_replicas(const struct growing *g, double replicas)
     return (uint32_t)fmin(fmax(n, least), EXP_MOST_REPLICAS);
 }
 
-/* By its strain, the replicas that a load takes when n that serve are strained so. */
-static uint32_t replicas_for(const struct growing *g, uint32_t n, double strain)
+/* The replicas that a load takes when n that serve are under that pressure. */
+static uint32_t replicas_for(const struct growing *g, uint32_t n, const struct exp_probe_point *p)
 {
     const struct exp_soundings *w = g->w;
-    double part = exp(exp_strain_load(&w->curve, strain) - w->log_break);
+    double part = exp(exp_pressure_load(&w->curve, p->pressure) - w->log_break);
     uint32_t guess = whole_replicas(g, part * (n + w->job->n_kept));
-    if (strain <= EXP_BROKEN) return guess < n / 2 ? n / 2 : guess > n ? n : guess;
+    if (p->strain <= EXP_BROKEN) return guess < n / 2 ? n / 2 : guess > n ? n : guess;
     return guess > 2 * n + 1 ? 2 * n + 1 : guess <= n ? n + 1 : guess;
 }
 
@@ -115,7 +110,7 @@ static void grow(void *growing, uint32_t i)
         struct exp_probe_task task = {.at = {.n_replicas = n, .load = exp_grid_load(w, k)}};
         if (!w->job->probe.run(w->job->probe.user, &task.at, &task.p, &g->at[i].st)) return;
         g->at[i].n_points++;
-        uint32_t next = replicas_for(g, n, task.p.strain);
+        uint32_t next = replicas_for(g, n, &task.p);
         if (task.p.strain <= EXP_BROKEN)
             holds = n;
         else

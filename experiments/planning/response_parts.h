@@ -1,7 +1,8 @@
 /* Between the files of a response: points are asked of a probe (simulations, or in tests a closed form), the load that a
  * point is worth is read off a curve, and drivers know how far they are moved and what they are called.
  * Strain is the share of requests outside their limits over the share that may be, of the class where that is largest:
- * above 1 the service level is broken. Loads lie on a grid, 1.04^k of what the fleet is sized for, so that finalists
+ * above 1 the service level is broken. Pressure is the latency of the slowest hundredth over its limit, where that is
+ * largest: it goes on rising where strain is 0, or all. Loads lie on a grid, 1.04^k of what the fleet is sized for, so that finalists
  * share the requests that are made for them. */
 #ifndef KVSIM_EXPERIMENTS_PLANNING_RESPONSE_PARTS_H
 #define KVSIM_EXPERIMENTS_PLANNING_RESPONSE_PARTS_H
@@ -19,7 +20,7 @@ struct exp_probe_at {
 };
 
 struct exp_probe_point {
-    double strain, miss, busy;
+    double strain, pressure, miss, busy;
 };
 
 struct exp_probe {
@@ -31,33 +32,33 @@ struct exp_probe {
 
 struct exp_probe_job {
     struct exp_probe probe;
-    double step[EXP_N_DRIVERS]; /* logs; 0 = takes no part in this fleet's time */
-    bool widen[EXP_N_DRIVERS];  /* may be moved further than its step */
-    uint32_t n_replicas;        /* needed */
-    uint32_t n_deployed;        /* in whole servers */
-    uint32_t n_lost;            /* of those needed, that the service level does not count on */
-    double n_kept;              /* what is kept, in such replicas */
-    bool may_be_none;           /* it serves alone, too */
-    double headroom;            /* sized for (1 + headroom) x the peak */
-    double growth;              /* of the load over the horizon: 4 = four times */
+    double step[EXP_N_DRIVERS];   /* logs; 0 = takes no part in this fleet's time */
+    bool any_step[EXP_N_DRIVERS]; /* may be moved by another step, too */
+    uint32_t n_replicas;          /* needed */
+    uint32_t n_deployed;          /* in whole servers */
+    uint32_t n_lost;              /* of those needed, that the service level does not count on */
+    double n_kept;                /* what is kept, in such replicas */
+    bool may_be_none;             /* it serves alone, too */
+    double headroom;              /* sized for (1 + headroom) x the peak */
+    double growth;                /* of the load over the horizon: 4 = four times */
     uint32_t n_threads;
 };
 
 /* Fills all of `out` but what is said of drivers beforehand, log_sd and stream. */
 bool exp_response_probe(const struct exp_probe_job *j, struct exp_response *out, struct sim_status *st);
 
-/* ---- the curve of strain over load ---- */
+/* ---- the curve of pressure over load ---- */
 
-struct exp_strain_curve {
+struct exp_pressure_curve {
     uint32_t n;
     double log_x[EXP_NOMINAL_POINTS], level[EXP_NOMINAL_POINTS]; /* rise, the latter not always */
 };
-void exp_strain_add(struct exp_strain_curve *c, double log_x, double strain); /* in rising log_x */
+void exp_pressure_add(struct exp_pressure_curve *c, double log_x, double pressure); /* in rising log_x */
 /* Levels are pooled where they fall. Once, when all points are there. */
-void exp_strain_finish(struct exp_strain_curve *c);
-/* Log of the load at which the fleet as it is is strained so much. Held at the low end; beyond the high end along what
- * the last points say, as far as twice that load. */
-double exp_strain_load(const struct exp_strain_curve *c, double strain);
+void exp_pressure_finish(struct exp_pressure_curve *c);
+/* Log of the load at which the fleet as it is is under so much pressure. Held at the low end; beyond the high end along
+ * what the last points say, as far as twice that load. */
+double exp_pressure_load(const struct exp_pressure_curve *c, double pressure);
 
 /* ---- what is known while points are taken ---- */
 
@@ -70,6 +71,7 @@ struct exp_sounding {
 };
 
 struct exp_probe_task {
+    int k; /* its load */
     struct exp_probe_at at;
     struct exp_probe_point p;
     struct sim_status st;
@@ -82,8 +84,9 @@ struct exp_soundings {
     uint32_t n, n_points;                       /* the latter of all kinds */
     bool breaks;                                /* at some load that was tried, and not at all of them */
     int broken;       /* the lowest at which it is, else the highest tried; 0 when all are */
+    int driven;       /* where drivers are moved: the highest below */
     double log_break; /* between it and the one below */
-    struct exp_strain_curve curve;
+    struct exp_pressure_curve curve;
 };
 
 /* The grid: log of a point over what the fleet is sized for, that load over the planned peak, the nearest to a log. */
@@ -93,6 +96,8 @@ int exp_grid_nearest(double log_x);
 
 /* Of the fleet as it is, there. */
 struct exp_probe_task exp_sounding_task(const struct exp_soundings *w, int k);
+/* Log of the load between two at which it breaks, over what the fleet is sized for. */
+double exp_break_between(const struct exp_sounding *holds, const struct exp_sounding *breaks);
 bool exp_soundings_run(struct exp_soundings *w, struct exp_probe_task *task, uint32_t n,
                        struct sim_status *st);
 

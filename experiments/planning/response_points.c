@@ -12,14 +12,13 @@ enum {
     FURTHER = 14,     /* and so on by 1.73 */
     HIGHEST = 52,     /* 7.7 times */
     MAX_BISECTIONS = 4,
-    ABOVE = 2,     /* the second of the points that were kept out, in grid steps above the first */
-    FAR_ABOVE = 6, /* 1.27 times the break: the end of the curve */
+    FAR_ABOVE = 3, /* 1.12 times the break: the end of the curve */
     MAX_AGAIN = 3, /* drivers that are moved a second time */
 };
 static const double GRID = 1.04;
-/* Logs of equivalent load: that does not stand out, beyond the loads that are close to each other, and in between. */
-static const double TOO_LITTLE = 0.003, TOO_MUCH = 0.12, AIM = 0.06;
-static const double WIDER = 2.5, MUCH_NARROWER = 0.15;
+static const double TOO_LITTLE = 0.003; /* log of equivalent load that does not stand out */
+static const double WIDER = 2.5;
+static const double AIM = 0.06; /* log of equivalent load that is neither lost nor beyond */
 
 /* ---- running ---- */
 
@@ -63,7 +62,8 @@ int exp_grid_nearest(double log_x)
 
 struct exp_probe_task exp_sounding_task(const struct exp_soundings *w, int k)
 {
-    return (struct exp_probe_task){.at = {.n_replicas = w->job->n_replicas, .load = exp_grid_load(w, k)}};
+    return (struct exp_probe_task){.k = k,
+                                   .at = {.n_replicas = w->job->n_replicas, .load = exp_grid_load(w, k)}};
 }
 
 /* ---- the fleet as it is ---- */
@@ -98,6 +98,14 @@ static bool sound(struct exp_soundings *w, const int *k, uint32_t n, struct sim_
     return true;
 }
 
+double exp_break_between(const struct exp_sounding *holds, const struct exp_sounding *breaks)
+{
+    static const double A_HANDFUL = 0.01; /* strain that says nothing */
+    double low = log(holds->p.strain + A_HANDFUL), high = log(breaks->p.strain + A_HANDFUL);
+    double part = (log(EXP_BROKEN + A_HANDFUL) - low) / (high - low);
+    return exp_grid_log(holds->k) + part * (exp_grid_log(breaks->k) - exp_grid_log(holds->k));
+}
+
 /* The lowest load that breaks, and the one below it; strain that falls with load is noise. Where all break, what the fleet
  * is sized for takes its place. */
 static void find_break(struct exp_soundings *w)
@@ -106,19 +114,8 @@ static void find_break(struct exp_soundings *w)
     while (i < w->n && w->at[i].p.strain <= EXP_BROKEN) i++;
     w->breaks = i > 0 && i < w->n;
     w->broken = i == 0 ? 0 : w->at[i < w->n ? i : w->n - 1].k;
-    w->log_break = exp_grid_log(w->broken);
-    if (!w->breaks) return;
-    struct exp_strain_curve c = {0};
-    exp_strain_add(&c, exp_grid_log(w->at[i - 1].k), w->at[i - 1].p.strain);
-    exp_strain_add(&c, exp_grid_log(w->at[i].k), w->at[i].p.strain);
-    w->log_break = exp_strain_load(&c, EXP_BROKEN);
-}
-
-static int next_below(const struct exp_soundings *w)
-{
-    uint32_t i = 0;
-    while (w->at[i].k != w->broken) i++;
-    return w->at[i - 1].k;
+    w->driven = w->breaks ? w->at[i - 1].k : w->broken;
+    w->log_break = w->breaks ? exp_break_between(&w->at[i - 1], &w->at[i]) : exp_grid_log(w->broken);
 }
 
 /* One replica fewer breaks at what the fleet is sized for, so it breaks below n / (n - 1) of that. */
@@ -148,7 +145,7 @@ static bool bracket(struct exp_soundings *w, struct sim_status *st)
 static bool close_in(struct exp_soundings *w, struct sim_status *st)
 {
     for (int i = 0; i < MAX_BISECTIONS && w->breaks; i++) {
-        int below = next_below(w), quarter = (w->broken - below) / 4, k = exp_grid_nearest(w->log_break);
+        int below = w->driven, quarter = (w->broken - below) / 4, k = exp_grid_nearest(w->log_break);
         if (w->broken == below + 1) return true;
         if (k < below + 1 + quarter) k = below + 1 + quarter;
         if (k > w->broken - 1 - quarter) k = w->broken - 1 - quarter;
@@ -191,24 +188,25 @@ static void fill_curves(struct exp_soundings *w)
 static void finish_nominal(struct exp_soundings *w)
 {
     for (uint32_t i = 0; i < w->n; i++)
-        exp_strain_add(&w->curve, exp_grid_log(w->at[i].k), w->at[i].p.strain);
-    exp_strain_finish(&w->curve);
+        exp_pressure_add(&w->curve, exp_grid_log(w->at[i].k), w->at[i].p.pressure);
+    exp_pressure_finish(&w->curve);
     fill_curves(w);
 }
 
 /* ---- drivers ---- */
 
-/* Log of the load that a point is worth, over its own. */
-static double equivalent(const struct exp_soundings *w, int k, const struct exp_probe_point *p)
+/* Log of the load that a point is worth, over its own. Against the fleet as it is under the very same requests, where that
+ * was tried, so that their noise cancels. */
+static double equivalent(const struct exp_soundings *w, const struct exp_probe_task *t)
 {
-    return exp_strain_load(&w->curve, p->strain) - exp_strain_load(&w->curve, find(w, k)->p.strain);
+    const struct exp_sounding *as_it_is = find(w, t->k);
+    double own = as_it_is ? exp_pressure_load(&w->curve, as_it_is->p.pressure) : exp_grid_log(t->k);
+    return exp_pressure_load(&w->curve, t->p.pressure) - own;
 }
 
-static bool is_saturated(const struct exp_soundings *w, const struct exp_probe_point *p)
+static bool is_beyond(const struct exp_soundings *w, const struct exp_probe_task *t)
 {
-    static const double NEARLY = 0.67;
-    double log_end = w->curve.log_x[w->curve.n - 1];
-    return exp_strain_load(&w->curve, p->strain / NEARLY) > log_end;
+    return exp_pressure_load(&w->curve, t->p.pressure) > w->curve.log_x[w->curve.n - 1];
 }
 
 struct driving {
@@ -219,22 +217,26 @@ struct driving {
 
 static void take_elasticity(struct exp_soundings *w, int driver, const struct exp_probe_task *t)
 {
-    double e = equivalent(w, w->broken, &t->p) / t->at.move[driver];
-    if (e < 0 || is_saturated(w, &t->p))
+    double e = equivalent(w, t) / t->at.move[driver];
+    if (e < 0 || is_beyond(w, t))
         w->out->clamped |= 1u << driver;
     else
         w->out->clamped &= ~(1u << driver);
     w->out->elasticity[driver] = fmax(0, e);
 }
 
-/* Another step where the first is lost in the noise, or leads to where loads are sparse or nearly all requests miss; 0 = it
- * will do. */
-static double other_step(const struct exp_soundings *w, int driver, const struct exp_probe_task *t)
+/* Is another point needed? Where the first leads beyond all loads that were tried, with a smaller step, or under less load
+ * where the step is what sources say; with a larger one where it is lost in the noise. */
+static bool needs_another(const struct exp_soundings *w, int driver, const struct exp_probe_task *first,
+                          struct exp_probe_task *another)
 {
-    double step = t->at.move[driver], by = equivalent(w, w->broken, &t->p);
-    if (is_saturated(w, &t->p)) return MUCH_NARROWER * step;
-    if (by > TOO_MUCH) return AIM / by * step;
-    return by < TOO_LITTLE && w->job->widen[driver] ? WIDER * step : 0;
+    double by = equivalent(w, first), step = first->at.move[driver];
+    bool any_step = w->job->any_step[driver], beyond = is_beyond(w, first);
+    int lower = first->k - exp_grid_nearest(by);
+    if (!beyond && (by >= TOO_LITTLE || !any_step)) return false;
+    *another = exp_sounding_task(w, !beyond || any_step ? first->k : lower < LOWEST ? LOWEST : lower);
+    another->at.move[driver] = !any_step ? step : beyond ? step * AIM / by : step * WIDER;
+    return true;
 }
 
 static bool move_again(struct exp_soundings *w, const struct driving *d, uint32_t most, struct sim_status *st)
@@ -242,24 +244,18 @@ static bool move_again(struct exp_soundings *w, const struct driving *d, uint32_
     struct exp_probe_task again[MAX_AGAIN];
     int driver[MAX_AGAIN];
     uint32_t n = 0;
-    for (uint32_t i = 0; i < d->n && n < most; i++) {
-        double step = other_step(w, d->driver[i], &d->task[i]);
-        if (step == 0) continue;
-        again[n] = exp_sounding_task(w, w->broken);
-        again[n].at.move[d->driver[i]] = step;
-        driver[n++] = d->driver[i];
-    }
+    for (uint32_t i = 0; i < d->n && n < most; i++)
+        if (needs_another(w, d->driver[i], &d->task[i], &again[n])) driver[n++] = d->driver[i];
     if (!exp_soundings_run(w, again, n, st)) return false;
     for (uint32_t i = 0; i < n; i++) take_elasticity(w, driver[i], &again[i]);
     return true;
 }
 
-/* All at once by one part of their steps: together up at the break, up and down in turns a little above it. The root mean
+/* All at once by one part of their steps: together up below the break, up and down in turns above it. The root mean
  * square by which products of elasticities miss what these are worth. */
 static bool keep_out(struct exp_soundings *w, const struct driving *d, struct sim_status *st)
 {
-    struct exp_probe_task task[2] = {exp_sounding_task(w, w->broken),
-                                     exp_sounding_task(w, w->broken + ABOVE)};
+    struct exp_probe_task task[2] = {exp_sounding_task(w, w->driven), exp_sounding_task(w, w->broken + 1)};
     double sum = 0, square = 0;
     for (uint32_t i = 0; i < d->n; i++) sum += w->out->elasticity[d->driver[i]] * w->job->step[d->driver[i]];
     for (uint32_t i = 0; i < d->n; i++) {
@@ -269,7 +265,7 @@ static bool keep_out(struct exp_soundings *w, const struct driving *d, struct si
     }
     if (!exp_soundings_run(w, task, 2, st)) return false;
     for (int t = 0; t < 2; t++) {
-        double error = equivalent(w, w->broken + (t ? ABOVE : 0), &task[t].p);
+        double error = equivalent(w, &task[t]);
         for (int i = 0; i < EXP_N_DRIVERS; i++) error -= w->out->elasticity[i] * task[t].at.move[i];
         square += error * error / 2;
     }
@@ -282,12 +278,12 @@ static bool drive(struct exp_soundings *w, uint32_t most_again, struct sim_statu
     struct driving d = {.n = 0};
     for (int i = 0; i < EXP_N_DRIVERS; i++) {
         if (w->job->step[i] == 0) continue;
-        d.task[d.n] = exp_sounding_task(w, w->broken);
+        d.task[d.n] = exp_sounding_task(w, w->driven);
         d.task[d.n].at.move[i] = w->job->step[i];
         d.driver[d.n++] = i;
     }
-    const int above[] = {w->broken + 1, w->broken + ABOVE, w->broken + FAR_ABOVE};
-    if (!sound(w, above, 3, st) || !exp_soundings_run(w, d.task, d.n, st)) return false;
+    const int above[] = {w->broken + 1, w->broken + FAR_ABOVE};
+    if (!sound(w, above, 2, st) || !exp_soundings_run(w, d.task, d.n, st)) return false;
     finish_nominal(w);
     for (uint32_t i = 0; i < d.n; i++) take_elasticity(w, d.driver[i], &d.task[i]);
     return move_again(w, &d, most_again, st) && keep_out(w, &d, st);
@@ -298,7 +294,7 @@ static bool drive(struct exp_soundings *w, uint32_t most_again, struct sim_statu
 /* So many that every load ahead has a point, too. */
 static uint32_t most_again(const struct exp_soundings *w)
 {
-    uint32_t moved = 2, later = 3 + EXP_HEADROOM_TRIES + (w->job->growth > 1 ? EXP_GROWTH_LOADS : 0);
+    uint32_t moved = 2, later = 2 + EXP_HEADROOM_TRIES + (w->job->growth > 1 ? EXP_GROWTH_LOADS : 0);
     for (int d = 0; d < EXP_N_DRIVERS; d++) moved += w->job->step[d] != 0;
     uint32_t taken = w->n_points + moved + later;
     uint32_t left = taken < EXP_RESPONSE_POINTS ? EXP_RESPONSE_POINTS - taken : 0;

@@ -13,44 +13,58 @@ static const char *machines(const struct exp_sheet *s, enum exp_phrase one, enum
     return exp_say_args(s, n == 1 ? one : many, (const char *const[]){exp_text(s->arena, "%u", n), NULL});
 }
 
-/* "Buy 2 servers (16 x h200-sxm, 1 spare), freekv, TP 1" */
-static const char *what_to_get(const struct exp_sheet *s)
+static const char *number(const struct exp_sheet *s, uint32_t n)
+{
+    return exp_text(s->arena, "%u", n);
+}
+
+static const char *keep_it(const struct exp_sheet *s)
 {
     const struct exp_candidate *c = &s->best->entry->candidate;
-    struct exp_fleet_size size = exp_fleet_size(s->d, s->best);
-    const char *way = exp_row_way(s->best);
-    bool keep = strcmp(way, "keep") == 0, rent = strcmp(way, "rent") == 0, mix = strcmp(way, "mix") == 0;
-    enum exp_phrase phrase = keep ? EXP_SAY_KEEP : rent ? EXP_SAY_RENT : mix ? EXP_SAY_MIX : EXP_SAY_BUY;
-    uint32_t servers = mix ? size.bought : size.servers;
-    const char *spare =
-        size.spare_servers ? EXP_SAY(s, SPARE, exp_text(s->arena, "%u", size.spare_servers)) : "";
-    const char *gpu = keep ? exp_row_gpu(s->arena, s->d, s->best) : c->gpu->name;
-    uint32_t gpus = keep ? size.gpus : size.servers * c->gpus_per_server;
-    const char *const args[] = {
-        machines(s, rent ? EXP_SAY_INSTANCE : EXP_SAY_SERVER, rent ? EXP_SAY_INSTANCES : EXP_SAY_SERVERS,
-                 servers),
-        exp_text(s->arena, "%u", gpus),
-        gpu,
-        spare,
-        c->contender->label,
-        exp_text(s->arena, "%u", keep ? c->have_tensor_parallel[0] : c->tensor_parallel),
-        NULL};
-    const char *text = exp_say_args(s, phrase, args);
-    if (c->keeps_have && !keep) text = exp_text(s->arena, "%s%s", exp_say(s, EXP_SAY_BESIDE), text);
-    if (c->adds_host_memory)
-        text = exp_text(s->arena, "%s%s", text,
-                        EXP_SAY(s, MORE_MEMORY, exp_text(s->arena, "%.0f", c->host_gib)));
-    if (size.bought > servers)
-        text = exp_text(s->arena, "%s%s", text,
-                        EXP_SAY(s, GROWS, machines(s, EXP_SAY_SERVER, EXP_SAY_SERVERS, size.bought),
-                                exp_text(s->arena, "%u", size.last_month)));
+    return EXP_SAY(s, KEEP, exp_have_text(s->arena, s->d->plan), exp_row_strategy(s->arena, s->best),
+                   number(s, c->have_tensor_parallel[0]));
+}
+
+/* "Buy 2 servers (16 x h200-sxm, 1 spare), freekv, TP 1" */
+static const char *get_it(const struct exp_sheet *s, const struct exp_fleet_size *size)
+{
+    const struct exp_candidate *c = &s->best->entry->candidate;
+    enum exp_acquire way = s->best->finalist->best;
+    const char *servers = way == EXP_RENT ? machines(s, EXP_SAY_INSTANCE, EXP_SAY_INSTANCES, size->servers)
+                                          : machines(s, EXP_SAY_SERVER, EXP_SAY_SERVERS,
+                                                     way == EXP_MIX ? size->bought : size->servers);
+    static const enum exp_phrase words[] = {
+        [EXP_BUY] = EXP_SAY_BUY, [EXP_RENT] = EXP_SAY_RENT, [EXP_MIX] = EXP_SAY_MIX};
+    const char *text = exp_say_args(
+        s, words[way],
+        (const char *const[]){servers, number(s, size->servers * c->gpus_per_server), c->gpu->name,
+                              size->spare_servers ? EXP_SAY(s, SPARE, number(s, size->spare_servers)) : "",
+                              exp_row_strategy(s->arena, s->best), number(s, c->tensor_parallel), NULL});
+    if (c->keeps_have) text = exp_text(s->arena, "%s%s", exp_say(s, EXP_SAY_BESIDE), text);
     return text;
 }
 
-static const char *band_of(const struct exp_sheet *s, struct exp_band band, double sign)
+static const char *what_to_do(const struct exp_sheet *s)
 {
-    double lo = sign < 0 ? -band.hi : band.lo, hi = sign < 0 ? -band.lo : band.hi;
-    return exp_text(s->arena, " [%s, %s]", exp_say_money(s, lo), exp_say_money(s, hi));
+    const struct exp_candidate *c = &s->best->entry->candidate;
+    struct exp_fleet_size size = exp_fleet_size(s->d, s->best);
+    const char *text = strcmp(exp_row_way(s->best), "keep") == 0 ? keep_it(s) : get_it(s, &size);
+    if (c->adds_host_memory)
+        text = exp_text(s->arena, "%s%s", text,
+                        EXP_SAY(s, MORE_MEMORY, exp_text(s->arena, "%.0f", c->host_gib)));
+    if (s->best->finalist->best == EXP_BUY && size.bought > size.servers)
+        text = exp_text(s->arena, "%s%s", text,
+                        EXP_SAY(s, GROWS, machines(s, EXP_SAY_SERVER, EXP_SAY_SERVERS, size.bought),
+                                number(s, size.last_month)));
+    return text;
+}
+
+/* In the unit of what it is the band of. */
+static const char *band_of(const struct exp_sheet *s, struct exp_band band, double value)
+{
+    double lo = value < 0 ? -band.hi : band.lo, hi = value < 0 ? -band.lo : band.hi;
+    return exp_text(s->arena, " [%s, %s]", exp_say_money_like(s, lo, value),
+                    exp_say_money_like(s, hi, value));
 }
 
 static const char *payback_of(const struct exp_sheet *s, const struct exp_return *r)
@@ -78,9 +92,8 @@ static const char *what_it_saves(const struct exp_sheet *s)
     const char *saving = r->saving < 0 ? EXP_SAY(s, COSTS_MORE, exp_say_money(s, -r->saving), band)
                                        : EXP_SAY(s, SAVES, exp_say_money(s, r->saving), band);
     const char *sure =
-        risk->n_draws
-            ? exp_text(s->arena, ", %s", EXP_SAY(s, P_SAVING, exp_text(s->arena, "%.2f", risk->p_saving)))
-            : "";
+        risk->n_draws ? exp_text(s->arena, ", %s", EXP_SAY(s, P_SAVING, exp_say_chance(s, risk->p_saving)))
+                      : "";
     return exp_text(s->arena, "%s, %s%s", saving, payback_of(s, r), sure);
 }
 
@@ -91,9 +104,9 @@ static void say_measure_first(const struct exp_sheet *s)
     const char *first = EXP_SAY(s, MEASURE_FIRST, exp_say_percent(s, s->best->unmeasured_frac));
     const char *then = exp_say(s, EXP_SAY_NONE_MEASURED);
     if (d->best_measured != UINT32_MAX)
-        then = EXP_SAY(s, BEST_MEASURED,
-                       exp_text(s->arena, "%u  %s", d->best_measured + 1,
-                                exp_row_label(s->arena, d, &d->row[d->best_measured])));
+        then = EXP_SAY(
+            s, BEST_MEASURED,
+            exp_text(s->arena, "%u  %s", d->best_measured + 1, exp_say_row(s, &d->row[d->best_measured])));
     exp_page_text(&s->page, 0, 2, exp_text(s->arena, "%s %s", first, then));
 }
 
@@ -118,7 +131,7 @@ void exp_sheet_headline(const struct exp_sheet *s)
     }
     const char *cost = EXP_SAY(s, TOTAL, s->d->plan->currency, exp_say_money(s, exp_row_cash(s->best)->total),
                                exp_text(s->arena, "%u", s->d->plan->horizon_months));
-    exp_page_heading(&s->page, 1, what_to_get(s));
+    exp_page_heading(&s->page, 1, what_to_do(s));
     exp_page_text(&s->page, 0, 2, exp_text(s->arena, "%s; %s", cost, what_it_saves(s)));
     say_measure_first(s);
 }
@@ -245,7 +258,7 @@ static void add_row(const struct exp_sheet *s, struct exp_grid *g, uint32_t i)
     const struct exp_decision_row *row = &s->d->row[i];
     const struct exp_candidate *c = &row->entry->candidate;
     exp_grid_add(g, rank(s, i));
-    exp_grid_add(g, exp_row_gpu(s->arena, s->d, row));
+    exp_grid_add(g, exp_row_gpu(s->arena, row, exp_say(s, EXP_SAY_HAVE)));
     exp_grid_add(g, exp_text(s->arena, "%u", c->tensor_parallel));
     exp_grid_add(g, c->contender->strategy->name);
     exp_grid_add(g, exp_term(s->language, exp_row_way(row)));
@@ -275,10 +288,11 @@ void exp_sheet_table(const struct exp_sheet *s)
     exp_page_grid(&s->page, &g);
     if (s->best && d->best != 0) exp_page_text(&s->page, 0, 2, exp_say(s, EXP_SAY_NO_WINNER));
     exp_page_text(&s->page, 0, 2, exp_say(s, EXP_SAY_LEGEND));
+    if (d->plan->n_have) exp_page_text(&s->page, 0, 2, EXP_SAY(s, HAVE_IS, exp_have_text(s->arena, d->plan)));
     if (d->search.baseline == UINT32_MAX) return;
     const struct exp_decision_row base = {.entry = &d->search.entry[d->search.baseline]};
     exp_page_text(&s->page, 0, 2,
-                  EXP_SAY(s, AGAINST, exp_row_label(s->arena, d, &base), d->plan->currency,
+                  EXP_SAY(s, AGAINST, exp_say_row(s, &base), d->plan->currency,
                           exp_say_money(s, d->baseline_cash.total)));
 }
 
@@ -287,10 +301,10 @@ void exp_sheet_table(const struct exp_sheet *s)
 static void add_loser(const struct exp_sheet *s, struct exp_grid *g, const struct exp_decision_row *row)
 {
     const struct exp_candidate *c = &row->entry->candidate;
-    exp_grid_add(g, exp_row_gpu(s->arena, s->d, row));
+    exp_grid_add(g, exp_row_gpu(s->arena, row, exp_say(s, EXP_SAY_HAVE)));
     exp_grid_add(g, exp_text(s->arena, "%u", c->tensor_parallel));
-    exp_grid_add(g, c->contender->label);
-    exp_grid_add(g, exp_text(s->arena, "%u", row->entry->n_replicas));
+    exp_grid_add(g, exp_row_strategy(s->arena, row));
+    exp_grid_add(g, number(s, row->entry->n_replicas));
     exp_grid_add(g, exp_say_money(s, row->entry->cost_estimate));
     exp_grid_add(g, exp_why(s->arena, s->d, row, s->language));
 }

@@ -138,6 +138,7 @@ static void print_flags(const struct exp_sheet *s)
                               exp_text(s->arena, "%u", exp_replicas_per_server(&e->candidate)),
                               e->candidate.gpu->name));
     exp_page_code(&s->page, command_line(s));
+    exp_page_text(&s->page, 0, 2, EXP_SAY(s, FLAGS_MODEL, s->d->plan->base->model));
     say_kept(s);
     exp_page_text(&s->page, 0, 2, kv_says(s));
     if (weights != MDL_BF16)
@@ -285,7 +286,7 @@ void exp_sheet_print_details(const struct exp_decision *d, const struct exp_shee
     fputc('\n', out);
     exp_page_heading(&s.page, 1, exp_say(&s, EXP_SAY_DETAILS_TITLE));
     if (s.best) {
-        exp_page_text(&s.page, 0, 2, exp_row_label(s.arena, d, s.best));
+        exp_page_text(&s.page, 0, 2, exp_say_row(&s, s.best));
         print_flags(&s);
         print_parameters(&s);
         exp_sheet_bill(&s);

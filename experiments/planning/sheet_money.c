@@ -10,6 +10,7 @@
 static const char *reference_says(const struct exp_sheet *s, uint32_t i)
 {
     const struct exp_reference_line *r = &s->d->reference[i];
+    if (s->d->search.baseline == UINT32_MAX) return exp_say(s, EXP_SAY_NO_BASELINE);
     if (!r->known) return exp_say(s, i == 0 ? EXP_SAY_NO_HAVE : EXP_SAY_NO_PRICE);
     if (i == 0) return EXP_SAY(s, ATTAINS, exp_say_attained(s, r->attainment));
     if (isnan(r->break_even_load)) return exp_say(s, EXP_SAY_NO_BREAK_EVEN);
@@ -81,9 +82,12 @@ void exp_sheet_assumptions(const struct exp_sheet *s)
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_ASSUMPTIONS_TITLE));
     if (s->page.markdown) fputc('\n', s->page.out);
     assume_load(s);
-    exp_page_item(&s->page, EXP_SAY(s, ASSUME_FLEET, exp_say_share(s, p->headroom),
-                                    EXP_SAY(s, SPARES, exp_text(s->arena, "%u", p->spare_servers)),
-                                    p->robust ? exp_say(s, EXP_SAY_ROBUST) : ""));
+    exp_page_item(
+        &s->page,
+        EXP_SAY(s, ASSUME_FLEET, exp_say_share(s, p->headroom),
+                exp_say_args(s, p->spare_servers == 1 ? EXP_SAY_SPARE_SERVER : EXP_SAY_SPARES,
+                             (const char *const[]){exp_text(s->arena, "%u", p->spare_servers), NULL}),
+                p->robust ? exp_say(s, EXP_SAY_ROBUST) : ""));
     exp_page_item(&s->page, EXP_SAY(s, ASSUME_SUPPLY, exp_say_number(s, p->lead_time_months),
                                     exp_say(s, p->bridge_rent ? EXP_SAY_BRIDGED : EXP_SAY_NOT_BRIDGED)));
     exp_page_item(&s->page, EXP_SAY(s, ASSUME_MONEY, p->currency, exp_say_share(s, p->discount_rate)));

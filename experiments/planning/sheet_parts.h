@@ -29,6 +29,11 @@ const char *exp_say_percent(const struct exp_sheet *s, double frac);  /* 0.9%, 7
 const char *exp_say_attained(const struct exp_sheet *s, double frac); /* 99.41, never rounded up */
 const char *exp_say_number(const struct exp_sheet *s, double value);  /* three digits */
 const char *exp_say_count(const struct exp_sheet *s, double value);   /* 3,000 */
+/* In the unit that `like` has: 0.56M beside 1.40M. */
+const char *exp_say_money_like(const struct exp_sheet *s, double value, double like);
+const char *exp_say_chance(const struct exp_sheet *s, double p); /* 0.93, >0.99 */
+/* "have + h200-sxm TP 1 freekv" */
+const char *exp_say_row(const struct exp_sheet *s, const struct exp_decision_row *row);
 /* {0} % of a share, without the sign, as it was typed: 60, 0.01 */
 const char *exp_say_share(const struct exp_sheet *s, double frac);
 

@@ -86,9 +86,8 @@ static void say_whose(const struct exp_sheet *s, const struct exp_decision_row *
 {
     const char *currency = s->d->plan->currency, *npv = exp_say_money(s, row->returns.npv);
     exp_page_text(&s->page, 0, 2,
-                  row == s->best
-                      ? EXP_SAY(s, TORNADO_SAYS, currency, npv)
-                      : EXP_SAY(s, TORNADO_RIVAL, exp_row_label(s->arena, s->d, row), currency, npv));
+                  row == s->best ? EXP_SAY(s, TORNADO_SAYS, currency, npv)
+                                 : EXP_SAY(s, TORNADO_RIVAL, exp_say_row(s, row), currency, npv));
 }
 
 static void print_bars(const struct exp_sheet *s, const struct exp_risk *risk)
@@ -249,8 +248,7 @@ void exp_sheet_pilot(const struct exp_sheet *s)
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_PILOT_TITLE));
     exp_page_text(&s->page, 0, 2,
                   EXP_SAY(s, PILOT_SAYS, exp_say_count(s, (double)p->n_baseline),
-                          exp_say_count(s, (double)p->n_candidate), exp_row_label(s->arena, d, tried),
-                          p->file));
+                          exp_say_count(s, (double)p->n_candidate), exp_say_row(s, tried), p->file));
     exp_grid_add_column(&g, "", EXP_CELLS_LEFT);
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_BEFORE), EXP_CELLS_RIGHT);
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_AFTER), EXP_CELLS_RIGHT);
@@ -258,8 +256,8 @@ void exp_sheet_pilot(const struct exp_sheet *s)
     exp_grid_add(&g, exp_say_money(s, d->npv_before));
     exp_grid_add(&g, exp_say_money(s, tried->returns.npv));
     exp_grid_add(&g, exp_say(s, EXP_SAY_P_SAVING_HEAD));
-    exp_grid_add(&g, isnan(d->p_saving_before) ? "?" : exp_text(s->arena, "%.2f", d->p_saving_before));
-    exp_grid_add(&g, exp_text(s->arena, "%.2f", tried->risk.p_saving));
+    exp_grid_add(&g, exp_say_chance(s, d->p_saving_before));
+    exp_grid_add(&g, exp_say_chance(s, tried->risk.p_saving));
     exp_page_grid(&s->page, &g);
     exp_page_text(&s->page, 0, 2, exp_text(s->arena, "%s: %s", exp_say(s, words[word]), why));
 }

@@ -29,17 +29,34 @@ const char *exp_say_args(const struct exp_sheet *s, enum exp_phrase phrase, cons
     return exp_phrase_fill(s->arena, s->language, phrase, args);
 }
 
-const char *exp_say_money(const struct exp_sheet *s, double value)
+const char *exp_say_money_like(const struct exp_sheet *s, double value, double like)
 {
-    double size = fabs(value);
+    double size = fabs(like);
     if (!isfinite(value)) return "?";
     if (size >= 999.5e9) return exp_text(s->arena, "%.3g", value);
     if (size >= 999.5e6) return exp_text(s->arena, "%.2fB", value / 1e9);
     if (size >= 99.5e6) return exp_text(s->arena, "%.0fM", value / 1e6);
     if (size >= 999.5e3) return exp_text(s->arena, "%.2fM", value / 1e6);
     if (size >= 99.5) return exp_text(s->arena, "%s", exp_count_words(value).text);
-    if (size >= 0.995) return exp_text(s->arena, "%.2f", value);
-    return exp_text(s->arena, size > 0 ? "%.2g" : "0", value);
+    if (size >= 0.0995) return exp_text(s->arena, "%.2f", value);
+    return value == 0 ? "0" : exp_text(s->arena, "%.2g", value);
+}
+
+const char *exp_say_money(const struct exp_sheet *s, double value)
+{
+    return exp_say_money_like(s, value, value);
+}
+
+const char *exp_say_chance(const struct exp_sheet *s, double p)
+{
+    if (!isfinite(p)) return "?";
+    return p > 0.99 ? ">0.99" : p < 0.01 ? "<0.01" : exp_text(s->arena, "%.2f", p);
+}
+
+const char *exp_say_row(const struct exp_sheet *s, const struct exp_decision_row *row)
+{
+    return exp_text(s->arena, "%s TP %u %s", exp_row_gpu(s->arena, row, exp_say(s, EXP_SAY_HAVE)),
+                    row->entry->candidate.tensor_parallel, exp_row_strategy(s->arena, row));
 }
 
 const char *exp_say_percent(const struct exp_sheet *s, double frac)

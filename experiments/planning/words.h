@@ -19,10 +19,10 @@
     X(BUY, "Buy {0} ({1} x {2}{3}), {4}, TP {5}", "{0}を購入（{1} x {2}{3}）、{4}、TP {5}") \
     X(RENT, "Rent {0} ({1} x {2}{3}), {4}, TP {5}", "{0}を賃借（{1} x {2}{3}）、{4}、TP {5}") \
     X(MIX, "Buy {0} and rent the peak ({1} x {2}{3} in all), {4}, TP {5}", "{0}を購入しピークは賃借（計{1} x {2}{3}）、{4}、TP {5}") \
-    X(KEEP, "Keep what there is ({1} x {2}), {4}, TP {5}", "現有機を継続使用（{1} x {2}）、{4}、TP {5}") \
+    X(KEEP, "Keep what there is ({0}), {1}, TP {2}", "現有機を継続使用（{0}）、{1}、TP {2}") \
     X(BESIDE, "Beside what there is: ", "現有機に加えて：") \
     X(MORE_MEMORY, ", host memory to {0} GiB a server", "、ホストメモリを1台{0} GiBに増設") \
-    X(GROWS, "; {0} by month {1}", "；{1}か月目までに計{0}台") \
+    X(GROWS, "; {0} by month {1}", "；{1}か月目までに計{0}") \
     X(TOTAL, "{0} {1} over {2} months", "{2}か月の総費用 {0} {1}") \
     X(SAVES, "saves {0}{1}", "節約 {0}{1}") \
     X(COSTS_MORE, "costs {0} more{1}", "追加費用 {0}{1}") \
@@ -70,6 +70,8 @@
     X(HEAD_WHY, "why not", "理由") \
     X(HEAD_SETTINGS, "settings", "設定") \
     X(LEGEND, "1k good: a thousand answers within the service levels that do not newly fail. Headroom: load at which the SLA breaks over the planned peak. neg.: answers that newly fail, of all. measured: share of GPU time from measured or interpolated operators.", "千良答：SLAを満たし新たに誤らない回答1000件。余裕：SLAが破れる負荷÷計画ピーク。悪化：新たに誤る回答の割合。実測：実測・内挿に基づくGPU時間の割合。") \
+    X(HAVE, "have", "現有") \
+    X(HAVE_IS, "have: the machines there are, {0}.", "現有：今ある機械、{0}。") \
     X(AGAINST, "Saving and payback are against {0} ({1} {2}).", "節約と回収の基準：{0}（{1} {2}）。") \
     X(LOSERS, "{0} more candidates lose; --all shows why.", "他の候補{0}件は不採用。--allで理由を表示。") \
     X(LOSERS_TITLE, "The losers", "不採用の候補") \
@@ -98,9 +100,9 @@
     X(MEASURE_TITLE, "What to measure first", "最初に測るもの") \
     X(MEASURE_SAYS, "{0}: of what can be measured it moves this answer most.", "{0}：測れるもののうち結論を最も動かします。") \
     X(NOTHING_TO_MEASURE, "Nothing that can be measured moves NPV; what is left are prices and demand.", "測定で狭められる項目はありません。残るのは価格と需要です。") \
-    X(KNOWING, "Knowing everything beforehand is worth {0} {1}; the pilot costs {0} {2}: {3}", "全てを事前に知る価値は{0} {1}、パイロットの費用は{0} {2}：{3}") \
-    X(WORTH, "at most so much can be gained, worth a pilot.", "得られる上限が費用を上回り、実施の価値があります。") \
-    X(NOT_WORTH, "by money alone not worth a pilot.", "金額だけなら実施に見合いません。") \
+    X(KNOWING, "Knowing everything beforehand is worth {0} {1} at most; the pilot costs {0} {2}: {3}", "全てを事前に知る価値は最大{0} {1}、パイロットの費用は{0} {2}：{3}") \
+    X(WORTH, "a pilot may pay for itself.", "パイロットは元が取れる可能性があります。") \
+    X(NOT_WORTH, "by money alone it is not worth it.", "金額だけなら実施に見合いません。") \
     X(KNOWING_UNKNOWN, "What knowing everything beforehand is worth is not known; the pilot costs {0} {1}.", "全てを事前に知る価値は不明。パイロットの費用は{0} {1}。") \
     /* reference lines */ \
     X(REFERENCE_TITLE, "Reference lines", "参照線") \
@@ -134,6 +136,7 @@
     X(ASSUMPTIONS_TITLE, "Assumptions", "前提") \
     X(ASSUME_LOAD, "Load: {0}, x {1} ({2}), peak to mean {3}, growth {4} % a year, {5} months.", "負荷：{0}、{1}倍（{2}）、ピーク対平均{3}、年成長率{4} %、{5}か月。") \
     X(ASSUME_FLEET, "Fleet: sized for {0} % over the peak, {1}{2}.", "構成：ピークに{0} %の余裕、{1}{2}。") \
+    X(SPARE_SERVER, "{0} spare server", "予備サーバー{0}台") \
     X(SPARES, "{0} spare servers", "予備サーバー{0}台") \
     X(ROBUST, ", holds with a server lost", "、1台喪失でも維持") \
     X(ASSUME_SUPPLY, "Supply: {0} months of lead time, {1}.", "調達：納期{0}か月、{1}。") \
@@ -168,6 +171,7 @@
     X(DETAILS_TITLE, "For the integrator", "構築担当者へ") \
     X(FLAGS_TITLE, "Engine", "エンジン") \
     X(FLAGS_SAYS, "A process for every replica: {0} in all, {1} a server ({2}).", "複製ごとに1プロセス：計{0}、サーバー当たり{1}（{2}）。") \
+    X(FLAGS_MODEL, "{0} stands for your checkpoint of it.", "{0}は手元のチェックポイント名に置き換えてください。") \
     X(FLAGS_HAVE, "On the servers there are, {0} x {1}: --tensor-parallel-size {2}.", "現有サーバー{0}台（{1}）：--tensor-parallel-size {2}。") \
     X(FLAGS_DEFAULTS, "Flags that are not named stay at the engine's defaults for the GPU, which the prediction took too.", "記載のないフラグはGPUに応じたエンジンの既定値。予測も同じ値を使用。") \
     X(FLAGS_PREFIX, "Prefix caching is off because it was not simulated; it may be turned on, and then saves time.", "プレフィックスキャッシュは未シミュレーションのため無効。有効化すればさらに速くなります。") \
@@ -190,7 +194,7 @@
     X(BILL_SPARE, "spare server, the same", "予備サーバー、同仕様") \
     X(BILL_LATER, "servers bought later, the same", "後に購入するサーバー、同仕様") \
     X(BILL_HAVE, "server there is, {0} x {1}", "現有サーバー、{0} x {1}") \
-    X(BILL_GPUS, "GPUs in all", "GPU合計") \
+    X(BILL_GPUS, "GPUs at the planned peak, spares too", "計画ピーク時のGPU（予備含む）") \
     X(BILL_MEMORY, "host memory, bought for what there is", "現有機のホストメモリ増設") \
     X(BILL_INTEGRATION, "integration of {0}, once", "{0}の組み込み、1回") \
     X(BILL_RENT, "instance-month of renting, {0} x {1}", "賃借インスタンス月、{0} x {1}") \

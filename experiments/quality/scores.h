@@ -2,7 +2,7 @@
  * columns alg,params,task,id,score and, where there are any, output_tokens; JSON arrays ([{"id":0,"score":0.06}]) and JSON
  * lines as LongBench's scripts write them, whose method and task stand in the objects or in the file's name. A method is
  * `alg/params` ("hf" when it has none). Limits: score in [0, 1] after --scale, an id once per method and task.
- * Cost: 24 bytes a score; 100 MB/s. */
+ * Cost: 16 bytes a method and sample; 40 to 120 MB/s of CSV. */
 #ifndef KVSIM_EXPERIMENTS_QUALITY_SCORES_H
 #define KVSIM_EXPERIMENTS_QUALITY_SCORES_H
 
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { EXP_NO_TOKENS = UINT32_MAX };
+#define EXP_NO_TOKENS UINT32_MAX
 
 struct exp_score {
     double score;           /* in [0, 1]; NaN = the method has no such sample */
