@@ -1,8 +1,9 @@
 /* `kvsim plan`: a plan file, or options that make one, to the decision sheet. */
-#include <math.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "experiments/cli.h"
 #include "experiments/command.h"
@@ -161,9 +162,10 @@ static error_t parse_what(int key, char *arg, struct argp_state *state)
     }
 }
 
-static bool anything(const struct arguments *a)
+/* Is it another plan than the file's? */
+static bool is_changed(const struct arguments *a)
 {
-    bool any = a->file || a->sets.n;
+    bool any = a->sets.n > 0;
     for (int i = 0; i < N_KEYS; i++) any |= a->value[i] != NULL;
     return any;
 }
@@ -181,7 +183,7 @@ static void check_together(const struct arguments *a, struct argp_state *state)
     if (a->scores && !a->measured)
         argp_failure(state, SIM_EXIT_USAGE, 0,
                      "--scores: are of a pilot's answers, expected --pilot MEASURED.csv with them");
-    if (!anything(a))
+    if (!a->file && !is_changed(a))
         argp_failure(
             state, SIM_EXIT_USAGE, 0,
             "no plan given, expected PLAN.yaml (`kvsim init plan` writes one) or --model M --trace FILE "
@@ -284,7 +286,18 @@ struct job {
     struct exp_plan *plan;
     struct exp_cache *cache;
     struct mdl_prices *prices;
+    char *kept; /* the file that holds this plan, or will; NULL when there is none */
 };
+
+static void name_file(struct job *j)
+{
+    const struct arguments *a = j->a;
+    if (a->save || (a->file && !is_changed(a)))
+        j->kept = sim_strdup(a->save ? a->save : a->file);
+    else if (a->out)
+        j->kept = sim_printf("%s/plan.yaml", a->out);
+    if (j->kept) snprintf(j->plan->file, sizeof j->plan->file, "%s", j->kept); /* what the sheet names */
+}
 
 /* The command again, without an option when there is one to leave out; free with free(). */
 static char *again(const struct job *j, const char *without)
@@ -296,12 +309,6 @@ static char *again(const struct job *j, const char *without)
     char *line = exp_cli_line(n, word);
     free(word);
     return line;
-}
-
-/* The file that holds this plan; NULL when it was never written. */
-static const char *file_of(const struct arguments *a)
-{
-    return a->save ? a->save : a->file;
 }
 
 static bool dry_run(const struct job *j, struct sim_status *st)
@@ -385,7 +392,7 @@ static bool infeasible(const struct job *j, const struct exp_decision *d, struct
 static void next(const struct job *j, const struct exp_decision *d)
 {
     char why[400], *line = again(j, NULL);
-    const char *file = file_of(j->a);
+    const char *file = j->kept;
     bool go = d->pilot && exp_pilot_verdict(d, why, sizeof why) == EXP_GO;
     if (!file)
         exp_next("%s --save plan.yaml   (then: kvsim pilot plan.yaml)", line);
@@ -427,16 +434,32 @@ static bool decide(const struct job *j, struct sim_status *st)
     return ok;
 }
 
+static bool is_there(const char *option, const char *file, struct sim_status *st)
+{
+    return !file || access(file, R_OK) == 0 ||
+           sim_fail(st, "%s: %s cannot be read (%s), expected a file; correct the path", option, file,
+                    strerror(errno));
+}
+
+/* What can be known to fail is known before anything is printed or written. */
+static bool inputs(struct job *j, struct sim_status *st)
+{
+    const struct arguments *a = j->a;
+    const struct exp_workload_keys *w = &j->plan->base->workload;
+    return (w->source != EXP_TRACE || exp_cache_trace(j->cache, w, st)) &&
+           is_there("--pilot", a->measured, st) && is_there("--scores", a->scores, st) &&
+           (j->prices = exp_plan_prices(j->plan, exp_cache_data_dir(j->cache), st)) &&
+           (!a->out || a->dry_run || exp_results_prepare(a->out, st)) && save(a, j->plan, st);
+}
+
 static bool plan(struct job *j, struct sim_status *st)
 {
     const struct arguments *a = j->a;
     if (!(j->plan = load(a, st)) || !(j->cache = exp_cache_new(st)) ||
-        !exp_plan_check(j->plan, j->cache, st) ||
-        !(j->prices = exp_plan_prices(j->plan, exp_cache_data_dir(j->cache), st)) ||
-        (a->out && !a->dry_run && !exp_results_prepare(a->out, st)) || !save(a, j->plan, st))
+        !exp_plan_check(j->plan, j->cache, st) || !inputs(j, st))
         return false;
     show_plan(a, j->plan);
-    if (a->save) snprintf(j->plan->file, sizeof j->plan->file, "%s", a->save); /* what commands may name */
+    name_file(j);
     if (a->dry_run) return dry_run(j, st);
     return a->max_load ? max_load(j, st) : decide(j, st);
 }
@@ -449,6 +472,7 @@ bool exp_cmd_plan(int argc, char **argv, struct sim_status *st)
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     struct job j = {.a = &a, .argv = typed, .argc = argc};
     bool ok = plan(&j, st);
+    free(j.kept);
     free(j.prices);
     exp_cache_free(j.cache);
     exp_plan_free(j.plan);

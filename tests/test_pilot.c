@@ -302,6 +302,39 @@ START_TEST(a_wrong_pilot_yaml_is_refused_at_its_line)
 }
 END_TEST
 
+START_TEST(a_pilot_of_what_the_plan_does_not_have_is_refused)
+{
+    struct pilot *p = pilot_new(PILOT_ONE_CLASS, "kivi4");
+    const char *measured = played_file(p, &as_predicted, &as_predicted);
+    const char *others[] = {"candidate: {strategy: fp8}\n", "candidate: {gpu: a100-80-sxm}\n"};
+    for (size_t i = 0; i < 2; i++) {
+        struct sim_status st = {0};
+        struct exp_pilot_findings f;
+        const char *yaml = test_file("pilot.yaml", others[i]);
+        ck_assert(!exp_pilot_read(&p->decision, p->cache, measured, NULL, &f, &st));
+        ck_assert_msg(strstr(st.message, "expected one of the plan's finalists"), "%s", st.message);
+        remove(yaml);
+    }
+    struct exp_pilot_findings f = findings_of(p, measured, NULL);
+    ck_assert_str_eq(f.candidate, "h100-sxm TP 1, kivi4");
+    pilot_free(p);
+}
+END_TEST
+
+START_TEST(full_kv_on_another_card_says_nothing_of_this_ones_speed)
+{
+    struct pilot *p = pilot_new(PILOT_ONE_CLASS, "kivi4");
+    const char *measured = played_file(p, &as_predicted, &as_predicted);
+    const char *yaml = test_file("pilot.yaml", "baseline: {gpu: h200-sxm}\n");
+    struct exp_pilot_findings f = findings_of(p, measured, NULL);
+    remove(yaml);
+    ck_assert(isnan(f.baseline_speed) && isnan(f.baseline_speed_sd));
+    ck_assert_double_lt(fabs(f.speed), 1e-6);
+    ck_assert(isfinite(f.length));
+    pilot_free(p);
+}
+END_TEST
+
 START_TEST(more_replicas_are_replayed_as_so_many)
 {
     struct pilot *p = pilot_new(PILOT_ONE_CLASS, "kivi4");
@@ -454,6 +487,8 @@ Suite *test_suite(void)
     t = tcase_create("machines");
     tcase_add_test(t, pilot_yaml_says_which_machines_there_were);
     tcase_add_test(t, a_wrong_pilot_yaml_is_refused_at_its_line);
+    tcase_add_test(t, a_pilot_of_what_the_plan_does_not_have_is_refused);
+    tcase_add_test(t, full_kv_on_another_card_says_nothing_of_this_ones_speed);
     tcase_add_test(t, more_replicas_are_replayed_as_so_many);
     tcase_add_test(t, a_winner_on_full_kv_needs_one_arm);
     suite_add_tcase(s, t);

@@ -443,6 +443,7 @@ START_TEST(what_a_file_gets_wrong_is_named_with_its_line_and_the_nearest_key)
             "load.open_loop.request_rate is a second load");
     refused("load: {closed_loop: {concurrency: 1}}\n", "a closed loop has no rate");
     refused("fleet: [{gpu: l4}]\n", "expected `search` for what may be bought and `have`");
+    refused("classes: {a: {kv: {strategy: full}}}\n", "every fleet of a candidate has one strategy");
     refused("workload: {trace: x}\n", "a plan calls it `load`");
     refused("classes: {a: {slo: {ttft_ms: -1}}}\n",
             "classes.a.slo.ttft_ms is `-1`, expected a number from 0");

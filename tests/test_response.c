@@ -240,6 +240,19 @@ START_TEST(a_service_level_that_no_load_meets_leaves_no_headroom)
 }
 END_TEST
 
+START_TEST(a_fleet_that_load_does_not_touch_shows_no_elasticity)
+{
+    struct made_up m = {.capacity = 0.1, .power = 0}; /* at its limit, whatever happens */
+    m.elasticity[EXP_DRIVE_RESIDUAL] = 1;
+    struct exp_probe_job j = job_of(&m, 12, 0.2);
+    j.growth = 4;
+    struct exp_response r = respond(&j);
+    all_are_numbers(&r);
+    ck_assert_double_eq(r.elasticity[EXP_DRIVE_RESIDUAL], 0);
+    ck_assert_double_eq(r.fit_error, 0);
+}
+END_TEST
+
 START_TEST(a_driver_that_helps_is_held_at_nothing_and_said)
 {
     struct made_up m = {.capacity = 0.1, .power = 20};
@@ -550,6 +563,7 @@ Suite *test_suite(void)
     tcase_add_test(made_up, threads_do_not_change_a_response);
     tcase_add_test(nothing, a_fleet_that_never_breaks_has_as_much_headroom_as_was_tried);
     tcase_add_test(nothing, a_service_level_that_no_load_meets_leaves_no_headroom);
+    tcase_add_test(nothing, a_fleet_that_load_does_not_touch_shows_no_elasticity);
     tcase_add_test(nothing, a_driver_that_helps_is_held_at_nothing_and_said);
     tcase_add_test(nothing, a_driver_that_is_worth_many_times_its_size_is_moved_less);
     tcase_add_test(nothing, a_point_that_fails_fails_with_its_line);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "experiments/planning/decision_parts.h"
+#include "experiments/planning/facts.h"
 #include "sim/memory.h"
 
 /* ---- options ---- */
@@ -200,12 +201,12 @@ static void measure_candidate(struct exp_option *o, const struct exp_entry *e,
 void exp_decision_take_pilot(struct exp_decision *d, const struct exp_pilot_findings *findings,
                              uint32_t n_threads)
 {
-    const struct exp_decision_row *row = exp_pilot_row(d);
+    d->pilot = findings;
+    const struct exp_decision_row *row = exp_row_tried(d);
     if (!row) return;
     const struct exp_entry *tried = row->entry;
     d->npv_before = row->returns.npv;
     d->p_saving_before = row->risk.p_saving;
-    d->pilot = findings;
     for (uint32_t i = 0; i < d->n_finalists; i++) {
         const struct exp_entry *e = d->finalist[i].entry;
         bool plain = strcmp(e->candidate.contender->label, "full") == 0;

@@ -115,7 +115,8 @@ struct exp_max_load {
     uint32_t n_classes;
     char class[SIM_MAX_CLASSES][EXP_NAME_BYTES];
 };
-/* Of the machines under `have`, for every strategy of the search; less a server when the plan is `robust`. About 100 KB.
+/* Of the machines under `have`, for every strategy of the search; less a server when the plan is `robust`. Feasible on the
+ * busiest stretch, then on the whole trace. About 100 KB.
  * loads: those of the plan; others are made on the way and let go. False without `have`. */
 bool exp_max_load_run(const struct exp_plan *plan, struct exp_cache *cache, struct exp_loads *loads,
                       uint32_t n_threads, struct exp_max_load *out, struct sim_status *st);

@@ -1,5 +1,6 @@
 /* A decision for other programs: one JSON object. Shares are fractions, what is not known is null, money is in the plan's
  * currency. */
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -125,11 +126,16 @@ static json_t *tornado_json(const struct exp_risk *risk)
     return list;
 }
 
+/* "host memory" is host_memory, "missed SLOs" missed_slos. */
 static json_t *items_json(const struct exp_cash *c)
 {
     json_t *o = json_object();
-    for (int i = 0; i < EXP_N_COST_ITEMS; i++)
-        json_object_set_new(o, exp_cost_item_name((enum exp_cost_item)i), real(c->item[i]));
+    for (int i = 0; i < EXP_N_COST_ITEMS; i++) {
+        char *key = sim_strdup(exp_cost_item_name((enum exp_cost_item)i));
+        for (char *at = key; *at; at++) *at = *at == ' ' ? '_' : (char)tolower((unsigned char)*at);
+        json_object_set_new(o, key, real(c->item[i]));
+        free(key);
+    }
     return o;
 }
 
@@ -328,8 +334,11 @@ static json_t *prices_json(const struct exp_decision *d, struct sim_arena *arena
     json_t *list = json_array();
     uint32_t n = exp_prices_used(arena, d, EXP_ENGLISH, used);
     for (uint32_t i = 0; i < n; i++) {
-        json_t *o = json_pack("{s:s, s:s, s:s, s:b}", "item", used[i].item, "date", used[i].price->date,
-                              "source", text(used[i].price->source), "old", used[i].old);
+        json_t *o = json_object();
+        json_object_set_new(o, "item", text(used[i].item));
+        json_object_set_new(o, "date", text(used[i].price->date));
+        json_object_set_new(o, "source", text(used[i].price->source));
+        json_object_set_new(o, "old", json_boolean(used[i].old));
         json_object_set_new(o, "value", real(used[i].price->value));
         json_array_append_new(list, o);
     }

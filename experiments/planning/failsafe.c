@@ -141,10 +141,9 @@ static void roll_back(const struct fleet *f, struct exp_failsafe *out, struct si
 
 enum { RATES_HIGH, RATES_FULL, LONGER, SERVER_LOST, LINK_HALVED, ALL };
 
-static const char *const names[EXP_STRESS_CASES] = {
-    "misses at p99",    "misses at 1", /* corrections too */
-    "lengths at p90",   "one server lost",
-    "host link halved", "all together"};
+/* Misses: corrections too. */
+static const char *const names[EXP_STRESS_CASES] = {"misses at p99",   "misses at 1",      "lengths at p90",
+                                                    "one server lost", "host link halved", "all together"};
 
 /* The upper end of what sources say, and no less than what is assumed. */
 static double high(const struct exp_fleet_setup *f, enum mdl_kv_key key)

@@ -26,6 +26,7 @@ struct member {
 struct known {
     uint32_t n_replicas, n_done; /* members 0 .. n_done - 1 have run */
     double load_factor;
+    bool stretch;
     struct exp_point point[EXP_REPLICATIONS];
 };
 
@@ -105,13 +106,16 @@ void exp_panel_free(struct exp_panel *p)
     free(p);
 }
 
-static struct known *look_up(struct exp_panel *p, uint32_t n_replicas, double load_factor)
+static struct known *look_up(struct exp_panel *p, uint32_t n_replicas, const struct exp_verdict_options *o)
 {
-    for (uint32_t i = 0; i < p->n_known; i++)
-        if (p->known[i]->n_replicas == n_replicas && p->known[i]->load_factor == load_factor)
-            return p->known[i];
-    struct known *k = sim_alloc(1, sizeof *k);
-    *k = (struct known){.n_replicas = n_replicas, .load_factor = load_factor};
+    struct known *k;
+    for (uint32_t i = 0; i < p->n_known; i++) {
+        k = p->known[i];
+        if (k->n_replicas == n_replicas && k->load_factor == o->load_factor && k->stretch == o->stretch)
+            return k;
+    }
+    k = sim_alloc(1, sizeof *k);
+    *k = (struct known){.n_replicas = n_replicas, .load_factor = o->load_factor, .stretch = o->stretch};
     p->known = sim_realloc(p->known, p->n_known + 1, sizeof *p->known);
     return p->known[p->n_known++] = k;
 }
@@ -141,8 +145,8 @@ static void run_member(void *round, uint32_t i)
     m->st = (struct sim_status){0};
     if (!m->trial) m->trial = exp_trial_new(p->plan, &p->candidate, p->cache, p->loads, &change, &m->st);
     if (m->trial)
-        exp_trial_run(m->trial, r->serving, r->known->load_factor, m->seed, true, &r->known->point[k],
-                      &m->st);
+        exp_trial_run(m->trial, r->serving, r->known->load_factor, m->seed, !r->known->stretch,
+                      &r->known->point[k], &m->st);
 }
 
 /* The next n replications; false with the first complaint. */
@@ -233,7 +237,7 @@ static bool is_decided(const struct round *r)
 bool exp_panel_judge(struct exp_panel *p, uint32_t n_replicas, const struct exp_verdict_options *o,
                      struct exp_verdict *out, struct sim_status *st)
 {
-    struct round r = {.panel = p, .known = look_up(p, n_replicas, o->load_factor)};
+    struct round r = {.panel = p, .known = look_up(p, n_replicas, o)};
     if (!exp_serving(p->plan, &p->candidate, n_replicas, &r.serving)) {
         *out = (struct exp_verdict){.n_replicas = n_replicas};
         return true;

@@ -1,12 +1,13 @@
 /* `plan --max-load`: the largest load that the machines under `have` carry. Loads are powers of 1.01 times the plan's. First
- * the edge as predicted on the busiest stretch, for each strategy and TP; then, for each strategy with its best TP, the edge
- * on the whole trace over replications, as finalists are judged. */
+ * the edge on the busiest stretch, as predicted, for each strategy and TP; for each strategy with its best TP the edge there
+ * over replications; then the whole trace, as finalists are judged, and less for as long as that does not hold. */
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "experiments/cli.h"
 #include "experiments/parallel.h"
 #include "experiments/planning/decision.h"
 #include "experiments/planning/lost_server.h"
@@ -56,7 +57,7 @@ static int find_edge(meets_fn *meets, void *user, int at, int step)
 /* ---- a strategy with a TP ---- */
 
 struct attempt {
-    const struct exp_plan *plan; /* what is left of it, when it shall be robust */
+    struct exp_plan *plan; /* own: what is left of it, when it shall be robust */
     struct exp_candidate candidate;
     struct exp_cache *cache;
     uint32_t n_threads;
@@ -116,12 +117,11 @@ static void predict(void *attempts, uint32_t i)
     exp_loads_free(loads);
 }
 
-static bool meets_when_judged(void *attempt, int power)
+static bool judge(struct attempt *a, int power, bool stretch)
 {
-    struct attempt *a = attempt;
     struct exp_verdict v;
     struct exp_verdict_options o = {
-        .load_factor = factor_of(power), .n_threads = a->n_threads, .brief = true};
+        .load_factor = factor_of(power), .n_threads = a->n_threads, .brief = true, .stretch = stretch};
     if (a->st.message[0]) return false;
     struct exp_loads *loads = exp_loads_new(a->plan, a->cache);
     struct exp_panel *panel =
@@ -131,6 +131,24 @@ static bool meets_when_judged(void *attempt, int power)
     exp_panel_free(panel);
     exp_loads_free(loads);
     return ok;
+}
+
+static bool stretch_holds(void *attempt, int power)
+{
+    return judge(attempt, power, true);
+}
+
+static bool whole_holds(void *attempt, int power)
+{
+    return judge(attempt, power, false);
+}
+
+/* As judged; INT_MIN when no load is carried. */
+static int judged_edge(struct attempt *a)
+{
+    int edge = a->edge == INT_MIN ? INT_MIN : find_edge(stretch_holds, a, a->edge, SECOND_STEP);
+    if (edge == INT_MIN || whole_holds(a, edge)) return edge;
+    return edge == LEAST ? INT_MIN : find_edge(whole_holds, a, edge - 1, 1);
 }
 
 /* ---- attempts of a plan ---- */
@@ -151,13 +169,14 @@ static uint32_t strongest(const struct exp_plan *plan, const struct exp_candidat
 /* What there is, without one server when it shall do without. */
 static struct exp_plan *plan_for(const struct exp_plan *plan, struct exp_candidate *c)
 {
-    struct exp_plan *own = NULL;
-    if (plan->robust) own = exp_plan_lose_server(plan, c, strongest(plan, c));
-    if (!own) {
-        own = sim_alloc(1, sizeof *own);
-        *own = *plan;
+    struct exp_plan *own;
+    if (plan->robust) {
+        own = exp_plan_lose_server(plan, c, strongest(plan, c));
+        own->robust = false; /* that is done */
+        return own;
     }
-    own->robust = false; /* that is done */
+    own = sim_alloc(1, sizeof *own);
+    *own = *plan;
     return own;
 }
 
@@ -176,7 +195,7 @@ static struct attempt *make_attempts(const struct exp_plan *plan, struct exp_cac
     for (uint32_t i = 0; i < n_all; i++) {
         struct exp_candidate c = all[i];
         if (!is_asked(&c)) continue;
-        const struct exp_plan *own = plan_for(plan, &c);
+        struct exp_plan *own = plan_for(plan, &c);
         a[(*n)++] = (struct attempt){.plan = own, .candidate = c, .cache = cache, .n_threads = n_threads};
     }
     free(all);
@@ -197,11 +216,12 @@ static void fill_row(struct attempt *a, double planned_requests_per_s, struct ex
     *row = (struct exp_max_load_row){.tensor_parallel = a->candidate.tensor_parallel};
     snprintf(row->strategy, sizeof row->strategy, "%s", a->candidate.contender->label);
     snprintf(row->limit, sizeof row->limit, "%s", a->limit);
-    int edge = a->edge == INT_MIN ? INT_MIN : find_edge(meets_when_judged, a, a->edge, SECOND_STEP);
+    int edge = judged_edge(a);
     if (a->st.message[0])
         snprintf(row->why_not, sizeof row->why_not, "%.*s", EXP_WHY_BYTES - 1, a->st.message);
     else if (edge == INT_MIN)
-        snprintf(row->why_not, sizeof row->why_not, "%s, even at 1 %% of the load", a->limit);
+        snprintf(row->why_not, sizeof row->why_not, "%s, even at 1 %% of the load",
+                 a->limit[0] ? a->limit : "a service level");
     if (row->why_not[0]) return;
     row->factor = factor_of(edge);
     row->requests_per_s = row->factor * planned_requests_per_s;
@@ -210,8 +230,9 @@ static void fill_row(struct attempt *a, double planned_requests_per_s, struct ex
 
 static int by_load(const void *a, const void *b)
 {
-    double x = ((const struct exp_max_load_row *)a)->factor, y = ((const struct exp_max_load_row *)b)->factor;
-    return (x < y) - (x > y);
+    const struct exp_max_load_row *x = a, *y = b;
+    if (x->factor != y->factor) return x->factor < y->factor ? 1 : -1;
+    return strcmp(x->strategy, y->strategy);
 }
 
 static double rate_of(const struct exp_workload *w)
@@ -243,13 +264,16 @@ bool exp_max_load_run(const struct exp_plan *plan, struct exp_cache *cache, stru
     struct attempt *a = make_attempts(plan, cache, n_threads, &n);
     *out = (struct exp_max_load){.planned_requests_per_s = rate_of(planned)};
     name_classes(plan, out);
+    struct exp_progress progress = exp_progress_begin("judging");
     exp_parallel(n, n_threads, predict, a);
     for (uint32_t k = 0; k < plan->strategies.n; k++) {
         struct attempt *best = best_of(a, n, &plan->strategies.at[k]);
+        exp_progress_show(&progress, (double)(k + 1) / (plan->strategies.n + 1));
         if (best) fill_row(best, out->planned_requests_per_s, &out->row[out->n_rows++]);
     }
+    exp_progress_end(&progress);
     qsort(out->row, out->n_rows, sizeof *out->row, by_load);
-    for (uint32_t i = 0; i < n; i++) free((struct exp_plan *)a[i].plan);
+    for (uint32_t i = 0; i < n; i++) free(a[i].plan);
     free(a);
     return true;
 }

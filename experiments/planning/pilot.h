@@ -71,12 +71,12 @@ struct exp_pilot_class {
  * replica each on the candidate's GPU; critical.csv beside it lists critical cases. Errors are of one standard deviation. */
 struct exp_pilot_findings {
     uint64_t n_baseline, n_candidate, n_paired;
-    char candidate[EXP_LABEL_BYTES]; /* as exp_candidate_label has it */
+    char candidate[EXP_LABEL_BYTES]; /* the finalist that was tried, as exp_candidate_label has it */
     double speed,
         speed_sd; /* log of the factor on every step's time with which the replayed requests have the candidate's measured
                      mean TPOT: equivalent load against predicted; and its error */
     double ttft, ttft_sd;                     /* log of measured over predicted mean TTFT */
-    double baseline_speed, baseline_speed_sd; /* as speed, of full KV */
+    double baseline_speed, baseline_speed_sd; /* as speed, of full KV; NaN where it ran on another GPU */
     double length,
         length_sd; /* log of the ratio of mean output lengths, candidate to baseline; NaN when both run full KV */
     uint64_t answers,

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "models/yaml.h"
-#include "sim/check.h"
 #include "sim/memory.h"
 
 const char *exp_arm_name(int arm)
@@ -96,6 +95,26 @@ bool exp_pilot_arms(const struct exp_decision *d, struct exp_cache *cache,
     c->apart = strcmp(c->contender.label, d->plan->baseline.label) != 0;
     c->candidate = alone(d->plan, e);
     return choose_baseline(d, cache, arm, st);
+}
+
+/* The degree of parallelism decides between two that are otherwise what was piloted. */
+const struct exp_decision_row *exp_piloted_row(const struct exp_decision *d,
+                                               const struct exp_arm_machines *arm, struct sim_status *st)
+{
+    const struct exp_decision_row *found = NULL;
+    for (uint32_t i = 0; i < d->n_finalists; i++) {
+        struct exp_candidate c = alone(d->plan, d->row[i].entry);
+        bool same = c.gpu == arm->candidate.gpu && strcmp(c.contender->label, arm->contender.label) == 0;
+        if (same && c.tensor_parallel == arm->candidate.tensor_parallel) return &d->row[i];
+        if (same && !found) found = &d->row[i];
+    }
+    if (!found)
+        sim_fail(
+            st,
+            "pilot.yaml: the candidate is %s on %s, expected one of the plan's finalists; take the plan that "
+            "the pilot was made for, or correct it",
+            arm->contender.label, arm->candidate.gpu->name);
+    return found;
 }
 
 double exp_pilot_share(const struct exp_decision *d)

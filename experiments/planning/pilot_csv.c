@@ -36,7 +36,6 @@ enum { MOST_TOKENS = 1 << 30 };
 static const double MOST_S = 1e12;
 
 struct reader {
-    const struct exp_plan *plan;
     struct exp_class_keys *classes; /* [SIM_MAX_CLASSES] */
     uint32_t n_classes, fallback;
     struct exp_pilot_measured *out;
@@ -358,7 +357,7 @@ bool exp_pilot_csv_read(const struct exp_plan *plan, const char *path, bool both
                         struct exp_pilot_measured *out, struct sim_status *st)
 {
     struct exp_pilot_measured m = {.strings = sim_arena_new()};
-    struct reader r = {.plan = plan, .out = &m, .classes = sim_alloc(SIM_MAX_CLASSES, sizeof *r.classes)};
+    struct reader r = {.out = &m, .classes = sim_alloc(SIM_MAX_CLASSES, sizeof *r.classes)};
     r.n_classes = exp_scenario_classes(plan->base, r.classes);
     r.fallback = fallback_class(r.classes, r.n_classes);
     bool ok = sim_csv_read(path, on_row, &r, st);

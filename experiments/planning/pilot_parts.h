@@ -59,6 +59,9 @@ bool exp_pilot_arms(const struct exp_decision *d, struct exp_cache *cache,
 /* What pilot.yaml beside a measured file changes; nothing when there is none. */
 bool exp_pilot_arms_read(const char *measured_csv, struct exp_cache *cache,
                          struct exp_arm_machines arm[EXP_N_ARMS], struct sim_status *st);
+/* The finalist that ran in an arm. NULL with one line in st. */
+const struct exp_decision_row *exp_piloted_row(const struct exp_decision *d,
+                                               const struct exp_arm_machines *arm, struct sim_status *st);
 /* The arm as `kvsim run` would take it, with the plan's load; lengths NULL = as the plan says. Free with free(). */
 struct exp_scenario *exp_arm_scenario(const struct exp_plan *plan, const struct exp_arm_machines *arm,
                                       struct sim_status *st);
@@ -158,7 +161,5 @@ void exp_pilot_failed(const struct exp_pilot_measured *m, struct exp_pilot_findi
 struct exp_page;
 void exp_pilot_page(const struct exp_decision *d, const struct exp_pilot_plan *p,
                     const struct exp_page *page);
-/* Requests of a stage that may be outside their limits before it is sure that too many are. */
-uint64_t exp_pilot_misses_allowed(const struct exp_pilot_stage *s, double percentile);
 
 #endif

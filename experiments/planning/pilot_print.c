@@ -130,7 +130,8 @@ static const struct exp_class_keys *find_class(const struct exp_class_keys *keys
     return keys;
 }
 
-uint64_t exp_pilot_misses_allowed(const struct exp_pilot_stage *s, double percentile)
+/* Requests of a stage that may be outside their limits before it is sure that too many are. */
+static uint64_t misses_allowed(const struct exp_pilot_stage *s, double percentile)
 {
     return exp_failures_allowed(s->n_latency, 1 - percentile / 100);
 }
@@ -151,7 +152,7 @@ static void print_class_rules(const struct printer *x, const struct exp_pilot_st
         exp_page_item(x->page,
                       exp_text(x->words,
                                "%s: more than %s of %s requests outside%s (%.4g %% within, one-sided 95 %%)",
-                               s->class, count(x, (double)exp_pilot_misses_allowed(s, k->slo.percentile)),
+                               s->class, count(x, (double)misses_allowed(s, k->slo.percentile)),
                                count(x, (double)s->n_latency), limits, k->slo.percentile));
     if (s->n_quality) exp_page_item(x->page, failures_rule(x, s));
 }
@@ -217,11 +218,11 @@ static json_t *real(double value)
 
 static json_t *stage_json(const struct exp_pilot_stage *s)
 {
-    return json_pack("{s:s, s:o, s:f, s:I, s:I, s:I, s:I, s:f}", "name", s->name, "class",
+    return json_pack("{s:s, s:o, s:f, s:I, s:I, s:I, s:I, s:o}", "name", s->name, "class",
                      s->class[0] ? json_string(s->class) : json_null(), "traffic_frac", s->traffic_frac,
                      "latency_requests", (json_int_t)s->n_latency, "length_requests", (json_int_t)s->n_length,
                      "quality_answers", (json_int_t)s->n_quality, "failures_allowed",
-                     (json_int_t)s->failures_allowed, "hours", s->hours);
+                     (json_int_t)s->failures_allowed, "hours", real(s->hours));
 }
 
 json_t *exp_pilot_json(const struct exp_decision *d, const struct exp_pilot_plan *p)
@@ -231,11 +232,12 @@ json_t *exp_pilot_json(const struct exp_decision *d, const struct exp_pilot_plan
     json_t *gone =
         json_pack("{s:o, s:o, s:o}", "step_time_factor", real(p->limits.step_time), "length_factor",
                   real(p->limits.length), "newly_failing", real(p->limits.failing));
-    return json_pack(
-        "{s:s, s:s, s:b, s:f, s:f, s:o, s:I, s:f, s:f, s:o, s:o, s:f, s:o, s:s}", "candidate",
-        p->arm[EXP_ARM_CANDIDATE], "baseline", p->arm[EXP_ARM_BASELINE], "compares", p->apart, "load_factor",
-        p->load_factor, "requests_per_s", p->load_factor * d->requests_per_s_needed, "stages", stages,
-        "critical_cases", (json_int_t)p->n_critical, "latency_rel_error", p->latency_rel_error,
-        "length_rel_error", p->length_rel_error, "saving_is_gone_at", gone, "length_ratio_max",
-        real(p->length_ratio_max), "hours", p->hours, "cost", real(p->cost), "currency", d->plan->currency);
+    return json_pack("{s:s, s:s, s:b, s:f, s:f, s:o, s:I, s:f, s:f, s:o, s:o, s:o, s:o, s:s}", "candidate",
+                     p->arm[EXP_ARM_CANDIDATE], "baseline", p->arm[EXP_ARM_BASELINE], "compares", p->apart,
+                     "load_factor", p->load_factor, "requests_per_s",
+                     p->load_factor * d->requests_per_s_needed, "stages", stages, "critical_cases",
+                     (json_int_t)p->n_critical, "latency_rel_error", p->latency_rel_error, "length_rel_error",
+                     p->length_rel_error, "saving_is_gone_at", gone, "length_ratio_max",
+                     real(p->length_ratio_max), "hours", real(p->hours), "cost", real(p->cost), "currency",
+                     d->plan->currency);
 }

@@ -38,12 +38,19 @@ static uint64_t count_pairs(const struct exp_pilot_measured *m, uint64_t *newly)
     return n;
 }
 
+/* Of a rate; above 0 even where none or all fail (Jeffreys). */
+static double variance(struct tally t)
+{
+    double n = (double)t.judged + 1, p = ((double)t.failed + 0.5) / n;
+    return p * (1 - p) / n;
+}
+
 /* Two arms with other requests: by how much the candidate fails more often, as so many answers with so many failures that
  * the excess has the same variance. */
 static void excess(struct tally base, struct tally cand, struct exp_pilot_findings *out)
 {
     double pb = (double)base.failed / (double)base.judged, pc = (double)cand.failed / (double)cand.judged;
-    double sd = sqrt(pb * (1 - pb) / (double)base.judged + pc * (1 - pc) / (double)cand.judged);
+    double sd = sqrt(variance(base) + variance(cand));
     double more = fmax(pc - pb, 0), at = fmin(fmax(more, sd), 0.5);
     double n = sd > 0 ? fmin(at * (1 - at) / (sd * sd), (double)cand.judged) : (double)cand.judged;
     out->answers = (uint64_t)fmax(1, round(n));

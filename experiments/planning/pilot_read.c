@@ -115,8 +115,9 @@ static bool measure_speed(const struct exp_pilot_lab *lab, const struct exp_pilo
     out->speed_sd = c.speed_sd;
     out->ttft = c.ttft;
     out->ttft_sd = c.ttft_sd;
-    out->baseline_speed = b.speed;
-    out->baseline_speed_sd = b.speed_sd;
+    bool same_gpu = lab->arm[EXP_ARM_BASELINE].candidate.gpu == lab->arm[EXP_ARM_CANDIDATE].candidate.gpu;
+    out->baseline_speed = same_gpu ? b.speed : NAN;
+    out->baseline_speed_sd = same_gpu ? b.speed_sd : NAN;
     return true;
 }
 
@@ -159,10 +160,11 @@ bool exp_pilot_read(const struct exp_decision *before, struct exp_cache *cache, 
     bool ok =
         snprintf(f->file, sizeof f->file, "%s", measured_csv) < (int)sizeof f->file ||
         sim_fail_as(st, SIM_EXIT_USAGE, "--pilot: the path is longer than %d bytes", EXP_TEXT_BYTES - 1);
-    ok = ok && exp_pilot_arms(before, cache, arm, st) && exp_pilot_arms_read(measured_csv, cache, arm, st) &&
-         measure(&lab, scores_csv, f, st);
+    ok = ok && exp_pilot_arms(before, cache, arm, st) && exp_pilot_arms_read(measured_csv, cache, arm, st);
+    const struct exp_decision_row *row = ok ? exp_piloted_row(before, &arm[EXP_ARM_CANDIDATE], st) : NULL;
+    ok = row && measure(&lab, scores_csv, f, st);
     if (ok) {
-        exp_candidate_label(&exp_pilot_row(before)->entry->candidate, f->candidate, sizeof f->candidate);
+        exp_candidate_label(&row->entry->candidate, f->candidate, sizeof f->candidate);
         *out = *f;
     }
     free(f);

@@ -268,6 +268,12 @@ bool exp_plan_is_section(const char *path)
     return found;
 }
 
+/* Does a name end here? */
+static bool is_whole(const char *rest)
+{
+    return *rest == '.' || *rest == '\0';
+}
+
 /* Keys of scenarios that plans do not take, and what takes their place. */
 static const char *instead_of(const char *path)
 {
@@ -282,8 +288,12 @@ static const char *instead_of(const char *path)
         {"cost", "a plan prices steps by the profiles of its cards; remove it"},
         {"kv", "a plan searches for the strategy, expected search.strategy"},
     };
+    const char *kv = begins(path, "classes.") ? strstr(path, ".kv") : NULL;
+    if (kv && is_whole(kv + 3))
+        return "every fleet of a candidate has one strategy; plan the class apart, or limit it by "
+               "max_failure_rate";
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (begins(path, table[i].head) && strchr(".", path[strlen(table[i].head)])) return table[i].instead;
+        if (begins(path, table[i].head) && is_whole(path + strlen(table[i].head))) return table[i].instead;
     return NULL;
 }
 

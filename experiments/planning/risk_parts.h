@@ -12,7 +12,7 @@ enum { EXP_RATE_KNOTS = 101 };
 struct exp_rate_draw {
     double expected; /* share of answers */
     double log_sd_below, log_sd_above;
-    const double *log_quantile; /* [EXP_RATE_KNOTS]; own; NULL = by the record */
+    double *log_quantile; /* [EXP_RATE_KNOTS]; own; NULL = by the record */
 };
 
 struct exp_sampler {

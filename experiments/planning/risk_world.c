@@ -180,7 +180,7 @@ void exp_sampler_init(struct exp_sampler *s, const struct exp_plan *plan, const 
 
 void exp_sampler_fini(struct exp_sampler *s)
 {
-    free((void *)s->rate.log_quantile);
+    free(s->rate.log_quantile);
 }
 
 double exp_sampler_z(const struct exp_sampler *s, int input, uint64_t seed, uint32_t k)

@@ -298,6 +298,8 @@ void exp_sheet_table(const struct exp_sheet *s)
 
 /* ---- the losers ---- */
 
+enum { FEW = 10 }; /* enough to see why nothing holds */
+
 static void add_loser(const struct exp_sheet *s, struct exp_grid *g, const struct exp_decision_row *row)
 {
     const struct exp_candidate *c = &row->entry->candidate;
@@ -309,16 +311,15 @@ static void add_loser(const struct exp_sheet *s, struct exp_grid *g, const struc
     exp_grid_add(g, exp_why(s->arena, s->d, row, s->language));
 }
 
-void exp_sheet_losers(const struct exp_sheet *s)
+static uint32_t shown_losers(const struct exp_sheet *s)
+{
+    if (s->all) return UINT32_MAX;
+    return s->best ? 0 : FEW;
+}
+
+static void print_losers(const struct exp_sheet *s, uint32_t most)
 {
     const struct exp_decision *d = s->d;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < d->n_rows; i++) n += !d->row[i].finalist;
-    if (n == 0) return;
-    if (!s->all && s->best) {
-        exp_page_text(&s->page, 0, 2, EXP_SAY(s, LOSERS, exp_say_count(s, n)));
-        return;
-    }
     struct exp_grid g = {0};
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_LOSERS_TITLE));
     exp_grid_add_column(&g, "GPU", EXP_CELLS_LEFT);
@@ -327,9 +328,20 @@ void exp_sheet_losers(const struct exp_sheet *s)
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_REPLICAS), EXP_CELLS_RIGHT);
     exp_grid_add_column(&g, EXP_SAY(s, HEAD_ESTIMATE, d->plan->currency), EXP_CELLS_RIGHT);
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_WHY), EXP_CELLS_WRAP);
-    for (uint32_t i = 0; i < d->n_rows; i++)
-        if (!d->row[i].finalist) add_loser(s, &g, &d->row[i]);
+    for (uint32_t i = 0, n = 0; i < d->n_rows && n < most; i++) {
+        if (d->row[i].finalist) continue;
+        add_loser(s, &g, &d->row[i]);
+        n++;
+    }
     exp_page_grid(&s->page, &g);
+}
+
+void exp_sheet_losers(const struct exp_sheet *s)
+{
+    uint32_t n = 0, most = shown_losers(s);
+    for (uint32_t i = 0; i < s->d->n_rows; i++) n += !s->d->row[i].finalist;
+    if (n && most) print_losers(s, most);
+    if (n > most) exp_page_text(&s->page, 0, 2, EXP_SAY(s, LOSERS, exp_say_count(s, n - most)));
 }
 
 /* ---- the page ---- */
@@ -350,13 +362,14 @@ void exp_sheet_print(const struct exp_decision *d, const struct exp_sheet_option
     exp_sheet_headline(&s);
     exp_sheet_checks(&s);
     exp_sheet_table(&s);
+    if (!s.all) exp_sheet_losers(&s);
     exp_sheet_weakest(&s);
     exp_sheet_tornado(&s);
     exp_sheet_measure(&s);
     exp_sheet_references(&s);
     exp_sheet_failsafe(&s);
     exp_sheet_pilot(&s);
-    exp_sheet_losers(&s);
+    if (s.all) exp_sheet_losers(&s);
     exp_sheet_assumptions(&s);
     exp_sheet_prices(&s, false);
     print_notes(&s);

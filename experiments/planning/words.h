@@ -73,7 +73,7 @@
     X(HAVE, "have", "現有") \
     X(HAVE_IS, "have: the machines there are, {0}.", "現有：今ある機械、{0}。") \
     X(AGAINST, "Saving and payback are against {0} ({1} {2}).", "節約と回収の基準：{0}（{1} {2}）。") \
-    X(LOSERS, "{0} more candidates lose; --all shows why.", "他の候補{0}件は不採用。--allで理由を表示。") \
+    X(LOSERS, "Losers not shown: {0}; --all shows them and why.", "表示していない不採用の候補：{0}件。--allで理由とともに表示。") \
     X(LOSERS_TITLE, "The losers", "不採用の候補") \
     X(HEAD_REPLICAS, "repl.", "複製") \
     X(HEAD_ESTIMATE, "{0} over\nhorizon", "{0}\n全期間") \
@@ -93,8 +93,8 @@
     X(HEAD_FLIPS, "answer", "結論") \
     X(FLIPS, "changes", "変わる") \
     X(STAYS, "stays", "同じ") \
-    X(A_YEAR, "{0} % a year", "年{0} %") \
-    X(OF_ANSWERS, "{0} % of answers", "回答の{0} %") \
+    X(A_YEAR, "{0} % p.a.", "年{0} %") \
+    X(OF_ANSWERS, "{0} %", "{0} %") \
     X(TIMES, "x {0}", "x {0}") \
     X(CERTAIN, "No uncertain input moves NPV.", "NPVを動かす不確かな項目はありません。") \
     X(MEASURE_TITLE, "What to measure first", "最初に測るもの") \
@@ -109,7 +109,6 @@
     X(HEAD_OPTION, "option", "選択肢") \
     X(HEAD_TOTAL, "{0} over\nhorizon", "{0}\n全期間") \
     X(HEAD_NPV, "NPV against\nbaseline", "基準との\nNPV") \
-    X(HEAD_SAYS, "and", "備考") \
     X(THE_WINNER, "the recommendation", "推奨") \
     X(ATTAINS, "attains {0} % at the planned peak", "計画ピークでの達成率 {0} %") \
     X(BREAK_EVEN, "the recommendation is cheaper above {0}x the planned load ({1} req/s)", "計画負荷の{0}倍（{1} 件/秒）を超えると推奨の方が安い") \
