@@ -61,7 +61,7 @@ void exp_decision_checks(struct exp_decision *d)
 /* Of what there is, at the planned peak. */
 static double attainment_now(const struct exp_economy *e)
 {
-    return e->have_capacity > 0 ? 1 - exp_curve_at(&e->miss, 1 / e->have_capacity) : 0;
+    return e->have_capacity > 0 ? 1 - exp_curve_miss_at(&e->miss, 1 / e->have_capacity) : 0;
 }
 
 static void set_line(const struct exp_decision *d, struct exp_reference_line *line,

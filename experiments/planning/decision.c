@@ -103,8 +103,8 @@ static bool has_stakes(const struct exp_plan *plan)
 /* Nobody is told to buy a risk that has a price and was never measured. */
 static bool may_win(const struct exp_decision *d, const struct exp_decision_row *row)
 {
-    return mdl_quality_known(row->entry->quality) || d->option[row->finalist - d->finalist].pilot_answers > 0 ||
-           !has_stakes(d->plan);
+    return mdl_quality_known(row->entry->quality) ||
+           d->option[row->finalist - d->finalist].pilot_answers > 0 || !has_stakes(d->plan);
 }
 
 static void choose_best(struct exp_decision *d)

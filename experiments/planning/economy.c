@@ -22,6 +22,7 @@ struct exp_world exp_world_expected(void)
     return (struct exp_world){.load = 1,
                               .growth_per_year = NAN,
                               .effort = 1,
+                              .planned = 1,
                               .length = 1,
                               .capex = 1,
                               .rent = 1,
@@ -70,10 +71,12 @@ struct flow {
     uint32_t cursor;
     /* of the month */
     uint32_t month;
-    double load, demand, capacity; /* load; as it feels; of a replica at this size */
-    double servers, owned;         /* running; spares included */
-    double worth;                  /* of all that was bought */
-    double busy, miss, instances;  /* means over the day */
+    double load, demand; /* load; as it feels */
+    double sized; /* what machines are there for: more than the load when it feels like more than they bear */
+    double capacity;              /* of a replica at this size */
+    double servers, owned;        /* running; spares included */
+    double worth;                 /* of all that was bought */
+    double busy, miss, instances; /* means over the day */
 };
 
 static void pay(struct flow *f, uint32_t month, enum exp_cost_item item, double amount)
@@ -88,7 +91,7 @@ static void take_delivery(struct flow *f)
     const struct exp_economy *e = f->e;
     uint32_t at = f->month - 1;
     if (f->own_share == 0 || at < f->first_delivery) return;
-    double replicas = whole(f->own_share * f->demand - e->have_capacity, f->capacity);
+    double replicas = whole(f->own_share * f->sized - e->have_capacity, f->capacity);
     double servers = whole(replicas, e->replicas_per_server);
     if (servers <= f->servers) return;
     double bought = servers - f->servers + (f->servers == 0 ? e->spare_servers : 0);
@@ -119,7 +122,7 @@ static void serve_by_hour(struct flow *f)
     uint32_t cursor = t->n_hour - 1;
     f->busy = f->miss = f->instances = 0;
     for (uint32_t i = 0; i < t->n_levels; i++) {
-        double need = whole(f->demand * t->level[i].load - e->have_capacity, f->capacity);
+        double need = whole(f->sized * t->level[i].load - e->have_capacity, f->capacity);
         double instances = whole(need - own, e->instance_replicas);
         double fleet = e->have_capacity + (own + instances * e->instance_replicas) * f->capacity;
         double log_x = log_demand + t->level[i].log_load - log(fleet);
@@ -137,7 +140,7 @@ static void serve(struct flow *f)
     double fleet = e->have_capacity + f->servers * e->replicas_per_server * f->capacity;
     if (exp_economy_is_api(e))
         f->busy = f->miss = f->instances = 0;
-    else if (f->rents && whole(f->demand - fleet, f->capacity) > 0)
+    else if (f->rents && whole(f->sized - fleet, f->capacity) > 0)
         serve_by_hour(f);
     else
         serve_alone(f, fleet);
@@ -214,7 +217,8 @@ void exp_cash_flow(const struct exp_economy *e, const struct exp_world *w, struc
     for (f.month = 1; f.month <= e->horizon_months; f.month++) {
         f.load *= f.growth;
         f.demand = f.load * w->effort;
-        f.capacity = capacity_for(e, f.demand);
+        f.sized = f.load * fmax(w->planned, w->effort / fmax(e->margin, 1));
+        f.capacity = capacity_for(e, f.sized);
         take_delivery(&f);
         serve(&f);
         pay_machines(&f);

@@ -68,6 +68,7 @@ struct exp_economy {
      * for so much load: linear between, the ends held. A load takes ceil((load - have_capacity) / capacity) replicas. */
     uint32_t n_loads;
     double load[EXP_MAX_LOADS], capacity[EXP_MAX_LOADS];
+    double margin; /* effort that such a fleet bears beyond the expected one; 0 = 1, none */
     struct exp_curve miss,
         busy; /* over load / capacity of the fleet that serves; misses of all classes by cost below */
     uint32_t replicas_per_server, gpus_per_server;
@@ -112,6 +113,8 @@ struct exp_world {
     double growth_per_year; /* instead of the economy's; NaN = as it is */
     double
         effort; /* the load feels like so many times itself: slower operators, longer outputs, lower hit rates */
+    double
+        planned; /* effort that the fleet is sized for before anybody knows it, over what its margin bears; 1 */
     double length;                                /* on output tokens */
     double capex, rent, power;                    /* on prices */
     double failure_rate, failure_cost, miss_cost; /* on those */

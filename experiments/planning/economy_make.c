@@ -124,6 +124,7 @@ static void set_capacity(const struct maker *m)
 {
     struct exp_economy *e = m->out;
     struct needs k = needs_of(m);
+    e->margin = m->response ? m->response->margin : 1;
     e->have_capacity = m->entry->candidate.keeps_have ? have_capacity(m, &k) : 0;
     for (uint32_t i = k.first; i < k.n; i++) {
         double last = e->n_loads ? e->load[e->n_loads - 1] : e->have_capacity;

@@ -21,6 +21,9 @@ const char *exp_driver_name(int driver); /* "decode attention kernels", for peop
 
 struct exp_response {
     double headroom; /* load at which the SLA breaks over the planned peak, of the fleet as it is deployed */
+    double
+        margin; /* load at which the SLA breaks over the one that its replicas were sized for, >= 1: the room for errors
+                      that the sizing leaves */
     struct exp_curve miss, busy; /* over load, headroom taken off: 1 = the planned peak */
     uint32_t n_loads;
     double load[EXP_MAX_LOADS]; /* years ahead, over today's */
@@ -59,7 +62,7 @@ struct exp_finalist {
     bool can_acquire[EXP_N_ACQUIRE];
     enum exp_acquire best; /* the cheapest in total over the horizon, in the expected world */
     struct exp_cash cash[EXP_N_ACQUIRE];
-    char engine[64]; /* vllm-0.24; "" = not known */
+    char engine[64];                                   /* vllm-0.24; "" = not known */
     struct exp_setting engine_setting[EXP_N_SETTINGS]; /* as its setup resolved them */
 };
 

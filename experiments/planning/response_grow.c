@@ -38,8 +38,9 @@ bool exp_soundings_headroom(struct exp_soundings *w, struct sim_status *st)
 {
     const struct exp_probe_job *j = w->job;
     struct deployed d = {.has_held = false};
-    double log_break = w->log_break + log((j->n_deployed + j->n_kept) / (j->n_replicas + j->n_kept));
-    bool more = j->n_deployed != j->n_replicas && w->breaks;
+    bool more = j->n_deployed != j->n_replicas && w->breaks; /* what never broke holds at least as much */
+    double larger = (j->n_deployed + j->n_kept) / (j->n_replicas + j->n_kept);
+    double log_break = w->log_break + (more ? log(larger) : 0);
     for (int i = 0; i < EXP_HEADROOM_TRIES && more; i++) {
         int k = exp_grid_nearest(log_break);
         if (d.has_held && k <= d.holds.k) k = d.holds.k + 1;

@@ -2,8 +2,8 @@
  * point is worth is read off a curve, and drivers know how far they are moved and what they are called.
  * Strain is the share of requests outside their limits over the share that may be, of the class where that is largest:
  * above 1 the service level is broken. Pressure is the latency of the slowest hundredth over its limit, where that is
- * largest: it goes on rising where strain is 0, or all. Loads lie on a grid, 1.04^k of what the fleet is sized for, so that finalists
- * share the requests that are made for them. */
+ * largest: it goes on rising where strain is 0, or all. Loads lie on a grid, 1.04^k of what the fleet is sized for, so
+ * that finalists share the requests that are made for them. */
 #ifndef KVSIM_EXPERIMENTS_PLANNING_RESPONSE_PARTS_H
 #define KVSIM_EXPERIMENTS_PLANNING_RESPONSE_PARTS_H
 

@@ -310,5 +310,6 @@ bool exp_response_probe(const struct exp_probe_job *j, struct exp_response *out,
     if (!exp_soundings_headroom(&w, st) || !exp_soundings_grow(&w, st)) return false;
     SIM_CHECK(w.n_points <= EXP_RESPONSE_POINTS);
     out->n_points = w.n_points;
+    out->margin = w.breaks ? fmax(1, exp(w.log_break)) : 1;
     return true;
 }

@@ -21,6 +21,7 @@ struct exp_sampler {
     double log_sd[EXP_N_INPUTS];      /* 0 = certain; of the failure rate any other number */
     double elasticity[EXP_N_DRIVERS]; /* of effort */
     double log_effort, log_length;    /* medians: 0, or what a pilot measured */
+    double planned;                   /* as in struct exp_world */
     struct exp_rate_draw rate;
 };
 

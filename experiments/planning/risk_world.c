@@ -75,6 +75,7 @@ static void take_measured_speed(struct exp_sampler *s, const struct exp_option *
     s->log_sd[EXP_DRIVE_RESIDUAL] = fmax(0, o->measured_effort_sd);
     s->elasticity[EXP_DRIVE_RESIDUAL] = 1;
     s->log_effort = o->measured_effort;
+    s->planned = exp(o->measured_effort + Z95 * s->log_sd[EXP_DRIVE_RESIDUAL]) / fmax(o->economy->margin, 1);
 }
 
 static void take_measured_length(struct exp_sampler *s, const struct exp_option *o)
@@ -170,7 +171,7 @@ static double rate_at(const struct exp_rate_draw *r, double z)
 
 void exp_sampler_init(struct exp_sampler *s, const struct exp_plan *plan, const struct exp_option *o)
 {
-    *s = (struct exp_sampler){.option = o};
+    *s = (struct exp_sampler){.option = o, .planned = 1};
     if (o->response) take_drivers(s, o->response);
     if (!isnan(o->measured_effort)) take_measured_speed(s, o);
     if (!isnan(o->measured_length)) take_measured_length(s, o);
@@ -208,6 +209,7 @@ static struct exp_world world_of(const struct exp_sampler *s, const double z[EXP
            log_length = s->log_length + z[EXP_DRIVE_LENGTH] * s->log_sd[EXP_DRIVE_LENGTH];
     for (int d = 0; d < EXP_DRIVE_LENGTH; d++) log_effort += s->elasticity[d] * s->log_sd[d] * z[d];
     w.effort = exp(log_effort + s->elasticity[EXP_DRIVE_LENGTH] * log_length);
+    w.planned = s->planned;
     w.length = exp(log_length);
     if (z[EXP_INPUT_GROWTH] != 0) w.growth_per_year = growth_at(s, z[EXP_INPUT_GROWTH]);
     w.capex = exp(z[EXP_INPUT_CAPEX] * s->log_sd[EXP_INPUT_CAPEX]);

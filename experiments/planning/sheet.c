@@ -81,16 +81,18 @@ static const char *payback_of(const struct exp_sheet *s, const struct exp_return
     }
 }
 
-/* "saves 0.41M [0.12M, 0.66M], payback 11 months, P(saving > 0) 0.93" */
+/* "saves 0.41M [0.12M, 0.66M], payback 11 months, P(saving > 0) 0.93": the median of the draws where there are any, which
+ * lies within its interval when what is expected is the edge of what is likely. */
 static const char *what_it_saves(const struct exp_sheet *s)
 {
     const struct exp_return *r = &s->best->returns;
     const struct exp_risk *risk = &s->best->risk;
     if (s->best->entry->is_baseline) return exp_say(s, EXP_SAY_IS_BASELINE);
     if (isnan(r->saving)) return exp_say(s, EXP_SAY_NO_BASELINE);
-    const char *band = risk->n_draws ? band_of(s, risk->saving, r->saving) : "";
-    const char *saving = r->saving < 0 ? EXP_SAY(s, COSTS_MORE, exp_say_money(s, -r->saving), band)
-                                       : EXP_SAY(s, SAVES, exp_say_money(s, r->saving), band);
+    const char *band = risk->n_draws ? band_of(s, risk->saving, risk->saving.mean) : "";
+    double median = risk->n_draws ? risk->saving.mean : r->saving;
+    const char *saving = median < 0 ? EXP_SAY(s, COSTS_MORE, exp_say_money(s, -median), band)
+                                    : EXP_SAY(s, SAVES, exp_say_money(s, median), band);
     const char *sure =
         risk->n_draws ? exp_text(s->arena, ", %s", EXP_SAY(s, P_SAVING, exp_say_chance(s, risk->p_saving)))
                       : "";
