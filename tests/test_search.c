@@ -49,7 +49,7 @@ START_TEST(a_finalist_meets_with_its_number_and_fails_with_one_less)
         ck_assert_uint_eq(e->above.n_replicas, e->n_replicas + 1);
         ck_assert_double_ge(e->at.attainment[0].lo, 0.99);
         ck_assert_uint_ge(e->n_replicas, e->at_least);
-        ck_assert(e->verified == (e->fresh_at.feasible && !e->fresh_below.feasible));
+        ck_assert(e->verified == (e->checked && e->fresh_at.feasible && !e->fresh_below.feasible));
         if (i) ck_assert_double_ge(e->cost_estimate, e[-1].cost_estimate);
     }
     ck_assert_uint_lt(f.search.baseline, f.search.n_finalists);

@@ -140,6 +140,21 @@ static void note_winner(struct exp_decision *d, const struct exp_decision_row *r
                  100 * row->entry->rates.covered);
 }
 
+static void note_number(struct exp_decision *d, const struct exp_entry *e)
+{
+    char label[EXP_LABEL_BYTES + 64];
+    uint32_t n = e->n_replicas;
+    exp_candidate_label(&e->candidate, label, sizeof label);
+    if (e->verified || n == 0) return;
+    if (e->checked)
+        exp_note(&d->notes, "%s: between %u and %u replicas; with fresh seeds %s", label, n - 1, n,
+                 e->fresh_at.feasible ? "one less does, too" : "these do not");
+    else
+        exp_note(&d->notes,
+                 "%s: between %u and %u replicas; not checked with fresh seeds, it costs over 10 %% more",
+                 label, n - 1, n);
+}
+
 void exp_decision_notes(struct exp_decision *d)
 {
     if (d->best != UINT32_MAX) note_winner(d, &d->row[d->best]);
@@ -147,13 +162,7 @@ void exp_decision_notes(struct exp_decision *d)
         exp_note(&d->notes,
                  "no fleet with the baseline %s meets the service levels: saving and payback are not known",
                  d->plan->baseline.label);
-    for (uint32_t i = 0; i < d->n_finalists; i++)
-        if (!d->row[i].entry->verified)
-            exp_note(&d->notes, "%s TP %u %s: between %u and %u replicas; fresh seeds do not agree on fewer",
-                     d->row[i].entry->candidate.gpu->name, d->row[i].entry->candidate.tensor_parallel,
-                     d->row[i].entry->candidate.contender->label,
-                     d->row[i].entry->n_replicas ? d->row[i].entry->n_replicas - 1 : 0,
-                     d->row[i].entry->n_replicas);
+    for (uint32_t i = 0; i < d->n_finalists; i++) note_number(d, d->row[i].entry);
     if (d->search.n_finalists && d->check_throughput == EXP_FAIL)
         exp_note(&d->notes,
                  "the service level breaks below the planned peak on the busiest stretch of the trace");

@@ -186,14 +186,17 @@ static void measure_speed(struct exp_option *o, double speed, double sd)
     o->measured_effort_sd = e * sd;
 }
 
-static void measure_candidate(struct exp_option *o, const struct exp_entry *e,
+static void measure_candidate(struct exp_option *o, struct exp_finalist *tried,
                               const struct exp_pilot_findings *f)
 {
     measure_speed(o, f->speed, f->speed_sd);
     if (!isnan(f->length)) {
-        o->measured_length = f->length - log(e->point.length_ratio);
+        o->measured_length = f->length - log(tried->entry->point.length_ratio);
         o->measured_length_sd = f->length_sd;
     }
+    if (f->answers > 0)
+        for (int a = 0; a < EXP_N_ACQUIRE; a++)
+            tried->economy[a].newly_failing = ((double)f->failures + 0.5) / ((double)f->answers + 1);
     o->pilot_answers = f->answers;
     o->pilot_failures = f->failures;
 }
@@ -211,7 +214,7 @@ void exp_decision_take_pilot(struct exp_decision *d, const struct exp_pilot_find
         const struct exp_entry *e = d->finalist[i].entry;
         bool plain = strcmp(e->candidate.contender->label, "full") == 0;
         if (e == tried)
-            measure_candidate(&d->option[i], e, findings);
+            measure_candidate(&d->option[i], &d->finalist[i], findings);
         else if (plain && e->candidate.gpu == tried->candidate.gpu)
             measure_speed(&d->option[i], findings->baseline_speed, findings->baseline_speed_sd);
     }

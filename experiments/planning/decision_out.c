@@ -247,7 +247,7 @@ static json_t *row_json(const struct exp_decision *d, const struct exp_decision_
     put_machines(o, d, row, arena);
     json_object_set_new(o, "feasible", json_boolean(exp_row_feasible(row)));
     json_object_set_new(o, "fate", text(fate_name(e->fate)));
-    json_object_set_new(o, "verified", json_boolean(e->verified));
+    json_object_set_new(o, "verified", e->checked ? json_boolean(e->verified) : json_null());
     json_object_set_new(o, "baseline", json_boolean(e->is_baseline));
     json_object_set_new(o, "why_not", text(exp_why(arena, d, row, EXP_ENGLISH)));
     put_money(o, d, row);

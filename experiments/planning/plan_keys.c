@@ -73,7 +73,7 @@ static const struct exp_plan_row rows[] = {
 
     COUNT("spare.servers", "servers", P(spare_servers), "0", 0, 1000, NULL, "servers that stand by, beside those that serve"),
     REAL("spare.headroom", "share", P(headroom), "0", 0, 10, NULL, "0.2: the fleet is sized for 1.2 times the peak. Default: none"),
-    FLAG("spare.robust", P(robust), "false", "the service levels hold with one server lost"),
+    FLAG("robust", P(robust), "false", "the service levels hold with one server lost"),
 
     REAL("supply.lead_time_months", "months", P(lead_time_months), "0", 0, 120, NULL, "from order to service of a server. Default: none"),
     WORD("supply.bridge", P(bridge_rent), "rent|wait", "rent", NULL, "until then: rent what is missing, or let the load miss its limits", exp_form_bridge),

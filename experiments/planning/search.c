@@ -276,6 +276,25 @@ static bool settle(struct exp_hunters *h, struct exp_search *s, struct sim_statu
     return true;
 }
 
+/* Where it can change the decision. */
+static bool check_fresh(struct exp_hunters *h, struct exp_search *s, const struct exp_search_options *o,
+                        struct sim_status *st)
+{
+    static const double NEAR = 1.1; /* of the cheapest's cost */
+    struct exp_progress progress = exp_progress_begin("verifying with fresh seeds");
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < s->n_finalists; i++) {
+        struct exp_entry *e = &s->entry[i];
+        uint64_t before = e->n_runs;
+        e->checked = e->is_baseline || e->cost_estimate <= NEAR * s->entry[0].cost_estimate;
+        if (e->checked) ok = exp_verify_fresh(h, e, o, st);
+        s->n_runs += e->n_runs - before;
+        exp_progress_show(&progress, (i + 1.0) / s->n_finalists);
+    }
+    exp_progress_end(&progress);
+    return ok;
+}
+
 bool exp_search_run(const struct exp_plan *plan, const struct mdl_prices *prices, struct exp_cache *cache,
                     struct exp_loads *loads, const struct exp_search_options *options, struct exp_search *out,
                     struct sim_status *st)
@@ -288,7 +307,8 @@ bool exp_search_run(const struct exp_plan *plan, const struct mdl_prices *prices
               (!options->deep || search_deep(&h, out, options->n_threads, st));
     if (ok) choose_finalists(plan, out);
     out->search_s = exp_clock_s() - begin_s;
-    ok = ok && exp_verify_finalists(&h, out, options, st) && settle(&h, out, st);
+    ok = ok && exp_verify_finalists(&h, out, options, st) && settle(&h, out, st) &&
+         check_fresh(&h, out, options, st);
     if (ok && out->n_finalists == 0) exp_find_relaxation(&h, out);
     out->wall_s = exp_clock_s() - begin_s;
     if (!ok) exp_search_fini(out);

@@ -31,6 +31,10 @@ void exp_say_what_breaks(struct exp_entry *e, const struct exp_setup *u);
 bool exp_verify_finalists(struct exp_hunters *h, struct exp_search *s,
                           const struct exp_search_options *options, struct sim_status *st);
 
+/* Others' seeds: does N of a finalist meet and N - 1 fail once more? */
+bool exp_verify_fresh(struct exp_hunters *h, struct exp_entry *e, const struct exp_search_options *o,
+                      struct sim_status *st);
+
 /* The smallest change of a limit with which some candidate meets; into s->relaxation. */
 void exp_find_relaxation(struct exp_hunters *h, struct exp_search *s);
 

@@ -80,9 +80,8 @@ static uint32_t scan_up(struct verification *v, uint32_t n)
     return n;
 }
 
-/* Others' seeds: does N meet and N - 1 fail once more? */
-static bool verify_fresh(struct exp_hunters *h, struct exp_entry *e, const struct exp_search_options *o,
-                         struct sim_status *st)
+bool exp_verify_fresh(struct exp_hunters *h, struct exp_entry *e, const struct exp_search_options *o,
+                      struct sim_status *st)
 {
     uint64_t seed = exp_replication_seed(o->seed, UINT32_MAX); /* of no replication before */
     struct verification v = {.options = {.load_factor = 1 + h->plan->headroom, .n_threads = o->n_threads},
@@ -125,7 +124,7 @@ static bool verify(struct exp_hunters *h, struct exp_entry *e, const struct exp_
     take_number(&v, e, find_edge(&v, e->n_replicas > least ? e->n_replicas : least, least));
     e->n_runs += exp_panel_runs(v.panel);
     exp_panel_free(v.panel);
-    return !v.failed && (e->fate != EXP_FINALIST || verify_fresh(h, e, o, st));
+    return !v.failed;
 }
 
 bool exp_verify_finalists(struct exp_hunters *h, struct exp_search *s,
