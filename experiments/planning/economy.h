@@ -114,7 +114,7 @@ struct exp_world {
     double
         effort; /* the load feels like so many times itself: slower operators, longer outputs, lower hit rates */
     double
-        planned; /* effort that the fleet is sized for before anybody knows it, over what its margin bears; 1 */
+        planned; /* effort that the fleet is sized for, its margin on top: 1, or what a pilot measured */
     double length;                                /* on output tokens */
     double capex, rent, power;                    /* on prices */
     double failure_rate, failure_cost, miss_cost; /* on those */

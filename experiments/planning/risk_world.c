@@ -66,8 +66,8 @@ static void take_drivers(struct exp_sampler *s, const struct exp_response *r)
     }
 }
 
-/* Measured speed takes the place of all that makes it, with the error of the measurement under the engine's residual. A fleet
- * is sized for what is slower than its margin bears; a faster one keeps the number that was verified. */
+/* Measured speed takes the place of all that makes it, with the error of the measurement under the engine's residual. The
+ * fleet is sized for that speed, with the margin that it had. */
 static void take_measured_speed(struct exp_sampler *s, const struct exp_option *o)
 {
     for (int d = 0; d < EXP_DRIVE_LENGTH; d++) s->log_sd[d] = s->elasticity[d] = 0;
@@ -76,8 +76,7 @@ static void take_measured_speed(struct exp_sampler *s, const struct exp_option *
     s->log_sd[EXP_DRIVE_RESIDUAL] = fmax(0, o->measured_effort_sd);
     s->elasticity[EXP_DRIVE_RESIDUAL] = 1;
     s->log_effort = o->measured_effort;
-    double likely = exp(o->measured_effort + Z95 * s->log_sd[EXP_DRIVE_RESIDUAL]);
-    s->planned = fmax(1, likely / fmax(o->economy->margin, 1));
+    s->planned = exp(o->measured_effort);
 }
 
 static void take_measured_length(struct exp_sampler *s, const struct exp_option *o)
