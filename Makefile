@@ -30,7 +30,7 @@ LINK      = $(CC) $(CFLAGS) $(SANITIZE) -pthread $(LDFLAGS)
 LIBS      = $(PC_LIBS) -lcsv -lm
 say       = $(if $(V),,@echo "  $1 $@"; )# `make V=1` shows whole commands
 
-FOLDERS  := sim models models/strategies traces calib experiments experiments/published experiments/quality experiments/planning
+FOLDERS  := sim models models/strategies traces calib experiments experiments/published experiments/quality experiments/planning $(addprefix experiments/planning/,file search money sheet pilot)
 LIB_SRC  := $(filter-out experiments/main.c,$(wildcard $(FOLDERS:%=%/*.c)))
 TEST_SRC := $(wildcard tests/test_*.c)
 BENCH_SRC := $(wildcard tests/bench_*.c)

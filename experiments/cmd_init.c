@@ -7,7 +7,7 @@
 #include "experiments/cli.h"
 #include "experiments/command.h"
 #include "experiments/commented.h"
-#include "experiments/planning/plan_file.h"
+#include "experiments/planning/file/plan_file.h"
 #include "models/datadir.h"
 #include "sim/memory.h"
 #include "sim/outfile.h"

@@ -9,7 +9,7 @@
 #include "experiments/keys.h"
 #include "experiments/list_strategies.h"
 #include "experiments/listing.h"
-#include "experiments/planning/plan_keys.h"
+#include "experiments/planning/file/plan_keys.h"
 #include "experiments/values.h"
 #include "models/yaml.h"
 #include "sim/memory.h"

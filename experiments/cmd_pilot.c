@@ -4,8 +4,8 @@
 #include "experiments/cli.h"
 #include "experiments/command.h"
 #include "experiments/parallel.h"
-#include "experiments/planning/dry_run.h"
-#include "experiments/planning/pilot.h"
+#include "experiments/planning/file/dry_run.h"
+#include "experiments/planning/pilot/pilot.h"
 #include "sim/memory.h"
 
 struct arguments {

@@ -1,7 +1,7 @@
 /* What a cash flow costs: a Monte Carlo makes 10,000 draws of every option. 36 months, a day with a peak, growth, six
  * loads of the capacity table; microseconds a call for each way to get machines, with the comparison to a baseline.
  * Goal: 2 to 5 where machines are owned, and 10,000 draws of 20 options under 2 s on two cores. */
-#include "experiments/planning/economy.h"
+#include "experiments/planning/money/economy.h"
 #include "sim/random.h"
 
 #include <math.h>

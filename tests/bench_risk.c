@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "experiments/planning/risk.h"
+#include "experiments/planning/money/risk.h"
 #include "sim/memory.h"
 
 enum { FINALISTS = 5, WAYS = FINALISTS * EXP_N_ACQUIRE, RUNS = 5 };

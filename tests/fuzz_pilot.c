@@ -1,5 +1,5 @@
 /* Any bytes as the requests of a pilot: what is taken is in order of arrival, finite, and paired with itself only. */
-#include "experiments/planning/pilot_parts.h"
+#include "experiments/planning/pilot/pilot_parts.h"
 
 #include "sim/check.h"
 

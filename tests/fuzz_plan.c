@@ -1,6 +1,6 @@
 /* Any bytes as a plan file; what is accepted is printed, written and read back to the same text. Input after the first NUL
  * byte is a path and a value for one --set. */
-#include "experiments/planning/plan_file.h"
+#include "experiments/planning/file/plan_file.h"
 #include "sim/memory.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
 #ifndef KVSIM_TESTS_MONEY_HELP_H
 #define KVSIM_TESTS_MONEY_HELP_H
 
-#include "experiments/planning/economy.h"
+#include "experiments/planning/money/economy.h"
 
 /* 10 requests a second all day, no growth. A replica carries a quarter of that; 2 fit a server of 8 GPUs (100 W idle,
  * 700 W at most, half busy) that costs 100,000 and draws 1000 W beside them; PUE 1.5 at 0.10 a kWh: 459.90 of power a month

@@ -3,7 +3,7 @@
 #ifndef KVSIM_TESTS_PILOT_HELP_H
 #define KVSIM_TESTS_PILOT_HELP_H
 
-#include "experiments/planning/pilot_parts.h"
+#include "experiments/planning/pilot/pilot_parts.h"
 #include "sim/memory.h"
 #include "sim/random.h"
 #include "tests/plan_help.h"

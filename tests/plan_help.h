@@ -2,7 +2,7 @@
 #ifndef KVSIM_TESTS_PLAN_HELP_H
 #define KVSIM_TESTS_PLAN_HELP_H
 
-#include "experiments/planning/search.h"
+#include "experiments/planning/search/search.h"
 #include "tests/harness.h"
 
 #include <stdio.h>

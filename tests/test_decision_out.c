@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "experiments/planning/pilot.h"
+#include "experiments/planning/pilot/pilot.h"
 #include "experiments/scenario_out.h"
 #include "tests/decision_help.h"
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <signal.h>
 
-#include "experiments/planning/economy.h"
+#include "experiments/planning/money/economy.h"
 #include "sim/random.h"
 #include "tests/harness.h"
 #include "tests/money_help.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/planning/finalist.h"
+#include "experiments/planning/money/finalist.h"
 #include "models/prices_file.h"
 #include "sim/memory.h"
 #include "tests/harness.h"

@@ -1,7 +1,7 @@
 /* Rollback and stress against the same fleet set up by other means: a plan that says what the stress does. */
 #include <math.h>
 
-#include "experiments/planning/finalist.h"
+#include "experiments/planning/money/finalist.h"
 #include "tests/plan_help.h"
 
 enum { RATES_HIGH, RATES_FULL, LONGER, SERVER_LOST, LINK_HALVED, ALL };

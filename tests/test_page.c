@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "experiments/planning/page.h"
-#include "experiments/planning/words.h"
+#include "experiments/planning/sheet/page.h"
+#include "experiments/planning/sheet/words.h"
 #include "tests/page_help.h"
 
 START_TEST(widths_of_letters_are_those_of_the_c_library)

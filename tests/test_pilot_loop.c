@@ -1,6 +1,6 @@
 /* The whole loop on one small decision: what to measure, the files, a simulated pilot fed back, and what it does to
  * P(saving > 0). The decision is made once. */
-#include "experiments/planning/facts.h"
+#include "experiments/planning/sheet/facts.h"
 #include "tests/pilot_help.h"
 
 #include <unistd.h>

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "experiments/cache.h"
-#include "experiments/planning/plan_lines.h"
+#include "experiments/planning/file/plan_lines.h"
 #include "experiments/setup.h"
 #include "experiments/values.h"
 #include "sim/memory.h"

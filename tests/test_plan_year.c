@@ -1,7 +1,7 @@
 /* The year that a plan makes of its load: the day against its closed form, and growth. */
 #include <math.h>
 
-#include "experiments/planning/plan_file.h"
+#include "experiments/planning/file/plan_file.h"
 #include "tests/harness.h"
 
 START_TEST(a_day_has_the_peak_to_mean_that_was_asked_for)

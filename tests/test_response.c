@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/planning/response_parts.h"
+#include "experiments/planning/money/response_parts.h"
 #include "experiments/replicate.h"
 #include "sim/random.h"
 #include "tests/plan_help.h"

@@ -1,7 +1,7 @@
 /* Cash flows against each other: NPV, payback, unit costs, the mix and break-even loads, by hand to the cent. */
 #include <math.h>
 
-#include "experiments/planning/economy.h"
+#include "experiments/planning/money/economy.h"
 #include "sim/random.h"
 #include "tests/harness.h"
 #include "tests/money_help.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/planning/risk.h"
+#include "experiments/planning/money/risk.h"
 #include "sim/random.h"
 #include "tests/harness.h"
 #include "tests/money_help.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/planning/deep.h"
+#include "experiments/planning/search/deep.h"
 #include "tests/plan_help.h"
 
 struct fixture {

@@ -2,9 +2,9 @@
  * the sheet; the C library's own widths of letters; what Markdown asks of a table. */
 #include <stdio.h>
 
-#include "experiments/planning/facts.h"
-#include "experiments/planning/page.h"
-#include "experiments/planning/pilot.h"
+#include "experiments/planning/sheet/facts.h"
+#include "experiments/planning/sheet/page.h"
+#include "experiments/planning/pilot/pilot.h"
 #include "tests/decision_help.h"
 #include "tests/page_help.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/planning/judge.h"
+#include "experiments/planning/search/judge.h"
 #include "experiments/replicate.h"
 #include "sim/memory.h"
 #include "sim/random.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "experiments/planning/decision_parts.h"
-#include "experiments/planning/facts.h"
+#include "experiments/planning/sheet/facts.h"
 #include "sim/memory.h"
 
 /* ---- options ---- */

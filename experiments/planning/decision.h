@@ -4,7 +4,7 @@
 #ifndef KVSIM_EXPERIMENTS_PLANNING_DECISION_H
 #define KVSIM_EXPERIMENTS_PLANNING_DECISION_H
 
-#include "experiments/planning/risk.h"
+#include "experiments/planning/money/risk.h"
 
 struct exp_pilot_findings;
 

@@ -4,7 +4,7 @@
 
 #include "experiments/cli.h"
 #include "experiments/planning/decision.h"
-#include "experiments/planning/pilot.h"
+#include "experiments/planning/pilot/pilot.h"
 
 /* The four checks, today's throughput and the pilot's cost. */
 void exp_decision_checks(struct exp_decision *d);

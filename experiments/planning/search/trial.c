@@ -1,0 +1,206 @@
+#include "experiments/planning/search/trial.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/check.h"
+#include "sim/memory.h"
+
+struct exp_trial {
+    const struct exp_plan *plan;
+    struct exp_loads *loads;
+    struct exp_setup *setup;
+    uint32_t n_have; /* fleets before the one that is searched */
+    enum exp_overlong overlong;
+    float *factor[EXP_MAX_FLEETS]; /* length factors that are not the strategy's own */
+};
+
+/* ---- what is changed ---- */
+
+static bool set(struct exp_scenario *s, uint32_t fleet, const char *block, const char *key, double value,
+                struct sim_status *st)
+{
+    char path[96], text[40];
+    snprintf(path, sizeof path, "fleet.%u.%s.%s", fleet, block, key);
+    snprintf(text, sizeof text, "%.17g", value);
+    return exp_scenario_set(s, path, text, st);
+}
+
+static bool change_rate(const struct exp_setup *u, struct exp_scenario *s, uint32_t fleet,
+                        enum mdl_kv_key key, double value, struct sim_status *st)
+{
+    bool has = mdl_strategy_default(u->fleets[fleet].kv.use.strategy, key) != NULL;
+    return !(value > 0) || !has || set(s, fleet, "kv", mdl_kv_key_info(key)->name, value, st);
+}
+
+static bool changes_link(const struct exp_trial_change *c)
+{
+    return c->link_frac != 0 && c->link_frac != 1;
+}
+
+/* As a user would say it, so that it holds against what the plan gives and what was measured; u is the fleet before it. */
+static bool change_scenario(const struct exp_setup *u, struct exp_scenario *s,
+                            const struct exp_trial_change *c, struct sim_status *st)
+{
+    bool ok = true;
+    for (uint32_t f = 0; ok && f < u->n_fleets; f++) {
+        double link_gb_per_s = c->link_frac * u->fleets[f].kv.host.link_byte_per_s * 1e-9;
+        ok = change_rate(u, s, f, MDL_KV_MISS, c->miss, st) &&
+             change_rate(u, s, f, MDL_KV_CORRECTION, c->correction, st) &&
+             (!changes_link(c) || set(s, f, "host", "link_gb_per_s", link_gb_per_s, st));
+    }
+    return ok;
+}
+
+/* A fleet's quantiles of output length, times a factor, or all of them one quantile. */
+static void change_lengths(struct exp_trial *t, uint32_t fleet, const struct exp_trial_change *c)
+{
+    struct sim_fleet *f = &t->setup->sim_fleets[fleet];
+    double by = c->length_factor > 0 ? c->length_factor : 1;
+    uint32_t n = f->length_factor ? f->n_length_factors : MDL_LENGTH_QUANTILES;
+    if (by == 1 && c->length_quantile == 0) return;
+    uint32_t at = (uint32_t)(c->length_quantile * n);
+    t->factor[fleet] = sim_alloc(n, sizeof(float));
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t from = c->length_quantile > 0 ? (at < n ? at : n - 1) : i;
+        t->factor[fleet][i] = (float)(by * (f->length_factor ? f->length_factor[from] : 1));
+    }
+    f->length_factor = t->factor[fleet];
+    f->n_length_factors = n;
+}
+
+/* ---- set-up ---- */
+
+static struct exp_setup *make_setup(struct exp_scenario *s, struct exp_cache *cache,
+                                    const struct exp_workload *load, const struct exp_trial_change *c,
+                                    struct sim_status *st)
+{
+    struct exp_setup *u = exp_setup_new_on(s, cache, c->factors, load, st);
+    if (!u || !(c->miss > 0 || c->correction > 0 || changes_link(c))) return u;
+    bool ok = change_scenario(u, s, c, st);
+    exp_setup_free(u);
+    return ok ? exp_setup_new_on(s, cache, c->factors, load, st) : NULL;
+}
+
+struct exp_trial *exp_trial_new(const struct exp_plan *plan, const struct exp_candidate *c,
+                                struct exp_cache *cache, struct exp_loads *loads,
+                                const struct exp_trial_change *change, struct sim_status *st)
+{
+    const struct exp_trial_change none = {0};
+    struct exp_candidate own = *c;
+    if (!change) change = &none;
+    if (change->full_kv) own.contender = &plan->strategies.at[0];
+    struct exp_scenario *s = exp_candidate_scenario(plan, &own, 1, st);
+    const struct exp_workload *load = s ? exp_loads_get(loads, 1, plan->base->seed, false, st) : NULL;
+    struct exp_setup *u = load ? make_setup(s, cache, load, change, st) : NULL;
+    struct exp_trial *t = NULL;
+    if (u) {
+        t = sim_alloc(1, sizeof *t);
+        *t = (struct exp_trial){.plan = plan,
+                                .loads = loads,
+                                .setup = u,
+                                .n_have = s->n_fleets - 1,
+                                .overlong = (enum exp_overlong)s->workload.overlong};
+        for (uint32_t f = 0; f < u->n_fleets; f++) change_lengths(t, f, change);
+    }
+    free(s);
+    return t;
+}
+
+void exp_trial_free(struct exp_trial *t)
+{
+    if (!t) return;
+    for (int f = 0; f < EXP_MAX_FLEETS; f++) free(t->factor[f]);
+    exp_setup_free(t->setup);
+    free(t);
+}
+
+const struct exp_setup *exp_trial_setup(const struct exp_trial *t)
+{
+    return t->setup;
+}
+
+/* ---- a run ---- */
+
+static double share(uint64_t n, uint64_t of)
+{
+    return of ? (double)n / (double)of : 0;
+}
+
+static struct exp_class_point class_point(const struct sim_summary *s)
+{
+    uint64_t lost = s->arrived - s->completed; /* rejected, or not done: over every limit */
+    return (struct exp_class_point){.arrived = s->arrived,
+                                    .attainment = s->arrived ? s->slo_attainment : 1,
+                                    .ttft_p99_s = s->ttft.p99,
+                                    .tpot_p99_s = s->tpot.p99,
+                                    .e2el_p99_s = s->e2el.p99,
+                                    .ttft_miss = share(s->slo_violations_ttft + lost, s->arrived),
+                                    .tpot_miss = share(s->slo_violations_tpot + lost, s->arrived),
+                                    .e2el_miss = share(s->slo_violations_e2el + lost, s->arrived),
+                                    .met = s->sla_met};
+}
+
+static struct exp_point point_of(const struct sim_config *config, const struct sim_report *r,
+                                 const struct sim_result *result)
+{
+    const struct sim_summary *all = &r->all;
+    double span_s = result->last_arrival_s - result->first_arrival_s, input = 0;
+    struct exp_point p = {.n_classes = r->n_classes,
+                          .met = true,
+                          .miss = 1 - (all->arrived ? all->slo_attainment : 1),
+                          .gpu_busy = r->gpu_busy,
+                          .request_rate = span_s > 0 ? (double)(all->arrived - 1) / span_s : 0,
+                          .length_ratio = all->length_factor > 0 ? all->length_factor : 1,
+                          .output_tokens =
+                              all->completed ? (double)all->output_tokens / (double)all->completed : 0,
+                          .ttft_p99_s = all->ttft.p99,
+                          .tpot_p99_s = all->tpot.p99,
+                          .kv_peak_utilization = r->kv_peak_utilization,
+                          .load_state = r->load_state};
+    for (uint64_t i = 0; i < config->load.n_requests; i++) input += config->load.requests[i].input_tokens;
+    p.input_tokens = config->load.n_requests ? input / (double)config->load.n_requests : 0;
+    memcpy(p.evidence, r->time_frac, sizeof p.evidence);
+    for (uint32_t c = 0; c < r->n_classes; c++) {
+        p.class[c] = class_point(&r->classes[c]);
+        p.met &= p.class[c].met;
+    }
+    return p;
+}
+
+static void simulate(const struct sim_config *config, struct exp_point *out)
+{
+    struct sim_result *result = sim_run(config);
+    struct sim_report *report = sim_report_new(config, result);
+    *out = point_of(config, report, result);
+    sim_report_free(report);
+    sim_result_free(result);
+}
+
+bool exp_trial_run(struct exp_trial *t, uint32_t n, double load_factor, uint64_t seed, bool whole,
+                   struct exp_point *out, struct sim_status *st)
+{
+    const struct exp_workload *load = exp_loads_get(t->loads, load_factor, seed, whole, st);
+    if (!load) return false;
+    SIM_CHECK(n > 0 || t->n_have > 0);
+    struct sim_fleet fleets[EXP_MAX_FLEETS];
+    struct sim_config config = t->setup->config;
+    struct exp_workload w = exp_workload_borrow(load);
+    uint32_t longest = 0;
+    memcpy(fleets, t->setup->sim_fleets, sizeof fleets);
+    fleets[t->n_have].n_replicas = n;
+    config.fleets = fleets;
+    config.n_fleets = t->n_have + (n > 0);
+    config.seed = seed;
+    for (uint32_t f = 0; f < config.n_fleets; f++)
+        if (fleets[f].engine.max_model_len > longest) longest = fleets[f].engine.max_model_len;
+    exp_workload_clip(&w, t->overlong, longest);
+    config.load.requests = w.requests;
+    config.load.n_requests = w.n_requests;
+    bool ok = sim_config_check(&config, st);
+    if (ok) simulate(&config, out);
+    exp_workload_fini(&w);
+    return ok;
+}
