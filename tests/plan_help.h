@@ -43,4 +43,11 @@ static inline struct mdl_prices *plan_prices(struct exp_cache *cache)
     "slo: {ttft_ms: 1000, tpot_ms: 50, percentile: 99}\n"                                                    \
     "search: {gpu: [h100-sxm, l40s], tensor_parallel: [1, 2], strategy: [full, fp8, kivi4]}\n"
 
+/* The same, cut short. */
+#define PLAN_SMALL                                                                                           \
+    "model: llama-3.1-8b\n"                                                                                  \
+    "load: {trace: traces/samples/demo.csv, multiply: 6, max_requests: 4000}\n"                              \
+    "slo: {ttft_ms: 1000, tpot_ms: 50, percentile: 99}\n"                                                    \
+    "search: {gpu: [h100-sxm, l40s], tensor_parallel: [1, 2], strategy: [full, fp8, kivi4]}\n"
+
 #endif

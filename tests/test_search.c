@@ -38,7 +38,7 @@ static void end(struct fixture *f)
 
 START_TEST(a_finalist_meets_with_its_number_and_fails_with_one_less)
 {
-    struct fixture f = searched(PLAN_SAMPLE, 2);
+    struct fixture f = searched(PLAN_SMALL, 2);
     ck_assert_uint_ge(f.search.n_finalists, 3);
     for (uint32_t i = 0; i < f.search.n_finalists; i++) {
         const struct exp_entry *e = &f.search.entry[i];
@@ -60,7 +60,7 @@ END_TEST
 
 START_TEST(the_search_is_the_same_on_any_number_of_threads)
 {
-    struct fixture one = searched(PLAN_SAMPLE, 1), four = searched(PLAN_SAMPLE, 4);
+    struct fixture one = searched(PLAN_SMALL, 1), four = searched(PLAN_SMALL, 4);
     ck_assert_uint_eq(one.search.n_entries, four.search.n_entries);
     ck_assert_uint_eq(one.search.n_finalists, four.search.n_finalists);
     ck_assert_uint_eq(one.search.n_runs, four.search.n_runs);

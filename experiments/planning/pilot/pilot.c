@@ -1,10 +1,11 @@
-#include "experiments/planning/pilot/pilot_parts.h"
+#include "experiments/planning/pilot/pilot.h"
 
 #include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "experiments/planning/pilot/pilot_parts.h"
 #include "experiments/planning/sheet/facts.h"
 #include "sim/memory.h"
 
