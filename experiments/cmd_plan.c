@@ -172,14 +172,24 @@ static bool is_changed(const struct arguments *a)
 
 static void check_together(const struct arguments *a, struct argp_state *state)
 {
-    const char *together = a->json && a->sheet.markdown ? "--json and --markdown"
-                           : a->max_load && a->measured ? "--max-load and --pilot"
-                           : a->max_load && a->deep     ? "--max-load and --deep"
-                           : a->max_load && a->out      ? "--max-load and --out"
-                           : a->dry_run && a->measured  ? "--dry-run and --pilot"
-                                                        : NULL;
-    if (together)
-        argp_failure(state, SIM_EXIT_USAGE, 0, "%s: cannot be had together, expected one", together);
+    const bool japanese = a->sheet.language == EXP_JAPANESE;
+    const struct {
+        bool both;
+        const char *names;
+    } apart[] = {{a->json && a->sheet.markdown, "--json and --markdown"},
+                 {a->json && japanese && !a->out, "--json and --lang"},
+                 {a->max_load && a->measured, "--max-load and --pilot"},
+                 {a->max_load && a->deep, "--max-load and --deep"},
+                 {a->max_load && a->out, "--max-load and --out"},
+                 {a->max_load && a->dry_run, "--max-load and --dry-run"},
+                 {a->max_load && a->sheet.markdown, "--max-load and --markdown"},
+                 {a->max_load && a->sheet.all, "--max-load and --all"},
+                 {a->max_load && japanese, "--max-load and --lang"},
+                 {a->dry_run && a->measured, "--dry-run and --pilot"}};
+    for (size_t i = 0; i < sizeof apart / sizeof apart[0]; i++)
+        if (apart[i].both)
+            argp_failure(state, SIM_EXIT_USAGE, 0, "%s: cannot be had together, expected one",
+                         apart[i].names);
     if (a->scores && !a->measured)
         argp_failure(state, SIM_EXIT_USAGE, 0,
                      "--scores: are of a pilot's answers, expected --pilot MEASURED.csv with them");
@@ -408,7 +418,12 @@ static void next(const struct job *j, const struct exp_decision *d)
 static bool take_pilot(const struct job *j, struct exp_decision *d, struct exp_pilot_findings *findings,
                        struct sim_status *st)
 {
-    if (!j->a->measured || !exp_pilot_row(d)) return true;
+    if (!j->a->measured) return true;
+    if (!exp_pilot_row(d)) {
+        exp_note(&d->notes, "%s was not read: the plan as it is has no finalist that it could be of",
+                 j->a->measured);
+        return true;
+    }
     if (!exp_pilot_read(d, j->cache, j->a->measured, j->a->scores, findings, st)) return false;
     exp_decision_take_pilot(d, findings, j->a->n_threads);
     return true;

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* O_TMPFILE, where the system has it */
+#define _GNU_SOURCE /* O_TMPFILE, where the system has it; realpath */
 #include "sim/outfile.h"
 
 #include "sim/memory.h"
@@ -15,6 +15,7 @@ struct sim_outfile {
     FILE *stream;
     char *path, *temporary;
     bool unnamed; /* a file without a name: the system drops it when the program is killed */
+    bool direct;  /* a device or pipe, which takes bytes as they come and keeps its place */
 };
 
 static void outfile_free(struct sim_outfile *f)
@@ -40,6 +41,13 @@ static bool give_name(const struct sim_outfile *f)
     return linkat(AT_FDCWD, link, AT_FDCWD, f->temporary, AT_SYMLINK_FOLLOW) == 0;
 }
 
+/* Where a link leads, so that the file behind it is replaced and not the link. */
+static char *real_path(const char *path)
+{
+    char *resolved = realpath(path, NULL);
+    return resolved ? resolved : sim_strdup(path);
+}
+
 struct sim_outfile *sim_outfile_open(const char *path, struct sim_status *st)
 {
     struct stat is;
@@ -48,11 +56,17 @@ struct sim_outfile *sim_outfile_open(const char *path, struct sim_status *st)
         return NULL;
     }
     struct sim_outfile *f = sim_alloc(1, sizeof *f);
-    f->path = sim_strdup(path);
-    f->temporary = sim_printf("%s.%ld.tmp", path, (long)getpid());
-    f->stream = open_unnamed(path);
+    f->path = real_path(path);
+    f->direct = stat(path, &is) == 0 && !S_ISREG(is.st_mode);
+    if (f->direct) {
+        f->stream = fopen(path, "wb");
+        if (f->stream) return f;
+    }
+    f->temporary = sim_printf("%s.%ld.tmp", f->path, (long)getpid());
+    if (!f->direct) f->stream = open_unnamed(f->path);
     f->unnamed = f->stream != NULL;
-    if (!f->unnamed) f->stream = fopen(f->temporary, "wb"); /* not every file system has them */
+    if (!f->unnamed && !f->direct)
+        f->stream = fopen(f->temporary, "wb"); /* not every file system has unnamed ones */
     if (f->stream) return f;
     sim_fail(st, "%s: cannot be written (%s), expected a writable directory; name another place", path,
              strerror(errno));
@@ -67,19 +81,19 @@ FILE *sim_outfile_stream(struct sim_outfile *f)
 
 bool sim_outfile_commit(struct sim_outfile *f, struct sim_status *st)
 {
-    bool written = !ferror(f->stream) && fflush(f->stream) == 0 && fsync(fileno(f->stream)) == 0 &&
-                   (!f->unnamed || give_name(f));
+    bool written = !ferror(f->stream) && fflush(f->stream) == 0 &&
+                   (f->direct || fsync(fileno(f->stream)) == 0) && (!f->unnamed || give_name(f));
     int why = errno;
     if (fclose(f->stream) != 0 && written) {
         why = errno;
         written = false;
     }
-    if (written && rename(f->temporary, f->path) != 0) {
+    if (written && !f->direct && rename(f->temporary, f->path) != 0) {
         why = errno;
         written = false;
     }
     if (!written) {
-        unlink(f->temporary);
+        if (!f->direct) unlink(f->temporary);
         sim_fail(st,
                  "%s: writing failed (%s), nothing was left behind; free some space or name another place",
                  f->path, strerror(why));
@@ -92,7 +106,7 @@ void sim_outfile_abandon(struct sim_outfile *f)
 {
     if (!f) return;
     fclose(f->stream);
-    if (!f->unnamed) unlink(f->temporary);
+    if (!f->unnamed && !f->direct) unlink(f->temporary);
     outfile_free(f);
 }
 

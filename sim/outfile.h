@@ -1,5 +1,6 @@
 /* Files that are written whole or not at all: bytes go to a temporary file beside the target, which takes the
- * target's name only when everything reached the disk. A failed write leaves what was there. */
+ * target's name only when everything reached the disk. A failed write leaves what was there. A link stays: the file behind it
+ * is replaced. A device or pipe takes the bytes as they come. */
 #ifndef KVSIM_SIM_OUTFILE_H
 #define KVSIM_SIM_OUTFILE_H
 

@@ -149,12 +149,33 @@ static inline void make_winner(struct exp_decision_row *row)
 {
     row->returns = (struct exp_return){350000, 410000, 710000, EXP_PAYBACK_MONTH, 11};
     row->risk.p_saving = 0.93;
+    row->risk.p_payback = 0.92;
     row->risk.saving = (struct exp_band){400000, 120000, 660000};
     row->risk.n_bars = 4;
-    row->risk.bar[0] = (struct exp_bar){EXP_INPUT_GROWTH, 0.35, 0.85, -120000, 610000, 5000};
-    row->risk.bar[1] = (struct exp_bar){EXP_DRIVE_HOST, 0.77, 1.3, 500000, 100000, 4000};
-    row->risk.bar[2] = (struct exp_bar){EXP_INPUT_FAILURE_RATE, 0.004, 0.02, 400000, 200000, 3000};
-    row->risk.bar[3] = (struct exp_bar){EXP_INPUT_POWER, 0.8, 1.25, 360000, 340000, 10};
+    row->risk.bar[0] = (struct exp_bar){.input = EXP_INPUT_GROWTH,
+                                        .low_value = 0.35,
+                                        .high_value = 0.85,
+                                        .npv_low = -120000,
+                                        .npv_high = 610000,
+                                        .knowing = 5000};
+    row->risk.bar[1] = (struct exp_bar){.input = EXP_DRIVE_HOST,
+                                        .low_value = 0.77,
+                                        .high_value = 1.3,
+                                        .npv_low = 500000,
+                                        .npv_high = 100000,
+                                        .knowing = 4000};
+    row->risk.bar[2] = (struct exp_bar){.input = EXP_INPUT_FAILURE_RATE,
+                                        .low_value = 0.004,
+                                        .high_value = 0.02,
+                                        .npv_low = 400000,
+                                        .npv_high = 200000,
+                                        .knowing = 3000};
+    row->risk.bar[3] = (struct exp_bar){.input = EXP_INPUT_POWER,
+                                        .low_value = 0.8,
+                                        .high_value = 1.25,
+                                        .npv_low = 360000,
+                                        .npv_high = 340000,
+                                        .knowing = 10};
 }
 
 static inline struct exp_plan *make_plan(struct exp_cache *cache)

@@ -344,7 +344,8 @@ START_TEST(the_point_lies_at_the_peak_and_its_headroom)
 }
 END_TEST
 
-START_TEST(a_responses_axis_begins_at_what_the_fleet_was_sized_for)
+/* Headroom is in the load of its points; it is not counted once more. */
+START_TEST(a_response_is_over_the_load_that_was_simulated)
 {
     static const double load[] = {1};
     static const uint32_t replicas[] = {3};
@@ -352,9 +353,9 @@ START_TEST(a_responses_axis_begins_at_what_the_fleet_was_sized_for)
     respond(f, load, replicas, 1);
     f->plan->headroom = 0.25;
     made(f, &f->response, EXP_BUY);
-    ck_assert_double_eq_tol(exp_curve_at(&f->e.busy, 1.25), 0.6, 1e-12);
-    ck_assert_double_eq_tol(exp_curve_at(&f->e.miss, 1.25), 0.01, 1e-12);
-    ck_assert_double_eq_tol(exp_curve_at(&f->e.busy, 0.625), 0.3, 1e-12);
+    ck_assert_double_eq_tol(exp_curve_at(&f->e.busy, 1), 0.6, 1e-12);
+    ck_assert_double_eq_tol(exp_curve_at(&f->e.miss, 1), 0.01, 1e-12);
+    ck_assert_double_eq_tol(exp_curve_at(&f->e.busy, 0.5), 0.3, 1e-12);
     fixture_free(f);
 }
 END_TEST
@@ -493,8 +494,8 @@ START_TEST(machines_that_are_enough_carry_as_much_as_their_headroom_says)
     ck_assert_double_eq_tol(f->e.have_capacity, 1.5, 1e-12);
     ck_assert_uint_eq(exp_economy_replicas(&f->e, 1.5), 0);
     ck_assert_uint_eq(exp_economy_replicas(&f->e, 1.51), 1);
-    /* a point at the peak and its headroom is 1.2 / 1.5 of what they carry */
-    ck_assert_double_eq_tol(exp_curve_at(&f->e.busy, 0.8), 0.6, 1e-12);
+    /* a point at the peak is 1 / 1.5 of what they carry */
+    ck_assert_double_eq_tol(exp_curve_at(&f->e.busy, 1 / 1.5), 0.6, 1e-12);
     /* a new replica of two cards by bandwidth: 8 to 32 */
     ck_assert_double_eq_tol(f->e.capacity[0], 1.5 / 4, 1e-12);
     fixture_free(f);
@@ -574,7 +575,7 @@ Suite *test_suite(void)
     tcase_add_test(c, bought_servers_need_no_rent_and_say_so);
     tcase_add_test(c, means_over_classes_weigh_their_traffic);
     tcase_add_test(c, the_point_lies_at_the_peak_and_its_headroom);
-    tcase_add_test(c, a_responses_axis_begins_at_what_the_fleet_was_sized_for);
+    tcase_add_test(c, a_response_is_over_the_load_that_was_simulated);
     tcase_add_test(c, kept_machines_of_all_kinds_are_summed);
     tcase_add_test(c, memory_is_added_where_there_is_less);
     tcase_add_test(c, what_runs_today_is_integrated_already);

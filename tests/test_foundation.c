@@ -266,6 +266,33 @@ static void limit_disk(rlim_t room)
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
+START_TEST(a_device_and_a_link_keep_their_places)
+{
+    struct sim_status st = {0};
+    struct stat is;
+    const char *target = test_file("target.txt", "old");
+    char link[400];
+    snprintf(link, sizeof link, "%s/link.txt", test_dir());
+    ck_assert_int_eq(symlink(target, link), 0);
+    struct sim_outfile *f = sim_outfile_open(link, &st);
+    ck_assert_ptr_nonnull(f);
+    fputs("new", sim_outfile_stream(f));
+    ck_assert_msg(sim_outfile_commit(f, &st), "%s", st.message);
+    ck_assert(lstat(link, &is) == 0 && S_ISLNK(is.st_mode));
+    ck_assert(stat(target, &is) == 0 && is.st_size == 3);
+    f = sim_outfile_open("/dev/null", &st);
+    ck_assert_ptr_nonnull(f);
+    fputs("gone", sim_outfile_stream(f));
+    ck_assert_msg(sim_outfile_commit(f, &st), "%s", st.message);
+    ck_assert(stat("/dev/null", &is) == 0 && S_ISCHR(is.st_mode));
+    f = sim_outfile_open("/dev/full", &st);
+    if (!f) return; /* not everywhere */
+    fputs("too much", sim_outfile_stream(f));
+    ck_assert(!sim_outfile_commit(f, &st));
+    ck_assert(stat("/dev/full", &is) == 0 && S_ISCHR(is.st_mode));
+}
+END_TEST
+
 START_TEST(a_full_disk_is_one_line_of_failure_and_leaves_the_old_file_alone)
 {
     const char *folder = make_folder("full");
@@ -370,6 +397,7 @@ Suite *test_suite(void)
     tcase_add_test(c, evidence_has_a_name_each_from_best_to_worst_and_no_others);
     tcase_add_test(c, a_file_appears_and_is_replaced_only_when_it_is_committed);
     tcase_add_test(c, an_abandoned_or_interrupted_write_leaves_what_was_there);
+    tcase_add_test(c, a_device_and_a_link_keep_their_places);
     tcase_add_test(c, a_full_disk_is_one_line_of_failure_and_leaves_the_old_file_alone);
     tcase_add_test(c, a_disk_that_was_full_for_a_moment_fails_the_whole_file);
     tcase_add_test(c, a_place_that_cannot_be_written_is_named_with_the_reason);

@@ -106,8 +106,7 @@ END_TEST
 
 START_TEST(a_robust_plan_is_one_of_a_server_less)
 {
-    struct fixture f = begin(PLAN("8", "2", FULL "robust: true\n"), 2),
-                   less = begin(PLAN("8", "1", FULL), 1);
+    struct fixture f = begin(PLAN("8", "2", FULL "robust: true\n"), 2), less = begin(PLAN("8", "1", FULL), 1);
     ck_assert_double_eq(f.found->row[0].factor, less.found->row[0].factor);
     ck_assert_double_eq(f.found->row[0].at.attainment[0].lo, less.found->row[0].at.attainment[0].lo);
     struct fixture none = begin(PLAN("8", "1", FULL "robust: true\n"), 1);

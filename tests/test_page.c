@@ -63,6 +63,34 @@ START_TEST(a_word_without_end_is_cut_and_japanese_does_not_begin_a_line_with_a_f
 }
 END_TEST
 
+START_TEST(japanese_does_not_begin_a_line_with_a_small_letter)
+{
+    for (int shift = 0; shift < 4; shift++) {
+        char japanese[400] = "";
+        memset(japanese, 'a', (size_t)shift);
+        for (int i = 0; i < 20; i++) strcat(japanese, "キャッシュ");
+        char *got = wrapped(japanese);
+        assert_fits(got);
+        ck_assert_ptr_null(strstr(got, "\n  ャ"));
+        ck_assert_ptr_null(strstr(got, "\n  ッ"));
+        ck_assert_ptr_null(strstr(got, "\n  ュ"));
+        free(got);
+    }
+}
+END_TEST
+
+START_TEST(control_characters_of_any_encoding_are_not_passed_on)
+{
+    char *got = wrapped("a\033b\xc2\x9b"
+                        "c\x9b"
+                        "d\xe2\x80\xae"
+                        "e\xc0\x9b"
+                        "f\x7fgé");
+    ck_assert_str_eq(got, "a?b?c?d?e?f?gé\n");
+    free(got);
+}
+END_TEST
+
 /* ---- tables ---- */
 
 static char *table(bool markdown, const char *const cells[], int n)
@@ -102,6 +130,15 @@ START_TEST(numbers_stand_to_the_right_and_reasons_below_their_row)
     free(got);
     got = table(false, NULL, 0);
     ck_assert_str_eq(got, "");
+    free(got);
+}
+END_TEST
+
+START_TEST(a_cell_of_lines_is_one_line_in_markdown)
+{
+    const char *const cells[] = {"\nfirst", "a/\nb", "c-\nd", "\xc2\x9b", "e\nf"};
+    char *got = table(true, cells, 5);
+    ck_assert_msg(strstr(got, "|  first | a/b | cd | ? | e f |\n") != NULL, "%s", got);
     free(got);
 }
 END_TEST
@@ -193,6 +230,9 @@ Suite *test_suite(void)
     tcase_add_test(t, a_word_without_end_is_cut_and_japanese_does_not_begin_a_line_with_a_full_stop);
     tcase_add_test(t, numbers_stand_to_the_right_and_reasons_below_their_row);
     tcase_add_test(t, a_table_of_any_content_fits_and_loses_no_letter);
+    tcase_add_test(t, japanese_does_not_begin_a_line_with_a_small_letter);
+    tcase_add_test(t, control_characters_of_any_encoding_are_not_passed_on);
+    tcase_add_test(t, a_cell_of_lines_is_one_line_in_markdown);
     tcase_add_test(t, both_languages_have_every_phrase_with_the_same_figures);
     tcase_add_test(t, names_of_drivers_inputs_and_costs_are_translated);
     tcase_add_test(t, figures_take_their_places_in_any_order);

@@ -140,6 +140,21 @@ static double tail(uint64_t k, uint64_t n, double p)
     return 1 - below;
 }
 
+START_TEST(bounds_are_there_for_every_count)
+{
+    static const uint64_t sizes[] = {1, 30, 1000, 30000, 100000, 300000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (uint64_t j = 1, n = sizes[i]; j <= 40; j++) {
+            uint64_t k = j < 10 ? j : n * (j - 9) / 31;
+            if (k == 0 || k > n) continue;
+            double bound = exp_rate_lower(k, n);
+            ck_assert_msg(fabs(gsl_cdf_beta_P(bound, (double)k, (double)(n - k) + 1) - 0.05) < 1e-6,
+                          "%llu of %llu: %g", (unsigned long long)k, (unsigned long long)n, bound);
+        }
+    ck_assert_double_gt(exp_rate_lower(25806, 100000), 0.25);
+}
+END_TEST
+
 START_TEST(failures_are_allowed_up_to_where_the_binomial_tail_is_below_five_percent)
 {
     const double limits[] = {0.001, 0.01, 0.026, 0.2};
@@ -169,6 +184,7 @@ Suite *test_suite(void)
     suite_add_tcase(s, t);
     t = tcase_create("rates");
     tcase_add_test(t, lower_bounds_of_rates_have_their_closed_forms);
+    tcase_add_test(t, bounds_are_there_for_every_count);
     tcase_add_test(t, failures_are_allowed_up_to_where_the_binomial_tail_is_below_five_percent);
     suite_add_tcase(s, t);
     return s;

@@ -53,6 +53,8 @@ START_TEST(money_alone_goes_from_nine_tenths_on_and_stops_at_a_half)
         p->row.risk.p_saving = table[i].p;
         says(p, &f, table[i].word, "P(saving > 0)");
     }
+    p->row.risk.p_saving = 0.8996;
+    says(p, &f, EXP_EXTEND, "P(saving > 0) 0.8996");
     p->row.risk.p_saving = NAN;
     says(p, &f, EXP_EXTEND, "nothing to save against");
     pilot_free(p);
@@ -68,6 +70,11 @@ START_TEST(service_levels_stop_when_they_are_surely_missed_and_extend_when_they_
     says(p, &f, EXP_GO, "P(saving");
     f.class[0].good = 3955; /* 45 misses where 40 are expected: 24 % of all pilots have as many */
     says(p, &f, EXP_EXTEND, "class default within its limits");
+    f.class[0] = (struct exp_pilot_class){.requests = 100000, .good = 98999};
+    says(p, &f, EXP_EXTEND, "98.99 % of class default within its limits, expected 99, not");
+    f.class[0] = (struct exp_pilot_class){.requests = 100000, .good = 74194}; /* where GSL has no bound */
+    says(p, &f, EXP_STOP, "74.19 % of class default");
+    f = good(p);
     f.class[0].good = 3920; /* 80 */
     says(p, &f, EXP_STOP, "98 % of class default");
     f.class[0] = (struct exp_pilot_class){.answers = 1};
@@ -107,6 +114,11 @@ START_TEST(failures_of_a_class_with_a_limit_need_three_over_the_limit_without_on
     says(p, &f, EXP_GO, "");
     f.critical_failures = 30;
     says(p, &f, EXP_STOP, "critical cases");
+    f = good(p);
+    p->plan->class[1].max_failure_rate = 0;
+    says(p, &f, EXP_EXTEND, "0 of 4000 answers of class critical fail, need 0 of 3000000");
+    f.class[1].failures = 1;
+    says(p, &f, EXP_STOP, "1 of 4000");
     pilot_free(p);
 }
 END_TEST
@@ -142,6 +154,49 @@ START_TEST(without_a_pilot_there_is_nothing_to_judge)
 }
 END_TEST
 
+/* What a pilot of little traffic looks like on paper: whole shares, hours by the thousand, limits far away. */
+START_TEST(no_figure_on_paper_has_an_exponent)
+{
+    struct pilot *p = pilot_new(PILOT_TWO_CLASSES, "kivi4");
+    struct exp_pilot_plan *plan = sim_alloc(1, sizeof *plan);
+    *plan = (struct exp_pilot_plan){
+        .apart = true,
+        .load_factor = 1,
+        .n_stages = 2,
+        .stage = {{.name = "shadow", .traffic_frac = 1, .n_latency = 30, .hours = 1234}},
+        .latency_rel_error = 0.02,
+        .length_rel_error = 0.1,
+        .limits = {INFINITY, 3.5, 0.999},
+        .length_ratio_max = INFINITY,
+        .hours = 54321,
+        .cost = NAN};
+    plan->stage[1] = (struct exp_pilot_stage){.name = "live", .class = "default", .n_latency = 3000};
+    p->decision.requests_per_s_needed = 4321;
+    p->row.returns.npv = 1000;
+    char *text;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    exp_pilot_print(&p->decision, plan, false, out);
+    fclose(out);
+    static const char *const says[] = {" 100 % ",
+                                       " 1,234\n",
+                                       "gets 4,321\n",
+                                       "About 54,321 hours",
+                                       "answers 3.5 x",
+                                       "100 % newly",
+                                       "of 2 % in latency",
+                                       "of 10 % in length",
+                                       "requests outside TTFT 1,000 ms (99 %"};
+    for (size_t i = 0; i < sizeof says / sizeof *says; i++)
+        ck_assert_msg(strstr(text, says[i]) != NULL, "`%s` is not in\n%s", says[i], text);
+    ck_assert_ptr_null(strstr(text, "e+0"));
+    ck_assert_ptr_null(strstr(text, "inf"));
+    free(text);
+    free(plan);
+    pilot_free(p);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *s = suite_create("pilot verdict");
@@ -151,6 +206,7 @@ Suite *test_suite(void)
     tcase_add_test(t, failures_of_a_class_with_a_limit_need_three_over_the_limit_without_one);
     tcase_add_test(t, a_stop_outweighs_what_only_asks_for_more);
     tcase_add_test(t, without_a_pilot_there_is_nothing_to_judge);
+    tcase_add_test(t, no_figure_on_paper_has_an_exponent);
     suite_add_tcase(s, t);
     return s;
 }

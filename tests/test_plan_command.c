@@ -23,6 +23,9 @@ START_TEST(wrong_usage_is_one_line_and_leaves_nothing_behind)
     plan();
     fails("plan --json --markdown plan.yaml", 2, "--json and --markdown: cannot be had together");
     fails("plan plan.yaml --dry-run --pilot m.csv", 2, "cannot be had together");
+    fails("plan plan.yaml --max-load --markdown", 2, "--max-load and --markdown: cannot be had together");
+    fails("plan plan.yaml --max-load --dry-run", 2, "cannot be had together");
+    fails("plan plan.yaml --json --lang ja", 2, "--json and --lang: cannot be had together");
     fails("plan plan.yaml --scores s.csv", 2, "expected --pilot MEASURED.csv");
     fails("plan plan.yaml other.yaml", 2, "expected one plan");
     fails("plan plan.yaml --lang fr", 2, "expected one of: en, ja");
@@ -161,6 +164,10 @@ START_TEST(limits_that_no_fleet_meets_are_answered_with_exit_3_and_what_would_do
     ck_assert(r->out[0] != '\0');
     ck_assert(has(r->err, "no candidate meets the service levels"));
     ck_assert(!has(r->err, "next:"));
+    test_file("m.csv", "arm,request_id\n");
+    r = kvsim("plan plan.yaml --ttft-ms 0.001 --pilot m.csv");
+    ck_assert_int_eq(r->code, 3);
+    ck_assert(has(r->out, "m.csv was not read"));
 }
 END_TEST
 

@@ -1,4 +1,4 @@
-/* The year that a plan makes of its load: the day against its closed form, and growth. */
+/* The year that a plan makes of its load: the day against its closed form. */
 #include <math.h>
 
 #include "experiments/planning/file/plan_file.h"
@@ -58,16 +58,6 @@ START_TEST(a_rate_curve_is_the_day_over_its_busiest_hour)
 }
 END_TEST
 
-START_TEST(growth_compounds_by_the_month)
-{
-    ck_assert_double_eq(exp_plan_growth(0.6, 0), 1);
-    ck_assert_double_eq_tol(exp_plan_growth(0.6, 12), 1.6, 1e-12);
-    ck_assert_double_eq_tol(exp_plan_growth(0.6, 36), 1.6 * 1.6 * 1.6, 1e-12);
-    ck_assert_double_eq_tol(exp_plan_growth(0.44, 6), 1.2, 1e-12);
-    ck_assert_double_eq(exp_plan_growth(0, 100), 1);
-}
-END_TEST
-
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("plan_year");
@@ -75,7 +65,6 @@ Suite *test_suite(void)
     tcase_add_test(year, a_day_has_the_peak_to_mean_that_was_asked_for);
     tcase_add_test(year, a_day_is_the_cosine_to_the_power_that_its_mean_has_in_closed_form);
     tcase_add_test(year, a_rate_curve_is_the_day_over_its_busiest_hour);
-    tcase_add_test(year, growth_compounds_by_the_month);
     suite_add_tcase(suite, year);
     return suite;
 }

@@ -1,6 +1,7 @@
 /* `kvsim quality` as a user meets it: tables, JSON, the record, what is refused. */
 #include "models/quality.h"
 #include "tests/command_help.h"
+#include "tests/page_help.h"
 
 #include <math.h>
 
@@ -138,6 +139,29 @@ START_TEST(wrong_questions_get_one_line_and_leave_no_file)
 }
 END_TEST
 
+/* 60 letters of three bytes and two columns: longer than a head, a label and the source in the record have room for. */
+START_TEST(long_names_of_wide_letters_are_cut_between_letters_and_fit_the_page)
+{
+    char name[181] = "";
+    for (int i = 0; i < 60; i++) strcat(name, "短");
+    FILE *f = fopen(test_file("wide.csv", ""), "w");
+    ck_assert_ptr_nonnull(f);
+    fputs("alg,params,task,id,score\n", f);
+    for (int i = 0; i < 20; i++)
+        fprintf(f, "hf,,要約,%d,0.5\n%s,,要約,%d,%g\nx,,要約,%d,0.5\n", i, name, i, i % 3 ? 0.5 : 0.1, i);
+    ck_assert_int_eq(fclose(f), 0);
+    assert_fits(works("quality wide.csv --bootstrap 10")->out);
+    const struct ran *r =
+        works("quality wide.csv --theta 0.1,0.2 --bootstrap 0 --record r.csv --record-as 短=kivi4:bits=4");
+    ck_assert_ptr_nonnull(strstr(r->err, "theta 0.1, the first"));
+    static char record[TEXT_BYTES];
+    slurp("r.csv", record);
+    ck_assert_ptr_nonnull(strstr(record, "scores of 短短"));
+    for (const char *line = record; *line; line += strcspn(line, "\n"), line += *line == '\n')
+        ck_assert_int_gt(width_of(line, strcspn(line, "\n")), 0); /* UTF-8 */
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *s = suite_create("quality command");
@@ -147,6 +171,7 @@ Suite *test_suite(void)
     tcase_add_test(c, tables_name_methods_tasks_and_the_next_command);
     tcase_add_test(c, the_record_is_read_back_by_what_plans_use);
     tcase_add_test(c, critical_samples_and_the_guard_list_are_shown_and_recorded);
+    tcase_add_test(c, long_names_of_wide_letters_are_cut_between_letters_and_fit_the_page);
     tcase_add_test(c, wrong_questions_get_one_line_and_leave_no_file);
     suite_add_tcase(s, c);
     return s;

@@ -382,8 +382,8 @@ START_TEST(a_task_mix_is_shares_or_a_file)
                   st.message);
     ck_assert_uint_eq(mix.n, 2);
     ck_assert_str_eq(mix.at[0].task, "lcc");
-    static const char *const wrong[] = {"a=1,a=2", "a=-1",  "a=x",   "a=0",         "=1",
-                                        "a=1,",    "a=nan", "a=inf", "/nowhere.csv"};
+    static const char *const wrong[] = {
+        "a=1,a=2", "a=-1", "a=x", "a=0", "=1", "a=1,", "a=nan", "a=inf", "a=1e308,b=1e308", "/nowhere.csv"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         st = (struct sim_status){0};
         ck_assert_msg(!exp_task_mix_read(wrong[i], &mix, &st) && st.message[0], "%s was taken", wrong[i]);

@@ -125,6 +125,39 @@ START_TEST(noise_moves_elasticities_by_little)
 }
 END_TEST
 
+/* Busy at the planned peak, load 1, is 1 / (n x capacity), whatever headroom the fleet has. */
+START_TEST(curves_are_over_the_planned_peak)
+{
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        uint32_t n;
+        double headroom;
+        struct made_up m = any_fleet(seed, &n, &headroom);
+        struct exp_probe_job j = job_of(&m, n, headroom);
+        struct exp_response r = respond(&j);
+        double busy = 1 / (m.capacity * (n + m.kept));
+        ck_assert_double_eq_tol(exp_curve_at(&r.busy, 1), busy, 0.03 * busy);
+    }
+}
+END_TEST
+
+/* Six times a year for ten years: nobody makes sixty million times the requests. */
+START_TEST(loads_ahead_have_an_end)
+{
+    uint32_t n;
+    double headroom;
+    struct made_up m = any_fleet(4, &n, &headroom);
+    struct exp_probe_job j = job_of(&m, n, headroom);
+    j.growth = pow(6, 10);
+    struct exp_response r = respond(&j);
+    ck_assert_uint_gt(r.n_loads, 3);
+    ck_assert_double_gt(r.load[r.n_loads - 1], 16);
+    ck_assert_double_lt(r.load[r.n_loads - 1], 40);
+    j.growth = pow(0.5, 10);
+    r = respond(&j);
+    ck_assert_uint_eq(r.n_loads, 1);
+}
+END_TEST
+
 START_TEST(headroom_is_that_of_whole_servers)
 {
     for (uint64_t seed = 0; seed < 40; seed++) {
@@ -556,6 +589,8 @@ Suite *test_suite(void)
           *queue = tcase_create("M/M/1"), *real = tcase_create("candidates");
     tcase_add_test(made_up, elasticities_are_found_again);
     tcase_add_test(made_up, noise_moves_elasticities_by_little);
+    tcase_add_test(made_up, loads_ahead_have_an_end);
+    tcase_add_test(made_up, curves_are_over_the_planned_peak);
     tcase_add_test(made_up, headroom_is_that_of_whole_servers);
     tcase_add_test(made_up, replicas_of_the_years_ahead_are_those_that_hold);
     tcase_add_test(made_up, machines_that_are_kept_carry_their_part_in_the_years_ahead);

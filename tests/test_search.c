@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "experiments/planning/search/deep.h"
+#include "experiments/planning/search/search_parts.h"
 #include "tests/plan_help.h"
 
 struct fixture {
@@ -121,6 +122,76 @@ START_TEST(enough_machines_need_nothing_new)
 }
 END_TEST
 
+/* Two servers of which one is plenty: losing one is no reason to buy a third. */
+START_TEST(robust_machines_that_are_enough_need_nothing_new)
+{
+    struct fixture f = searched("model: llama-3.1-8b\nload: {trace: traces/samples/demo.csv}\n"
+                                "slo: {ttft_ms: 1000, tpot_ms: 50}\nrobust: true\n"
+                                "have: [{gpu: h100-sxm, servers: 2, gpus_per_server: 8}]\n"
+                                "search: {gpu: [h100-sxm], tensor_parallel: [1], strategy: [full]}\n",
+                                2);
+    ck_assert_uint_gt(f.search.n_finalists, 0);
+    ck_assert(f.search.entry[0].candidate.keeps_have);
+    ck_assert_uint_eq(f.search.entry[0].n_replicas, 0);
+    for (uint32_t i = 0; i < f.search.n_finalists; i++) /* new machines alone: more than a server */
+        if (!f.search.entry[i].candidate.keeps_have) ck_assert_uint_gt(f.search.entry[i].n_replicas, 8);
+    ck_assert_uint_eq(f.search.n_finalists, f.search.n_entries); /* both */
+    end(&f);
+}
+END_TEST
+
+/* Eleven times a burst of seconds: nearly all miss on few machines, and latencies alone show that more of them help. */
+START_TEST(a_burst_that_nearly_all_miss_takes_more_machines)
+{
+    struct fixture f = searched("model: llama-3.1-8b\nspare: {headroom: 10}\n"
+                                "load: {trace: traces/samples/demo.csv, multiply: 6, max_requests: 2000}\n"
+                                "slo: {ttft_ms: 1000, tpot_ms: 50}\n"
+                                "search: {gpu: [h100-sxm], tensor_parallel: [1], strategy: [full]}\n",
+                                2);
+    ck_assert_uint_eq(f.search.n_finalists, 1);
+    ck_assert_uint_gt(f.search.entry[0].n_replicas, 4);
+    end(&f);
+}
+END_TEST
+
+/* A deep search must not compare its finds with a better tuned baseline. */
+START_TEST(a_turned_knob_is_no_baseline)
+{
+    struct exp_cache *cache = plan_cache();
+    struct exp_plan *plan = plan_of(PLAN_SMALL, cache);
+    struct exp_candidate *all;
+    uint32_t n = exp_candidates(plan, cache, &all);
+    struct exp_entry e = {.candidate = all[0]};
+    ck_assert_uint_gt(n, 0);
+    ck_assert(exp_is_baseline(plan, &e));
+    e.candidate.max_num_seqs = 512;
+    ck_assert(!exp_is_baseline(plan, &e));
+    e.candidate = all[0];
+    e.candidate.max_num_batched_tokens = 4096;
+    ck_assert(!exp_is_baseline(plan, &e));
+    free(all);
+    exp_plan_free(plan);
+    exp_cache_free(cache);
+}
+END_TEST
+
+START_TEST(a_load_of_a_few_requests_is_refused)
+{
+    struct fixture f = {.cache = plan_cache()};
+    struct sim_status st = {0};
+    const struct exp_search_options o = {.n_threads = 1, .seed = 1};
+    f.plan = plan_of("model: llama-3.1-8b\nload: {trace: traces/samples/demo.csv, max_requests: 1}\n"
+                     "slo: {ttft_ms: 1000, tpot_ms: 50}\n"
+                     "search: {gpu: [h100-sxm], tensor_parallel: [1], strategy: [full]}\n",
+                     f.cache);
+    f.prices = plan_prices(f.cache);
+    f.loads = exp_loads_new(f.plan, f.cache);
+    ck_assert(!exp_search_run(f.plan, f.prices, f.cache, f.loads, &o, &f.search, &st));
+    ck_assert_ptr_nonnull(strstr(st.message, "1 requests"));
+    end(&f);
+}
+END_TEST
+
 START_TEST(a_class_with_a_failure_limit_takes_no_strategy_that_fails_more)
 {
     struct fixture f =
@@ -171,6 +242,10 @@ Suite *test_suite(void)
     tcase_add_test(t, the_search_is_the_same_on_any_number_of_threads);
     tcase_add_test(t, limits_that_nothing_meets_name_what_would_do);
     tcase_add_test(t, enough_machines_need_nothing_new);
+    tcase_add_test(t, a_turned_knob_is_no_baseline);
+    tcase_add_test(t, a_load_of_a_few_requests_is_refused);
+    tcase_add_test(t, robust_machines_that_are_enough_need_nothing_new);
+    tcase_add_test(t, a_burst_that_nearly_all_miss_takes_more_machines);
     tcase_add_test(t, a_class_with_a_failure_limit_takes_no_strategy_that_fails_more);
     tcase_add_test(t, a_deep_search_varies_one_thing_at_a_time_and_leaves_what_the_user_set);
     suite_add_tcase(s, t);

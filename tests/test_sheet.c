@@ -522,6 +522,8 @@ START_TEST(samples_that_are_needed_are_three_over_the_strictest_limit)
     ck_assert_uint_eq(exp_critical_needed(m->plan), 3000);
     m->plan->class[0].max_failure_rate = 0.0003;
     ck_assert_uint_eq(exp_critical_needed(m->plan), 10000);
+    m->plan->class[0].max_failure_rate = 0; /* a limit too, which no number of answers shows */
+    ck_assert_uint_eq(exp_critical_needed(m->plan), 3000000);
     m->plan->class[0].max_failure_rate = m->plan->class[1].max_failure_rate = NAN;
     ck_assert_uint_eq(exp_critical_needed(m->plan), 0);
     made_free(m);
@@ -541,6 +543,90 @@ START_TEST(a_pilot_is_shown_before_and_after)
     assert_says(text, "Measured: 1,200 requests on full KV, 1,300 on h200-sxm TP 1 freekv:budget=1024");
     assert_says(text, "NPV, USD       111,000  350,000\n");
     assert_says(text, "P(saving > 0)     0.72     0.93\n");
+    free(text);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(a_payback_that_many_draws_lack_says_how_likely_it_is)
+{
+    struct made *m = made_new();
+    m->d.row[0].risk.p_payback = 0.41;
+    char *text = english(&m->d);
+    assert_says(text, "payback 11 months as");
+    assert_says(text, "expected, within the horizon with P 0.41, P(saving > 0) 0.93");
+    assert_says(text, "11 of 36 months as expected, within the");
+    free(text);
+    m->d.row[0].returns.payback_month = 1;
+    m->d.row[0].risk.p_payback = 0.95;
+    text = english(&m->d);
+    assert_says(text, "payback 1 month,");
+    assert_silent(text, "as expected, within");
+    free(text);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(a_pilot_is_judged_where_nothing_can_be_recommended)
+{
+    struct made *m = made_new();
+    struct exp_pilot_findings f = {.n_baseline = 12, .n_candidate = 13, .length = NAN};
+    strcpy(f.file, "measured.csv");
+    strcpy(f.candidate, "h200-sxm TP 1, kivi4");
+    make_hopeless(&m->d);
+    m->d.pilot = &f;
+    char *text = english(&m->d);
+    assert_says(text, "12 requests on full KV, 13 on h200-sxm TP 1, kivi4");
+    assert_says(text, "STOP: no fleet meets the service levels");
+    free(text);
+    json_t *o = exp_decision_json(&m->d);
+    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(o, "pilot"), "verdict")), "stop");
+    ck_assert(json_is_null(json_object_get(json_object_get(o, "pilot"), "npv_after")));
+    json_decref(o);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(what_fresh_seeds_say_is_said_as_it_is)
+{
+    struct made *m = made_new();
+    struct exp_entry *e = &m->d.search.entry[0];
+    struct exp_sheet_options o = {.all = true};
+    e->verified = e->checked = false;
+    char *text = printed(&m->d, o, true);
+    assert_says(text, "Not checked with fresh seeds");
+    free(text);
+    e->checked = true;
+    e->fresh_at.feasible = false;
+    text = printed(&m->d, o, true);
+    assert_says(text, "replicas miss a service level with them");
+    free(text);
+    e->fresh_at.feasible = true;
+    text = printed(&m->d, o, true);
+    assert_says(text, "Fresh seeds do not agree");
+    assert_says(text, "do, too. Replicas needed: between");
+    free(text);
+    e->n_replicas = 0;
+    text = printed(&m->d, o, true);
+    assert_says(text, "No replica is needed beside what there is.");
+    free(text);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(what_is_small_is_not_nothing_and_what_is_large_has_no_exponent)
+{
+    struct made *m = made_new();
+    m->d.search.entry[0].rates.newly_failing = 0.0001;
+    m->d.finalist[0].response.log_sd[EXP_DRIVE_HOST] = 0.7;
+    m->d.row[0].risk.bar[0].input = EXP_INPUT_FAILURE_RATE;
+    m->d.row[0].risk.bar[0].low_value = 0.2;
+    m->d.row[0].risk.bar[0].high_value = 1;
+    char *text = printed(&m->d, (struct exp_sheet_options){.all = true}, true);
+    assert_says(text, "<0.1%");
+    assert_says(text, "+-101 %");
+    assert_says(text, " 100 % ");
+    assert_silent(text, "1e+02");
     free(text);
     made_free(m);
 }
@@ -577,6 +663,10 @@ Suite *test_suite(void)
     tcase_add_test(rest, commands_measure_what_they_are_asked_to);
     tcase_add_test(rest, samples_that_are_needed_are_three_over_the_strictest_limit);
     tcase_add_test(rest, a_pilot_is_shown_before_and_after);
+    tcase_add_test(rest, a_payback_that_many_draws_lack_says_how_likely_it_is);
+    tcase_add_test(rest, a_pilot_is_judged_where_nothing_can_be_recommended);
+    tcase_add_test(rest, what_fresh_seeds_say_is_said_as_it_is);
+    tcase_add_test(rest, what_is_small_is_not_nothing_and_what_is_large_has_no_exponent);
     suite_add_tcase(s, page);
     suite_add_tcase(s, says);
     suite_add_tcase(s, rest);

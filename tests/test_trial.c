@@ -93,6 +93,25 @@ START_TEST(a_load_is_made_once_and_a_factor_multiplies_it)
 }
 END_TEST
 
+/* Cut out of a whole that nobody asked for, or a part of one that is there. */
+START_TEST(a_stretch_is_the_same_with_and_without_its_whole)
+{
+    struct fixture f = fixture(PLAN_SAMPLE), g = fixture(PLAN_SAMPLE);
+    struct sim_status st = {0};
+    const struct exp_workload *alone = exp_loads_get(f.loads, 3, 7, false, &st),
+                              *whole = exp_loads_get(g.loads, 3, 7, true, &st),
+                              *part = exp_loads_get(g.loads, 3, 7, false, &st);
+    ck_assert_uint_eq(whole->n_requests, 54000);
+    ck_assert_uint_eq(alone->n_requests, EXP_WINDOW_REQUESTS);
+    ck_assert_uint_eq(part->n_requests, EXP_WINDOW_REQUESTS);
+    ck_assert_mem_eq(alone->requests, part->requests, EXP_WINDOW_REQUESTS * sizeof *part->requests);
+    ck_assert_ptr_eq(alone, exp_loads_get(f.loads, 3, 7, false, &st));
+    ck_assert_uint_eq(exp_loads_get(f.loads, 3, 7, true, &st)->n_requests, 54000); /* later, it is made */
+    end(&f);
+    end(&g);
+}
+END_TEST
+
 /* ---- candidates ---- */
 
 START_TEST(the_space_is_every_gpu_with_every_degree_and_strategy)
@@ -292,6 +311,58 @@ START_TEST(a_robust_plan_serves_with_one_server_less)
 }
 END_TEST
 
+/* Two servers of eight: one of them lost is eight new ones alone, when that does more than what is new, and so on. */
+START_TEST(the_server_that_does_most_is_lost)
+{
+    struct fixture f = fixture("model: llama-3.1-8b\nload: {trace: traces/samples/demo.csv, multiply: 6}\n"
+                               "slo: {ttft_ms: 1000, tpot_ms: 50}\n"
+                               "have: [{gpu: h100-sxm, servers: 2, gpus_per_server: 8}]\n"
+                               "search: {gpu: [h100-sxm], tensor_parallel: [1], strategy: [full]}\n");
+    const struct exp_trial_change robust = {.lose_server = true};
+    struct exp_candidate kept = f.candidates[0], new = f.candidates[0];
+    struct sim_status st = {0};
+    struct exp_point p[4];
+    uint32_t serving;
+    ck_assert(kept.keeps_have);
+    new.keeps_have = false;
+    f.plan->robust = true;
+    ck_assert(exp_serving(f.plan, &kept, 0, &serving));
+    f.plan->have[0].servers = 1;
+    ck_assert(!exp_serving(f.plan, &kept, 0, &serving));
+    ck_assert(exp_serving(f.plan, &kept, 1, &serving));
+    f.plan->have[0].servers = 2;
+    struct exp_trial *less = exp_trial_new(f.plan, &kept, f.cache, f.loads, &robust, &st),
+                     *alone = exp_trial_new(f.plan, &new, f.cache, f.loads, NULL, &st);
+    ck_assert_msg(less && alone, "%s", st.message);
+    ck_assert(exp_trial_run(less, 0, 1, 1, false, &p[0], &st) &&
+              exp_trial_run(less, 3, 1, 1, false, &p[1], &st));
+    ck_assert(exp_trial_run(alone, 8, 1, 1, false, &p[2], &st) &&
+              exp_trial_run(alone, 11, 1, 1, false, &p[3], &st));
+    for (int i = 0; i < 2; i++) {
+        ck_assert_double_eq_tol(p[i].gpu_busy, p[i + 2].gpu_busy, 0.02);
+        ck_assert_double_eq_tol(p[i].tpot_p99_s, p[i + 2].tpot_p99_s, 0.1 * p[i].tpot_p99_s);
+    }
+    exp_trial_free(less);
+    exp_trial_free(alone);
+    end(&f);
+}
+END_TEST
+
+/* Two requests a millisecond apart are no load of thousands of tokens a millisecond: one card has seconds for them. */
+START_TEST(a_bound_leaves_the_time_that_limits_leave)
+{
+    struct fixture f = fixture(PLAN_SAMPLE);
+    const struct sim_request r[] = {{.arrival_s = 0, .input_tokens = 2000, .output_tokens = 200},
+                                    {.arrival_s = 1e-3, .input_tokens = 2000, .output_tokens = 200},
+                                    {.arrival_s = 1e-3, .input_tokens = 2000, .output_tokens = 200}};
+    for (uint64_t n = 0; n <= 3; n++) {
+        struct exp_workload w = {.requests = r, .n_requests = n};
+        ck_assert_uint_eq(exp_candidate_at_least(f.plan, &f.candidates[0], f.cache, &w), 1);
+    }
+    end(&f);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *s = suite_create("trial");
@@ -300,9 +371,12 @@ Suite *test_suite(void)
     tcase_add_test(t, the_busiest_stretch_is_the_one_that_a_look_at_every_stretch_finds);
     tcase_add_test(t, a_short_trace_is_its_own_busiest_stretch);
     tcase_add_test(t, a_load_is_made_once_and_a_factor_multiplies_it);
+    tcase_add_test(t, a_stretch_is_the_same_with_and_without_its_whole);
     tcase_add_test(t, the_space_is_every_gpu_with_every_degree_and_strategy);
     tcase_add_test(t, machines_that_there_are_can_be_kept_added_to_and_replaced);
     tcase_add_test(t, fewer_replicas_than_the_bound_cannot_keep_up);
+    tcase_add_test(t, a_bound_leaves_the_time_that_limits_leave);
+    tcase_add_test(t, the_server_that_does_most_is_lost);
     tcase_add_test(t, a_trial_is_the_run_of_its_scenario);
     tcase_add_test(t, what_is_changed_in_a_trial_is_what_changes);
     tcase_add_test(t, one_quantile_of_the_length_shift_is_taken_by_every_request);

@@ -51,23 +51,21 @@ void exp_decision_checks(struct exp_decision *d)
     const struct exp_decision_row *row = &d->row[d->best];
     d->requests_per_s_predicted = rate * row->finalist->response.headroom;
     if (d->requests_per_s_predicted >= d->requests_per_s_needed) d->check_throughput = EXP_PASS;
-    if (row->entry->at.feasible) d->check_sla = EXP_PASS;
+    if (row->entry->at.feasible)
+        d->check_sla = row->entry->checked && !row->entry->fresh_at.feasible ? EXP_UNKNOWN : EXP_PASS;
     d->check_critical = check_critical(d, row->entry);
     d->check_payback = check_payback(d, row);
 }
 
 /* ---- reference lines ---- */
 
-/* Of what there is, at the planned peak. */
-static double attainment_now(const struct exp_economy *e)
-{
-    return e->have_capacity > 0 ? 1 - exp_curve_miss_at(&e->miss, 1 / e->have_capacity) : 0;
-}
-
+/* In the world that is expected of the baseline, with what a pilot measured of it. */
 static void set_line(const struct exp_decision *d, struct exp_reference_line *line,
                      const struct exp_economy *e)
 {
-    struct exp_world expected = exp_world_expected();
+    struct exp_option as_baseline = d->baseline_option;
+    as_baseline.economy = e;
+    struct exp_world expected = exp_risk_world(d->plan, &as_baseline, d->plan->base->seed, UINT32_MAX);
     line->known = true;
     exp_cash_flow(e, &expected, &line->cash);
     line->returns = exp_return_of(&d->baseline_cash, &line->cash, d->plan->discount_rate);
@@ -84,7 +82,7 @@ void exp_decision_references(struct exp_decision *d)
     const struct exp_finalist *base = &d->finalist[d->search.baseline];
     if (d->plan->n_have && exp_economy_do_nothing(d->plan, d->prices, base->entry, &base->response, &e)) {
         set_line(d, &d->reference[0], &e);
-        d->reference[0].attainment = attainment_now(&e);
+        d->reference[0].attainment = d->attainment_today;
     }
     if (!exp_economy_api(d->plan, d->prices, base->entry, &e)) return;
     set_line(d, &d->reference[1], &e);
@@ -145,11 +143,13 @@ static void note_number(struct exp_decision *d, const struct exp_entry *e)
     char label[EXP_LABEL_BYTES + 64];
     uint32_t n = e->n_replicas;
     exp_candidate_label(&e->candidate, label, sizeof label);
-    if (e->verified || n == 0) return;
-    if (e->checked)
-        exp_note(&d->notes, "%s: between %u and %u replicas; with fresh seeds %s", label, n - 1, n,
-                 e->fresh_at.feasible ? "one less does, too" : "these do not");
-    else
+    if (e->checked && !e->fresh_at.feasible)
+        exp_note(&d->notes, "%s: between %u and %u replicas; with fresh seeds %u do not hold", label, n,
+                 n + 1, n);
+    else if (e->checked && !e->verified && n)
+        exp_note(&d->notes, "%s: between %u and %u replicas; with fresh seeds one less does, too", label,
+                 n - 1, n);
+    else if (!e->checked && n)
         exp_note(&d->notes,
                  "%s: between %u and %u replicas; not checked with fresh seeds, it costs over 10 %% more",
                  label, n - 1, n);
@@ -163,6 +163,11 @@ void exp_decision_notes(struct exp_decision *d)
                  "no fleet with the baseline %s meets the service levels: saving and payback are not known",
                  d->plan->baseline.label);
     for (uint32_t i = 0; i < d->n_finalists; i++) note_number(d, d->row[i].entry);
+    if (!d->plan->bridge_rent && d->plan->lead_time_months > 0)
+        exp_note(&d->notes,
+                 "what is ordered serves after %.3g months, and nothing is rented until then: the checks are "
+                 "of the time after",
+                 d->plan->lead_time_months);
     if (d->search.n_finalists && d->check_throughput == EXP_FAIL)
         exp_note(&d->notes,
                  "the service level breaks below the planned peak on the busiest stretch of the trace");

@@ -41,6 +41,19 @@ static bool make_finalists(struct exp_decision *d, struct exp_cache *cache, stru
     return ok;
 }
 
+/* The machines that there are, with the baseline's strategy and nothing new, on the busiest stretch. */
+static double attainment_today(const struct exp_decision *d, struct exp_cache *cache, struct exp_loads *loads)
+{
+    struct sim_status ignored = {0};
+    struct exp_point p;
+    if (d->search.baseline == UINT32_MAX || !d->plan->n_have) return NAN;
+    const struct exp_candidate *c = &d->search.entry[d->search.baseline].candidate;
+    struct exp_trial *t = exp_trial_new(d->plan, c, cache, loads, NULL, &ignored);
+    bool ok = t && exp_trial_run(t, 0, 1, d->plan->base->seed, false, &p, &ignored);
+    exp_trial_free(t);
+    return ok ? 1 - p.miss : NAN;
+}
+
 /* What saving is measured against, in the world that is expected of it. */
 static void choose_baseline(struct exp_decision *d)
 {
@@ -166,6 +179,7 @@ bool exp_decide(const struct exp_plan *plan, const struct mdl_prices *prices, st
     double finalists_s = exp_clock_s();
     ok = ok && make_finalists(out, cache, loads, options->n_threads, st);
     out->response_s = exp_clock_s() - finalists_s;
+    if (ok) out->attainment_today = attainment_today(out, cache, loads);
     if (ok) make_rows(out, options->n_threads);
     if (ok) exp_decision_references(out);
     if (ok) exp_decision_notes(out);

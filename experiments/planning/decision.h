@@ -48,6 +48,7 @@ struct exp_decision {
     struct exp_reference_line reference[2];
     double perfect_information; /* currency */
     double pilot_cost;
+    double attainment_today; /* of the machines that there are, alone at the planned peak; NaN without */
     double requests_per_s_today, requests_per_s_needed, requests_per_s_predicted;
     enum exp_check_state check_throughput, check_sla, check_critical, check_payback;
     struct exp_notes notes; /* old prices, assumed values, answers that were never scored ... */

@@ -5,21 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "experiments/planning/sheet/page.h"
 #include "sim/check.h"
 #include "sim/memory.h"
 
 enum { GAP = 2, MAX_LABEL = 26 };
 
-struct exp_grid {
+struct exp_blocks {
     uint32_t n_columns, n_fixed;
     size_t n_cells, room; /* of text, the two lines of the head first */
     char **text;
     int *width;
 };
 
-struct exp_grid *exp_grid_new(uint32_t n_columns, uint32_t n_fixed)
+struct exp_blocks *exp_blocks_new(uint32_t n_columns, uint32_t n_fixed)
 {
-    struct exp_grid *g = sim_alloc(1, sizeof *g);
+    struct exp_blocks *g = sim_alloc(1, sizeof *g);
     g->n_columns = n_columns;
     g->n_fixed = n_fixed;
     g->n_cells = g->room = 2 * (size_t)n_columns;
@@ -28,22 +29,14 @@ struct exp_grid *exp_grid_new(uint32_t n_columns, uint32_t n_fixed)
     return g;
 }
 
-/* Columns of a text on a screen: bytes that do not continue a UTF-8 sequence. */
-static int columns_of(const char *text)
+static void widen(struct exp_blocks *g, uint32_t column, const char *text)
 {
-    int n = 0;
-    for (; *text; text++) n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
-}
-
-static void widen(struct exp_grid *g, uint32_t column, const char *text)
-{
-    int n = columns_of(text), most = column == 0 ? MAX_LABEL : n;
+    int n = exp_text_columns(text), most = column == 0 ? MAX_LABEL : n;
     if (n > most) n = most;
     if (n > g->width[column]) g->width[column] = n;
 }
 
-void exp_grid_head(struct exp_grid *g, uint32_t column, const char *first, const char *second)
+void exp_blocks_head(struct exp_blocks *g, uint32_t column, const char *first, const char *second)
 {
     SIM_CHECK(column < g->n_columns && !g->text[column]);
     g->text[column] = sim_strdup(first);
@@ -52,7 +45,7 @@ void exp_grid_head(struct exp_grid *g, uint32_t column, const char *first, const
     widen(g, column, second);
 }
 
-void exp_grid_cell(struct exp_grid *g, const char *format, ...)
+void exp_blocks_cell(struct exp_blocks *g, const char *format, ...)
 {
     char text[300];
     va_list args;
@@ -67,7 +60,7 @@ void exp_grid_cell(struct exp_grid *g, const char *format, ...)
     widen(g, (uint32_t)(g->n_cells++ % g->n_columns), text);
 }
 
-static const char *text_at(const struct exp_grid *g, size_t row, uint32_t column)
+static const char *text_at(const struct exp_blocks *g, size_t row, uint32_t column)
 {
     size_t at = row * g->n_columns + column;
     return at < g->n_cells && g->text[at] ? g->text[at] : "";
@@ -81,7 +74,7 @@ struct pen {
 
 static void put(struct pen *pen, const char *text, int width, bool right)
 {
-    int pad = width - columns_of(text);
+    int pad = width - exp_text_columns(text);
     if (right && pad > 0) pen->blanks += pad;
     if (*text) {
         fprintf(pen->out, "%*s%s", pen->blanks, "", text);
@@ -91,12 +84,12 @@ static void put(struct pen *pen, const char *text, int width, bool right)
 }
 
 /* Columns [0, n_fixed) and [from, to) of a row; a label that is too long has a line of its own. */
-static void put_row(const struct exp_grid *g, size_t row, uint32_t from, uint32_t to, FILE *out)
+static void put_row(const struct exp_blocks *g, size_t row, uint32_t from, uint32_t to, FILE *out)
 {
     struct pen pen = {out, 0};
     const char *label = text_at(g, row, 0);
-    bool own_line = columns_of(label) > g->width[0];
-    if (own_line) fprintf(out, "%s\n", label);
+    bool own_line = exp_text_columns(label) > g->width[0];
+    if (own_line) exp_print_wrapped(label, 2, out);
     put(&pen, own_line ? "" : label, g->width[0], false);
     for (uint32_t c = 1; c < to; c++) {
         if (c >= g->n_fixed && c < from) continue;
@@ -106,14 +99,14 @@ static void put_row(const struct exp_grid *g, size_t row, uint32_t from, uint32_
     fputc('\n', out);
 }
 
-static bool has_first_line(const struct exp_grid *g)
+static bool has_first_line(const struct exp_blocks *g)
 {
     for (uint32_t c = 0; c < g->n_columns; c++)
         if (*text_at(g, 0, c)) return true;
     return false;
 }
 
-static void free_grid(struct exp_grid *g)
+static void free_grid(struct exp_blocks *g)
 {
     for (size_t i = 0; i < g->n_cells; i++) free(g->text[i]);
     free(g->text);
@@ -121,13 +114,13 @@ static void free_grid(struct exp_grid *g)
     free(g);
 }
 
-void exp_grid_print(struct exp_grid *g, FILE *out)
+void exp_blocks_print(struct exp_blocks *g, FILE *out)
 {
     int fixed = -GAP;
     for (uint32_t c = 0; c < g->n_fixed; c++) fixed += GAP + g->width[c];
     for (uint32_t from = g->n_fixed, to = from; from < g->n_columns; from = to) {
         int width = fixed;
-        for (; to < g->n_columns && (to == from || width + GAP + g->width[to] <= EXP_GRID_WIDTH); to++)
+        for (; to < g->n_columns && (to == from || width + GAP + g->width[to] <= EXP_PAGE_COLUMNS); to++)
             width += GAP + g->width[to];
         if (from > g->n_fixed) fputc('\n', out);
         for (size_t row = has_first_line(g) ? 0 : 1; row * g->n_columns < g->n_cells; row++)
@@ -138,22 +131,6 @@ void exp_grid_print(struct exp_grid *g, FILE *out)
 
 void exp_print_wrapped(const char *text, int indent, FILE *out)
 {
-    int at = 0;
-    for (const char *word = text; *word; word += strspn(word, " ")) {
-        size_t n = strcspn(word, " ");
-        char *one = sim_printf("%.*s", (int)n, word);
-        int width = columns_of(one);
-        if (at > 0 && at + 1 + width > EXP_GRID_WIDTH) {
-            fprintf(out, "\n%*s", indent, "");
-            at = indent;
-        } else if (at > 0) {
-            fputc(' ', out);
-            at++;
-        }
-        fputs(one, out);
-        free(one);
-        at += width;
-        word += n;
-    }
-    fputc('\n', out);
+    const struct exp_page page = {.out = out};
+    exp_page_text(&page, 0, indent, text);
 }

@@ -19,7 +19,8 @@ struct exp_quality_text exp_quality_percent(double frac)
     return t;
 }
 
-struct exp_quality_text exp_quality_band_text(struct exp_band b)
+/* "5.5 [4.7, 6.4]" */
+static struct exp_quality_text band_text(struct exp_band b)
 {
     struct exp_quality_text t = exp_quality_percent(b.mean);
     if (isnan(b.lo) || isnan(b.hi)) return t;
@@ -50,13 +51,13 @@ bool exp_quality_has_lengths(const struct exp_quality_study *x)
     return false;
 }
 
-void exp_quality_put_label(struct exp_grid *g, const struct exp_quality_study *x, uint32_t set)
+void exp_quality_put_label(struct exp_blocks *g, const struct exp_quality_study *x, uint32_t set)
 {
     const char *again = x->has_rerun && set == x->n_sets - 1 ? " (full again)" : "";
     if (exp_quality_numbered(x))
-        exp_grid_cell(g, "%2u %s%s", set + 1, x->label[set], again);
+        exp_blocks_cell(g, "%2u %s%s", set + 1, x->label[set], again);
     else
-        exp_grid_cell(g, "%s%s", x->label[set], again);
+        exp_blocks_cell(g, "%s%s", x->label[set], again);
 }
 
 /* ---- totals ---- */
@@ -85,81 +86,80 @@ static void put_definition(const struct exp_quality_study *x, FILE *out)
 
 static void put_failures(const struct exp_quality_study *x, FILE *out)
 {
-    struct exp_grid *g = exp_grid_new(5, 1);
-    exp_grid_head(g, 0, "", "method");
-    exp_grid_head(g, 1, "negative", "/ benign");
-    exp_grid_head(g, 2, "negative", "% of benign");
-    exp_grid_head(g, 3, "newly failing", "% of all");
-    exp_grid_head(g, 4, "net", "%");
+    struct exp_blocks *g = exp_blocks_new(5, 1);
+    exp_blocks_head(g, 0, "", "method");
+    exp_blocks_head(g, 1, "negative", "/ benign");
+    exp_blocks_head(g, 2, "negative", "% of benign");
+    exp_blocks_head(g, 3, "newly failing", "% of all");
+    exp_blocks_head(g, 4, "net", "%");
     for (uint32_t k = 0; k < x->n_sets; k++) {
         const struct exp_quality_case *c = exp_quality_first(x, k);
         exp_quality_put_label(g, x, k);
-        exp_grid_cell(g, "%llu/%llu", (unsigned long long)c->result.all.negatives,
-                      (unsigned long long)c->result.all.benign);
-        exp_grid_cell(g, "%s", exp_quality_band_text(c->bands.negative_rate).at);
-        exp_grid_cell(g, "%s", exp_quality_band_text(c->bands.newly_failing).at);
-        exp_grid_cell(g, "%s", exp_quality_percent(c->bands.net.mean).at);
+        exp_blocks_cell(g, "%llu/%llu", (unsigned long long)c->result.all.negatives,
+                        (unsigned long long)c->result.all.benign);
+        exp_blocks_cell(g, "%s", band_text(c->bands.negative_rate).at);
+        exp_blocks_cell(g, "%s", band_text(c->bands.newly_failing).at);
+        exp_blocks_cell(g, "%s", exp_quality_percent(c->bands.net.mean).at);
     }
-    exp_grid_print(g, out);
+    exp_blocks_print(g, out);
 }
 
 static void put_changes(const struct exp_quality_study *x, FILE *out)
 {
     bool lengths = exp_quality_has_lengths(x);
-    struct exp_grid *g = exp_grid_new(8 + lengths, 1);
+    struct exp_blocks *g = exp_blocks_new(8 + lengths, 1);
     fprintf(out, "\nShares of all samples; scores: means of the tasks' means, x 100%s\n",
             lengths ? "; tokens: times full KV's" : "");
-    exp_grid_head(g, 0, "", "method");
-    exp_grid_head(g, 1, "worse", "%");
-    exp_grid_head(g, 2, "same", "%");
-    exp_grid_head(g, 3, "better", "%");
-    exp_grid_head(g, 4, "fixed", "%");
-    exp_grid_head(g, 5, "mean", "score");
-    exp_grid_head(g, 6, "with", "full");
-    exp_grid_head(g, 7, "", "missing");
-    if (lengths) exp_grid_head(g, 8, "output", "tokens");
+    exp_blocks_head(g, 0, "", "method");
+    exp_blocks_head(g, 1, "worse", "%");
+    exp_blocks_head(g, 2, "same", "%");
+    exp_blocks_head(g, 3, "better", "%");
+    exp_blocks_head(g, 4, "fixed", "%");
+    exp_blocks_head(g, 5, "mean", "score");
+    exp_blocks_head(g, 6, "with", "full");
+    exp_blocks_head(g, 7, "", "missing");
+    if (lengths) exp_blocks_head(g, 8, "output", "tokens");
     for (uint32_t k = 0; k < x->n_sets; k++) {
         const struct exp_quality_count *c = exp_quality_all(x, k);
         struct exp_quality_means mean =
             exp_quality_mean_scores(&exp_quality_first(x, k)->result, x->scores->n_tasks);
         exp_quality_put_label(g, x, k);
-        exp_grid_cell(g, "%s", share(c->worse, c->samples).at);
-        exp_grid_cell(g, "%s", share(c->same, c->samples).at);
-        exp_grid_cell(g, "%s", share(c->better, c->samples).at);
-        exp_grid_cell(g, "%s", share(c->fixed, c->samples).at);
-        exp_grid_cell(g, "%.2f", 100 * mean.score);
-        exp_grid_cell(g, "%.2f", 100 * mean.base);
-        exp_grid_cell(g, "%llu", (unsigned long long)exp_quality_first(x, k)->result.missing);
+        exp_blocks_cell(g, "%s", share(c->worse, c->samples).at);
+        exp_blocks_cell(g, "%s", share(c->same, c->samples).at);
+        exp_blocks_cell(g, "%s", share(c->better, c->samples).at);
+        exp_blocks_cell(g, "%s", share(c->fixed, c->samples).at);
+        exp_blocks_cell(g, "%.2f", 100 * mean.score);
+        exp_blocks_cell(g, "%.2f", 100 * mean.base);
+        exp_blocks_cell(g, "%llu", (unsigned long long)exp_quality_first(x, k)->result.missing);
         if (!lengths) continue;
         if (c->base_tokens)
-            exp_grid_cell(g, "%.3f", (double)c->tokens / (double)c->base_tokens);
+            exp_blocks_cell(g, "%.3f", (double)c->tokens / (double)c->base_tokens);
         else
-            exp_grid_cell(g, "-");
+            exp_blocks_cell(g, "-");
     }
-    exp_grid_print(g, out);
+    exp_blocks_print(g, out);
 }
 
 static void put_mix(const struct exp_quality_study *x, FILE *out)
 {
-    struct exp_grid *g = exp_grid_new(5, 1);
+    struct exp_blocks *g = exp_blocks_new(5, 1);
     fputs("\nBy the task mix, % of all answers\n", out);
-    exp_grid_head(g, 0, "", "method");
-    exp_grid_head(g, 1, "newly", "failing");
-    exp_grid_head(g, 2, "newly", "fixed");
-    exp_grid_head(g, 3, "", "net");
-    exp_grid_head(g, 4, "of the mix", "covered");
+    exp_blocks_head(g, 0, "", "method");
+    exp_blocks_head(g, 1, "newly", "failing");
+    exp_blocks_head(g, 2, "newly", "fixed");
+    exp_blocks_head(g, 3, "", "net");
+    exp_blocks_head(g, 4, "of the mix", "covered");
     for (uint32_t k = 0; k < x->n_sets; k++) {
         const struct mdl_quality_rates *r = &exp_quality_first(x, k)->by_mix;
         exp_quality_put_label(g, x, k);
-        exp_grid_cell(g, "%s",
-                      exp_quality_band_text(
-                          (struct exp_band){r->newly_failing, r->newly_failing_lo, r->newly_failing_hi})
-                          .at);
-        exp_grid_cell(g, "%s", exp_quality_percent(r->newly_fixed).at);
-        exp_grid_cell(g, "%s", exp_quality_percent(r->newly_failing - r->newly_fixed).at);
-        exp_grid_cell(g, "%s", exp_quality_percent(r->covered).at);
+        exp_blocks_cell(
+            g, "%s",
+            band_text((struct exp_band){r->newly_failing, r->newly_failing_lo, r->newly_failing_hi}).at);
+        exp_blocks_cell(g, "%s", exp_quality_percent(r->newly_fixed).at);
+        exp_blocks_cell(g, "%s", exp_quality_percent(r->newly_failing - r->newly_fixed).at);
+        exp_blocks_cell(g, "%s", exp_quality_percent(r->covered).at);
     }
-    exp_grid_print(g, out);
+    exp_blocks_print(g, out);
 }
 
 /* ---- remarks ---- */

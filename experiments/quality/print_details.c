@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "experiments/planning/sheet/page.h"
 #include "sim/memory.h"
 
 /* ---- by threshold, by task ---- */
@@ -17,36 +18,39 @@ static uint32_t n_shown(const struct exp_quality_study *x)
 
 static void put_thetas(const struct exp_quality_study *x, FILE *out)
 {
-    struct exp_grid *g = exp_grid_new(1 + x->asked->n_thetas, 1);
+    struct exp_blocks *g = exp_blocks_new(1 + x->asked->n_thetas, 1);
     fputs("\nNegatives by how far a score may fall, % of full KV's\n", out);
-    exp_grid_head(g, 0, "", "method");
+    exp_blocks_head(g, 0, "", "method");
     for (uint32_t t = 0; t < x->asked->n_thetas; t++) {
         struct exp_quality_text head;
         snprintf(head.at, sizeof head.at, "%g", 100 * x->asked->theta[t]);
-        exp_grid_head(g, 1 + t, "", head.at);
+        exp_blocks_head(g, 1 + t, "", head.at);
     }
     for (uint32_t k = 0; k < x->n_sets; k++) {
         exp_quality_put_label(g, x, k);
         for (uint32_t t = 0; t < x->asked->n_thetas; t++)
-            exp_grid_cell(g, "%llu", (unsigned long long)exp_quality_at(x, k, t)->result.all.negatives);
+            exp_blocks_cell(g, "%llu", (unsigned long long)exp_quality_at(x, k, t)->result.all.negatives);
     }
-    exp_grid_print(g, out);
+    exp_blocks_print(g, out);
 }
 
 /* "kivi/" above "4bits", or a number. */
-static void head_of_set(struct exp_grid *g, const struct exp_quality_study *x, uint32_t set, uint32_t column)
+static void head_of_set(struct exp_blocks *g, const struct exp_quality_study *x, uint32_t set,
+                        uint32_t column)
 {
     struct exp_quality_text head, above = {""};
-    const char *slash = strchr(x->label[set], '/');
+    const char *slash = strchr(x->label[set], '/'), *name = x->label[set];
+    const int most = sizeof head.at - 1;
     if (exp_quality_numbered(x)) {
         snprintf(head.at, sizeof head.at, "%u", set + 1);
     } else if (exp_quality_first(x, set)->result.set.n == 1 && slash) {
-        snprintf(above.at, sizeof above.at, "%.*s", (int)(slash + 1 - x->label[set]), x->label[set]);
-        snprintf(head.at, sizeof head.at, "%s", slash + 1);
+        int alg = (int)(slash + 1 - name);
+        snprintf(above.at, sizeof above.at, "%.*s", exp_text_bytes(name, alg < most ? alg : most), name);
+        snprintf(head.at, sizeof head.at, "%.*s", exp_text_bytes(slash + 1, most), slash + 1);
     } else {
-        snprintf(head.at, sizeof head.at, "%s", x->label[set]);
+        snprintf(head.at, sizeof head.at, "%.*s", exp_text_bytes(name, most), name);
     }
-    exp_grid_head(g, column, above.at, head.at);
+    exp_blocks_head(g, column, above.at, head.at);
 }
 
 /* Benign samples of the task as the set has them that has most. */
@@ -60,34 +64,35 @@ static uint64_t benign_of(const struct exp_quality_study *x, uint32_t task)
     return most;
 }
 
-static void put_task_cell(struct exp_grid *g, const struct exp_quality_study *x, uint32_t set, uint32_t task)
+static void put_task_cell(struct exp_blocks *g, const struct exp_quality_study *x, uint32_t set,
+                          uint32_t task)
 {
     const struct exp_quality_count *c = &exp_quality_first(x, set)->result.task[task];
     if (!c->samples)
-        exp_grid_cell(g, "-");
+        exp_blocks_cell(g, "-");
     else if (exp_quality_numbered(x) || !c->benign)
-        exp_grid_cell(g, "%llu", (unsigned long long)c->negatives);
+        exp_blocks_cell(g, "%llu", (unsigned long long)c->negatives);
     else
-        exp_grid_cell(g, "%llu %3.0f%%", (unsigned long long)c->negatives,
-                      100 * (double)c->negatives / (double)c->benign);
+        exp_blocks_cell(g, "%llu %3.0f%%", (unsigned long long)c->negatives,
+                        100 * (double)c->negatives / (double)c->benign);
 }
 
 static void put_tasks(const struct exp_quality_study *x, FILE *out)
 {
-    struct exp_grid *g = exp_grid_new(2 + n_shown(x), 2);
+    struct exp_blocks *g = exp_blocks_new(2 + n_shown(x), 2);
     fprintf(out, "\nNegatives by task%s\n",
             exp_quality_numbered(x) ? ", methods by their number" : ", and % of benign");
-    exp_grid_head(g, 0, "", "task");
-    exp_grid_head(g, 1, "", "benign");
+    exp_blocks_head(g, 0, "", "task");
+    exp_blocks_head(g, 1, "", "benign");
     for (uint32_t k = 0, column = 2; k < x->n_sets; k++)
         if (!exp_quality_is_copy(x, k)) head_of_set(g, x, k, column++);
     for (uint32_t t = 0; t < x->scores->n_tasks; t++) {
-        exp_grid_cell(g, "%s", x->scores->task[t]);
-        exp_grid_cell(g, "%llu", (unsigned long long)benign_of(x, t));
+        exp_blocks_cell(g, "%s", x->scores->task[t]);
+        exp_blocks_cell(g, "%llu", (unsigned long long)benign_of(x, t));
         for (uint32_t k = 0; k < x->n_sets; k++)
             if (!exp_quality_is_copy(x, k)) put_task_cell(g, x, k, t);
     }
-    exp_grid_print(g, out);
+    exp_blocks_print(g, out);
 }
 
 /* ---- how answers fail ---- */
@@ -95,24 +100,24 @@ static void put_tasks(const struct exp_quality_study *x, FILE *out)
 static void put_modes(const struct exp_quality_study *x, FILE *out)
 {
     bool lengths = exp_quality_has_lengths(x);
-    struct exp_grid *g = exp_grid_new(lengths ? 7 : 3, 1);
+    struct exp_blocks *g = exp_blocks_new(lengths ? 7 : 3, 1);
     fprintf(out, "\nHow answers fail: negatives%s\n", lengths ? "; lengths: of all samples" : "");
-    exp_grid_head(g, 0, "", "method");
-    exp_grid_head(g, 1, "score", "to 0");
-    exp_grid_head(g, 2, "score", "partial");
+    exp_blocks_head(g, 0, "", "method");
+    exp_blocks_head(g, 1, "score", "to 0");
+    exp_blocks_head(g, 2, "score", "partial");
     if (lengths) {
-        exp_grid_head(g, 3, "", "empty");
-        exp_grid_head(g, 4, "", "truncated");
-        exp_grid_head(g, 5, "1.5 x longer", "or more");
-        exp_grid_head(g, 6, "0.5 x as long", "or less");
+        exp_blocks_head(g, 3, "", "empty");
+        exp_blocks_head(g, 4, "", "truncated");
+        exp_blocks_head(g, 5, "1.5 x longer", "or more");
+        exp_blocks_head(g, 6, "0.5 x as long", "or less");
     }
     for (uint32_t k = 0; k < x->n_sets; k++) {
         const struct exp_quality_count *c = exp_quality_all(x, k);
         uint64_t n[] = {c->zeroed, c->partial, c->empty, c->truncated, c->longer, c->shorter};
         exp_quality_put_label(g, x, k);
-        for (int i = 0; i < (lengths ? 6 : 2); i++) exp_grid_cell(g, "%llu", (unsigned long long)n[i]);
+        for (int i = 0; i < (lengths ? 6 : 2); i++) exp_blocks_cell(g, "%llu", (unsigned long long)n[i]);
     }
-    exp_grid_print(g, out);
+    exp_blocks_print(g, out);
 }
 
 static void put_worst_of(const struct exp_quality_study *x, uint32_t set, uint32_t n_worst, FILE *out)
@@ -148,7 +153,7 @@ static void put_worst(const struct exp_quality_study *x, uint32_t n_worst, FILE 
 static void put_critical(const struct exp_quality_study *x, FILE *out)
 {
     const struct exp_critical *listed = x->asked->critical;
-    struct exp_grid *g = exp_grid_new(8, 1);
+    struct exp_blocks *g = exp_blocks_new(8, 1);
     fprintf(out, "\nCritical samples: %u listed", listed->n + listed->n_unknown);
     if (listed->n_unknown) fprintf(out, ", %u of them in no scores", listed->n_unknown);
     fputc('\n', out);
@@ -160,20 +165,20 @@ static void put_critical(const struct exp_quality_study *x, FILE *out)
                                            {"at most %,", "95 % sure"},
                                            {"worst 5 %", "mean change"},
                                            {"worst", "change"}};
-    for (uint32_t c = 0; c < 8; c++) exp_grid_head(g, c, heads[c][0], heads[c][1]);
+    for (uint32_t c = 0; c < 8; c++) exp_blocks_head(g, c, heads[c][0], heads[c][1]);
     for (uint32_t k = 0; k < x->n_sets; k++) {
         const struct exp_critical_result *r = &exp_quality_first(x, k)->critical;
         if (exp_quality_first(x, k)->result.set.n > 1) continue;
         exp_quality_put_label(g, x, k);
-        exp_grid_cell(g, "%llu", (unsigned long long)r->n);
-        exp_grid_cell(g, "%llu", (unsigned long long)r->missing);
-        exp_grid_cell(g, "%llu", (unsigned long long)r->failures);
-        exp_grid_cell(g, "%s", exp_quality_percent(r->weighted_failures).at);
-        exp_grid_cell(g, "%s", exp_quality_percent(r->bound).at);
-        exp_grid_cell(g, isnan(r->cvar) ? "-" : "%+.3f", r->cvar);
-        exp_grid_cell(g, isnan(r->worst_change) ? "-" : "%+.3f", r->worst_change);
+        exp_blocks_cell(g, "%llu", (unsigned long long)r->n);
+        exp_blocks_cell(g, "%llu", (unsigned long long)r->missing);
+        exp_blocks_cell(g, "%llu", (unsigned long long)r->failures);
+        exp_blocks_cell(g, "%s", exp_quality_percent(r->weighted_failures).at);
+        exp_blocks_cell(g, "%s", exp_quality_percent(r->bound).at);
+        exp_blocks_cell(g, isnan(r->cvar) ? "-" : "%+.3f", r->cvar);
+        exp_blocks_cell(g, isnan(r->worst_change) ? "-" : "%+.3f", r->worst_change);
     }
-    exp_grid_print(g, out);
+    exp_blocks_print(g, out);
 }
 
 static void put_guard_of(const struct exp_quality_study *x, uint32_t set, FILE *out)

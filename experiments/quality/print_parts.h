@@ -12,8 +12,6 @@ struct exp_quality_text {
 
 /* "12.3", "5.5", "0.26": percent of a fraction; "-" for NaN. */
 struct exp_quality_text exp_quality_percent(double frac);
-/* "5.5 [4.7, 6.4]" */
-struct exp_quality_text exp_quality_band_text(struct exp_band b);
 
 /* Of a set at the first theta, which most tables are of. */
 static inline const struct exp_quality_case *exp_quality_first(const struct exp_quality_study *x,
@@ -31,7 +29,7 @@ static inline const struct exp_quality_count *exp_quality_all(const struct exp_q
 bool exp_quality_numbered(const struct exp_quality_study *x);
 bool exp_quality_has_lengths(const struct exp_quality_study *x);
 /* The set's name as the next cell. */
-void exp_quality_put_label(struct exp_grid *g, const struct exp_quality_study *x, uint32_t set);
+void exp_quality_put_label(struct exp_blocks *g, const struct exp_quality_study *x, uint32_t set);
 
 void exp_quality_print_details(const struct exp_quality_study *x, uint32_t n_worst, FILE *out);
 

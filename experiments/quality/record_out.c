@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "experiments/planning/sheet/page.h"
 #include "experiments/quality/record_as.h"
 #include "sim/memory.h"
 #include "sim/outfile.h"
+
+enum { MOST_NAME = 80 }; /* bytes of a method's name in a source */
 
 struct known {
     struct exp_record_as as;
@@ -73,9 +76,10 @@ static bool write_set(const struct exp_quality_study *x, const struct exp_record
 {
     struct mdl_quality q;
     char source[220];
-    snprintf(source, sizeof source, "counted by kvsim quality from scores of %.80s against %.80s",
-             x->scores->method[result_of(x, set)->set.method[0]],
-             x->scores->method[x->asked->options.baseline]);
+    const char *own = x->scores->method[result_of(x, set)->set.method[0]];
+    const char *base = x->scores->method[x->asked->options.baseline];
+    snprintf(source, sizeof source, "counted by kvsim quality from scores of %.*s against %.*s",
+             exp_text_bytes(own, MOST_NAME), own, exp_text_bytes(base, MOST_NAME), base);
     exp_quality_case_record(x, exp_quality_at(x, set, 0), source, &q);
     bool ok = mdl_quality_write(out, as->strategy, as->parameters, &q);
     mdl_quality_fini(&q);
@@ -98,6 +102,8 @@ static bool write_sets(const struct exp_quality_study *x, const struct known *kn
 
 static void tell_left_out(const struct exp_quality_study *x, const struct known *known)
 {
+    if (x->asked->n_thetas > 1)
+        fprintf(stderr, "in the record: what counts at theta %g, the first\n", x->asked->theta[0]);
     for (uint32_t k = 0; k < x->asked->n_sets; k++) {
         const struct exp_quality_set *own = &result_of(x, k)->set;
         if (own->n > 1 || is_repeated(x, k) || is_written(x, known, k)) continue;

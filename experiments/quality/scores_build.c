@@ -72,7 +72,8 @@ static bool is_name(const char *text, size_t room)
     size_t n = strnlen(text, room);
     bool plain = true;
     for (size_t i = 0; i < n; i++) {
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) return false;
+        unsigned char c = (unsigned char)text[i], next = (unsigned char)text[i + 1];
+        if (c < 0x20 || c == 0x7f || (c == 0xc2 && next < 0xa0)) return false;
         plain &= (unsigned char)text[i] < 0x80;
     }
     if (n == 0 || n == room || plain) return n > 0 && n < room;

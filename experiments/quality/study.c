@@ -7,6 +7,7 @@
 
 #include "experiments/cli.h"
 #include "experiments/parallel.h"
+#include "experiments/planning/sheet/page.h"
 #include "sim/memory.h"
 
 /* ---- names ---- */
@@ -238,16 +239,18 @@ static void note_samples(struct exp_quality_study *x)
     const struct exp_score *base = s->score[x->asked->options.baseline];
     uint32_t extra = 0;
     double most = 0;
+    const char *name = s->method[x->asked->options.baseline];
+    int n = exp_text_bytes(name, 80);
     for (uint32_t i = 0; i < s->n_samples; i++) {
         extra += isnan(base[i].score);
         most = isnan(base[i].score) ? most : fmax(most, base[i].score);
     }
     if (extra)
-        exp_note(&x->notes, "%u samples of other methods are not among those of %.80s and are left out.",
-                 extra, s->method[x->asked->options.baseline]);
+        exp_note(&x->notes, "%u samples of other methods are not among those of %.*s and are left out.",
+                 extra, n, name);
     if (x->asked->scale > 1 && most * x->asked->scale <= 1)
-        exp_note(&x->notes, "--scale %g, but no score of %.80s exceeds 1: were they percentages?",
-                 x->asked->scale, s->method[x->asked->options.baseline]);
+        exp_note(&x->notes, "--scale %g, but no score of %.*s exceeds 1: were they percentages?",
+                 x->asked->scale, n, name);
 }
 
 static void note_lengths(struct exp_quality_study *x)

@@ -8,6 +8,8 @@
 #include "sim/csv_in.h"
 #include "sim/memory.h"
 
+static const double MOST_SHARE = 1e9;
+
 /* What a message begins with: where the mix stands. */
 struct origin {
     const char *path;
@@ -24,8 +26,8 @@ static bool wrong(const struct origin *o, const char *task, const char *what, st
 static bool add(struct mdl_task_mix *mix, const char *task, double share, const struct origin *o,
                 struct sim_status *st)
 {
-    if (!(share >= 0) || !isfinite(share))
-        return wrong(o, task, "its share is no number, expected 0 or more", st);
+    if (!(share >= 0 && share <= MOST_SHARE))
+        return wrong(o, task, "its share is no number from 0 to 1e9, expected one", st);
     if (!*task || strlen(task) >= MDL_TASK_BYTES)
         return wrong(o, task, "its name is empty or longer than 63 bytes, expected a task of the scores", st);
     if (mix->n == MDL_MAX_TASKS) return wrong(o, task, "there are 256 tasks before it, expected no more", st);
@@ -93,7 +95,7 @@ bool exp_task_mix_read(const char *text, struct mdl_task_mix *out, struct sim_st
     bool ok = strchr(text, '=') ? read_option(text, mix, st) : sim_csv_read(text, on_row, &r, st);
     double sum = 0;
     for (uint32_t i = 0; i < mix->n; i++) sum += mix->at[i].share;
-    if (ok && !(sum > 0 && isfinite(sum))) {
+    if (ok && !(sum > 0)) {
         ok = sim_fail_as(st, SIM_EXIT_USAGE, "--mix: all shares are 0, expected at least one that is more");
     }
     if (ok) *out = *mix;

@@ -127,7 +127,5 @@ void exp_plan_write_template(const char *trace, FILE *out);
 /* Load over the planned peak, by hour of the day, 1 at the busiest: the rate curve, else ((1 + cos) / 2)^k with the k that
  * has the given peak_to_mean. */
 void exp_plan_day(const struct exp_plan *p, double shape[EXP_DAY_HOURS]);
-/* Load of month m (0 = now) over today's. */
-double exp_plan_growth(double growth_per_year, double month);
 
 #endif

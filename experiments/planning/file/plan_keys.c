@@ -83,7 +83,7 @@ static const struct exp_plan_row rows[] = {
     REAL("money.discount_rate", "a year", P(discount_rate), "0.08", 0, 10, NULL, "what a year's wait takes off money. Default: a usual cost of capital; ask finance"),
     TEXT(EXP_PATH, "money.prices", P(prices), "", "prices over those that ship, row by row (models/prices/README.md)"),
 
-    TEXT(EXP_PATH, "quality.record", P(quality), "", "what strategies do to answers, as `kvsim quality --out` writes it. Default: the record that ships, from published scores"),
+    TEXT(EXP_PATH, "quality.record", P(quality), "", "what strategies do to answers, as `kvsim quality --record` writes it. Default: the record that ships, from published scores"),
     LIST(EXP_TEXT, "quality.task_mix", P(task_mix), "", 0, 1e9, NULL, NULL, "share of the traffic by task of the record. Default: tasks as often as the record samples them", exp_form_task_mix),
 
     REAL("uncertainty.growth", "", P(unsure_growth), "0.3", 0, 10, NULL, "90 % of what the load may become after a year lie between 1 / (1 + x) and 1 + x of what is planned" ASSUMED),

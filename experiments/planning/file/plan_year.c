@@ -61,8 +61,3 @@ void exp_plan_day(const struct exp_plan *p, double shape[EXP_DAY_HOURS])
     for (int h = 0; h < EXP_DAY_HOURS; h++) most = fmax(most, p->rate_curve[h]);
     for (int h = 0; h < EXP_DAY_HOURS; h++) shape[h] = p->rate_curve[h] / most;
 }
-
-double exp_plan_growth(double growth_per_year, double month)
-{
-    return pow(1 + growth_per_year, month / 12);
-}

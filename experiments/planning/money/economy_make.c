@@ -140,11 +140,10 @@ static void set_capacity(const struct maker *m)
 
 /* ---- curves ---- */
 
-/* Load at 1 of the points' axis, headroom in it, over the capacity of their fleet, which was sized for load 1 without it; or
- * for more, when what there is was enough. */
-static double at_one(const struct maker *m)
+/* Of the fleet that the points are of, in units of today's peak: it was sized for that, or is enough for more. */
+static double fleet_capacity(const struct maker *m)
 {
-    return (1 + m->plan->headroom) / (m->entry->n_replicas == 0 ? m->out->have_capacity : 1);
+    return m->entry->n_replicas == 0 ? m->out->have_capacity : 1;
 }
 
 static void scale(struct exp_curve *c, double by)
@@ -175,20 +174,22 @@ static struct exp_curve miss_line(double x, double miss)
     return (struct exp_curve){.n = 2, .x = {x / 2, x}, .y = {0, miss}};
 }
 
+/* A response's points lie at loads over the peak, an entry's own one at the peak and its headroom. */
 static void set_curves(const struct maker *m)
 {
     struct exp_economy *e = m->out;
     const struct exp_point *p = &m->entry->point;
+    double sized = (1 + m->plan->headroom) / fleet_capacity(m);
     if (!was_run(m)) return; /* a bound: nothing is busy, nothing missed */
     if (m->response) {
         e->busy = m->response->busy;
         e->miss = m->response->miss;
-        scale(&e->busy, at_one(m));
-        scale(&e->miss, at_one(m));
+        scale(&e->busy, 1 / fleet_capacity(m));
+        scale(&e->miss, 1 / fleet_capacity(m));
         return;
     }
-    e->busy = busy_line(at_one(m), p->gpu_busy);
-    e->miss = miss_line(at_one(m), p->miss);
+    e->busy = busy_line(sized, p->gpu_busy);
+    e->miss = miss_line(sized, p->miss);
 }
 
 /* ---- the load and what its answers are worth ---- */
@@ -198,16 +199,28 @@ static double failure_cost(const struct exp_plan_class *c)
     return c->cost_per_failure + c->churn_per_failure * c->customer_value;
 }
 
-static void set_stakes(const struct maker *m)
+/* Requests of a class, or those of them that miss. */
+static double weight_of(const struct exp_class_point *c, bool missed)
+{
+    return (double)c->arrived * (missed ? 1 - c->attainment : 1);
+}
+
+/* Share of a class in all of them; classes count alike where there are none. */
+static double share_of(const struct maker *m, uint32_t class, bool missed)
 {
     const struct exp_point *p = &m->entry->point;
-    double arrived = 0;
-    uint32_t n = m->plan->n_classes;
-    for (uint32_t c = 0; c < n && c < p->n_classes; c++) arrived += (double)p->class[c].arrived;
-    for (uint32_t c = 0; c < n; c++) {
-        double share = arrived > 0 ? (double)p->class[c].arrived / arrived : 1.0 / n;
-        m->out->cost_per_miss += share * m->plan->class[c].cost_per_slo_miss;
-        m->out->cost_per_failure += share * failure_cost(&m->plan->class[c]);
+    double all = 0;
+    for (uint32_t c = 0; c < p->n_classes; c++) all += weight_of(&p->class[c], missed);
+    return all > 0 ? weight_of(&p->class[class], missed) / all : 1.0 / m->plan->n_classes;
+}
+
+/* A miss costs what it costs the classes that miss, a failing answer what it costs on average. */
+static void set_stakes(const struct maker *m)
+{
+    for (uint32_t c = 0; c < m->plan->n_classes; c++) {
+        const struct exp_plan_class *k = &m->plan->class[c];
+        m->out->cost_per_miss += share_of(m, c, m->entry->point.miss > 0) * k->cost_per_slo_miss;
+        m->out->cost_per_failure += share_of(m, c, false) * failure_cost(k);
     }
 }
 

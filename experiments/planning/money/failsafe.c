@@ -59,11 +59,12 @@ static bool serve(const struct fleet *f, struct outcome *out, struct sim_status 
 
 /* ---- a server less ---- */
 
+/* New replicas stand in whole servers, so that what is left may be more than what is needed less a server. */
 static bool serve_without_new(const struct fleet *f, struct outcome *out, struct sim_status *st)
 {
     struct fleet less = *f;
-    uint32_t lost = exp_replicas_per_server(&f->candidate);
-    less.n -= f->n < lost ? f->n : lost;
+    uint32_t each = exp_replicas_per_server(&f->candidate);
+    less.n = (f->n - 1) / each * each;
     return serve(&less, out, st);
 }
 

@@ -24,7 +24,7 @@ struct exp_response {
     double
         margin; /* load at which the SLA breaks over the one that its replicas were sized for, >= 1: the room for errors
                       that the sizing leaves */
-    struct exp_curve miss, busy; /* over load, headroom taken off: 1 = the planned peak */
+    struct exp_curve miss, busy; /* over load: 1 = the planned peak */
     uint32_t n_loads;
     double load[EXP_MAX_LOADS]; /* years ahead, over today's */
     uint32_t replicas[EXP_MAX_LOADS];
@@ -72,7 +72,7 @@ bool exp_finalist_make(const struct exp_plan *plan, const struct mdl_prices *pri
                        struct exp_loads *loads, uint32_t n_threads, struct exp_finalist *out,
                        struct sim_status *st);
 
-/* finalist_points.c and failsafe.c: the halves of it. */
+/* response.c and failsafe.c: the halves of it. */
 bool exp_response_make(const struct exp_plan *plan, const struct exp_entry *entry, struct exp_cache *cache,
                        struct exp_loads *loads, uint32_t n_threads, struct exp_response *out,
                        struct sim_status *st);

@@ -5,6 +5,7 @@
 
 enum { GROWTH_TRIES = 3 };
 static const double MOST_FURTHER = 0.4; /* log of load */
+static const double MOST_GROWTH = 32;   /* further ahead a replica carries what it does there */
 
 /* ---- the fleet as it is deployed ---- */
 
@@ -127,7 +128,7 @@ bool exp_soundings_grow(struct exp_soundings *w, struct sim_status *st)
     struct growing g = {.w = w};
     struct exp_response *out = w->out;
     uint32_t left = EXP_RESPONSE_POINTS - w->n_points;
-    int last = w->job->growth > 1 ? exp_grid_nearest(log(w->job->growth)) : 0;
+    int last = exp_grid_nearest(log(fmin(fmax(w->job->growth, 1), MOST_GROWTH)));
     uint32_t n = last > 0 ? 1 + (uint32_t)(last - 1) / 9 : 0; /* 1.42 times a step */
     if (n > EXP_GROWTH_LOADS) n = EXP_GROWTH_LOADS;
     out->n_loads = 1;

@@ -182,18 +182,25 @@ static double knowing(const struct study *s, uint32_t option, int input)
     return fmin(fmax(0, value / s->n_draws - s->best_mean), s->perfect); /* up to rounding, it is below */
 }
 
-/* Widest first; equal ones in the order of inputs. */
-static int by_width(const void *a, const void *b)
+/* Longest first; equal ones in the order of inputs. */
+static int by_reach(const void *a, const void *b)
 {
     const struct exp_bar *x = a, *y = b;
-    double wide = fabs(x->npv_high - x->npv_low), wide_too = fabs(y->npv_high - y->npv_low);
-    if (wide != wide_too) return wide > wide_too ? -1 : 1;
+    if (x->reach != y->reach) return x->reach > y->reach ? -1 : 1;
     return x->input - y->input;
+}
+
+/* Whole servers make the NPV jump: both ends may lie on one side of what is expected. */
+static double reach_of(const struct exp_bar *b, double expected)
+{
+    return fmax(fabs(b->npv_high - b->npv_low),
+                fmax(fabs(b->npv_high - expected), fabs(b->npv_low - expected)));
 }
 
 static void measure_bars(const struct study *s, uint32_t option, struct exp_risk *r)
 {
     double low = gsl_cdf_ugaussian_Pinv(LOW), high = gsl_cdf_ugaussian_Pinv(HIGH);
+    double expected = npv_at(s, option, EXP_INPUT_GROWTH, 0);
     r->n_bars = 0;
     for (int i = 0; i < EXP_N_INPUTS; i++) {
         if (!is_uncertain(s, option, i)) continue;
@@ -203,8 +210,10 @@ static void measure_bars(const struct study *s, uint32_t option, struct exp_risk
                                                .npv_low = npv_at(s, option, i, low),
                                                .npv_high = npv_at(s, option, i, high),
                                                .knowing = knowing(s, option, i)};
+        struct exp_bar *bar = &r->bar[r->n_bars - 1];
+        bar->reach = reach_of(bar, expected);
     }
-    qsort(r->bar, r->n_bars, sizeof *r->bar, by_width);
+    qsort(r->bar, r->n_bars, sizeof *r->bar, by_reach);
 }
 
 static void measure_option(void *study, uint32_t option)

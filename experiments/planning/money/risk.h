@@ -48,6 +48,8 @@ struct exp_bar {
      * above 1 is worse. */
     double low_value, high_value;
     double npv_low, npv_high; /* NPV with the input there and all others as expected */
+    /* How far the NPV moves at most: between the ends, or from what is expected to one of them. */
+    double reach;
     /* Expected value of perfect information of this input alone: what choosing among all options and the baseline gains
      * when it is known beforehand. Draws are binned by the input; each bin takes the option that is best in one half of
      * its draws and is judged on the other half, so that chance alone earns nothing. From 0 to all options' `perfect`. */
@@ -60,7 +62,7 @@ struct exp_risk {
     struct exp_band npv, saving, cost_total,
         payback_months;               /* medians in mean; payback of draws that pay back */
     double p_payback;                 /* draws that pay back within the horizon, immediate ones included */
-    struct exp_bar bar[EXP_N_INPUTS]; /* widest first */
+    struct exp_bar bar[EXP_N_INPUTS]; /* longest reach first */
     uint32_t n_bars;                  /* inputs that are not certain */
 };
 

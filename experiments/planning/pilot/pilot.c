@@ -14,7 +14,7 @@ static const double LEAST_ERROR = 0.02, MOST_ERROR = 0.10;
 static const double LEAST_WIDTH = 0.005, MOST_WIDTH = 0.02; /* of the failure rate, to either side */
 static const double UNKNOWN_RATE = 0.05;                    /* of failing answers, where nobody counted */
 static const double MOST_LIVE = 0.5;                        /* both arms answer somebody */
-static const double RULE_OF_THREE = 3, LEAST_LIMIT = 1e-6; /* a limit of 0 is shown by no number of answers */
+static const double RULE_OF_THREE = 3;
 static const double HOUR_S = 3600;
 
 struct maker {
@@ -43,7 +43,7 @@ static void size_quality(const struct maker *m, double max_rate, struct exp_pilo
     double width = isfinite(limit) ? fmin(fmax(limit - rate, LEAST_WIDTH), MOST_WIDTH) : MOST_WIDTH;
     double z = gsl_cdf_ugaussian_Pinv(0.95);
     if (!isnan(max_rate)) {
-        s->n_quality = (uint64_t)ceil(RULE_OF_THREE / fmax(max_rate, LEAST_LIMIT) - 1e-9);
+        s->n_quality = (uint64_t)ceil(RULE_OF_THREE / fmax(max_rate, EXP_LEAST_LIMIT) - 1e-9);
         return;
     }
     s->n_quality = (uint64_t)ceil(rate * (1 - rate) * (z / width) * (z / width));
@@ -170,6 +170,7 @@ static void set_limits(struct maker *m)
     m->out->length_rel_error = error_that_matters(m->out->limits.length);
     m->out->length_ratio_max =
         isnan(m->out->limits.length) ? predicted * (1 + MOST_ERROR) : predicted * m->out->limits.length;
+    if (!m->out->apart) m->out->length_ratio_max = NAN; /* nothing to compare lengths with */
     m->out->n_critical = m->out->apart ? exp_critical_needed(m->d->plan) : 0;
 }
 

@@ -39,7 +39,7 @@ struct exp_pilot_plan {
     double latency_rel_error; /* that the sample size detects, 90 % power at 5 % */
     double length_rel_error;  /* likewise */
     struct exp_pilot_limits limits;
-    double length_ratio_max; /* of candidate to full KV; infinity = none */
+    double length_ratio_max; /* of candidate to full KV; infinity = none, NaN without a comparison */
     double hours;            /* at the plan's mean rate and the traffic shares */
     double cost;             /* an engineer's hours and the arms' machines; NaN = not priced */
 };

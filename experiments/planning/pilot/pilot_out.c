@@ -82,7 +82,8 @@ static void write_stops(const struct writer *w, FILE *out)
     uint32_t n = exp_scenario_classes(w->d->plan->base, keys);
     fprintf(out, "stop:\n  confidence: 0.95\n");
     if (isfinite(w->p->length_ratio_max)) fprintf(out, "  length_ratio: %.4g\n", w->p->length_ratio_max);
-    fprintf(out, "  critical_failures: 1\n  classes:\n");
+    if (w->p->n_critical) fprintf(out, "  critical_failures: 1\n");
+    fprintf(out, "  classes:\n");
     for (uint32_t c = 0; c < n; c++) {
         double most = w->d->plan->class[c].max_failure_rate;
         fprintf(out, "    %s: {percentile: %.6g", keys[c].name, keys[c].slo.percentile);

@@ -21,9 +21,17 @@ static const char *count(const struct printer *x, double value)
     return exp_text(x->words, "%s", exp_count_words(value).text);
 }
 
+/* Two digits, and never as 1e+02. */
 static const char *percent(const struct printer *x, double share)
 {
-    return exp_text(x->words, "%.2g %%", 100 * share);
+    return exp_text(x->words, fabs(share) < 0.0995 ? "%.2g %%" : "%.0f %%", 100 * share);
+}
+
+/* Three digits, and never as 1e+03. */
+static const char *number(const struct printer *x, double value)
+{
+    if (!isfinite(value)) return "?";
+    return fabs(value) < 999.5 ? exp_text(x->words, "%.3g", value) : count(x, value);
 }
 
 /* ---- arms, and what matters ---- */
@@ -42,16 +50,16 @@ static void print_arms(const struct printer *x)
     }
     exp_page_text(x->page, 0, 0,
                   exp_text(x->words,
-                           "Two arms of one replica each. Candidate: %s. Baseline: %s. Either gets %.3g "
+                           "Two arms of one replica each. Candidate: %s. Baseline: %s. Either gets %s "
                            "requests/s at the busiest hour, which is what a replica has in the plan.",
                            p->arm[EXP_ARM_CANDIDATE], p->arm[EXP_ARM_BASELINE],
-                           p->load_factor * x->d->requests_per_s_needed));
+                           number(x, p->load_factor * x->d->requests_per_s_needed)));
 }
 
 /* "steps take 1.2 x as long, ", or nothing where no such change does it. */
-static const char *gone_when(const struct printer *x, double limit, const char *format)
+static const char *gone_when(const struct printer *x, double limit, const char *format, const char *figure)
 {
-    return isfinite(limit) ? exp_text(x->words, format, limit) : "";
+    return isfinite(limit) ? exp_text(x->words, format, figure) : "";
 }
 
 static void print_limits(const struct printer *x)
@@ -61,21 +69,23 @@ static void print_limits(const struct printer *x)
     if (isnan(l->step_time) || isnan(npv)) {
         exp_page_text(x->page, 0, 0, "There is no saving yet that something could turn into a loss.");
     } else {
-        const char *effort = gone_when(x, l->step_time, "steps that take %.3g x as long, ");
-        const char *length = gone_when(x, l->length, "answers %.3g x as long as predicted, ");
-        const char *failing = gone_when(x, 100 * l->failing, "%.2g %% newly failing answers, ");
+        const char *effort =
+            gone_when(x, l->step_time, "steps that take %s x as long, ", number(x, l->step_time));
+        const char *length =
+            gone_when(x, l->length, "answers %s x as long as predicted, ", number(x, l->length));
+        const char *failing = gone_when(x, l->failing, "%s newly failing answers, ", percent(x, l->failing));
         bool any = *effort || *length || *failing;
         exp_page_text(x->page, 0, 0,
                       exp_text(x->words, "NPV is %s %s. %s%s%s%s%s", x->d->plan->currency, count(x, npv),
                                any ? "Gone with: " : "No error that is looked at would turn it into a loss",
                                effort, length, failing, any ? "each alone." : "."));
     }
-    exp_page_text(
-        x->page, 0, 0,
-        exp_text(x->words,
-                 "Sizes below show a difference of %s in latency and of %s in length (90 %% power, 5 "
-                 "%% level).",
-                 percent(x, x->p->latency_rel_error), percent(x, x->p->length_rel_error)));
+    const char *length =
+        x->p->apart ? exp_text(x->words, " and of %s in length", percent(x, x->p->length_rel_error)) : "";
+    exp_page_text(x->page, 0, 0,
+                  exp_text(x->words,
+                           "Sizes below show a difference of %s in latency%s (90 %% power, 5 %% level).",
+                           percent(x, x->p->latency_rel_error), length));
 }
 
 /* ---- stages ---- */
@@ -97,7 +107,7 @@ static void print_stages(const struct printer *x)
         exp_grid_add(&g, s->n_length ? count(x, (double)s->n_length) : "-");
         exp_grid_add(&g, s->n_quality ? count(x, (double)s->n_quality) : "-");
         exp_grid_add(&g, s->n_quality ? count(x, (double)s->failures_allowed) : "-");
-        exp_grid_add(&g, exp_text(x->words, "%.3g", s->hours));
+        exp_grid_add(&g, number(x, s->hours));
     }
     exp_page_heading(x->page, 2, "Stages");
     exp_page_grid(x->page, &g);
@@ -116,12 +126,16 @@ static void print_stages(const struct printer *x)
 
 /* ---- stop rules ---- */
 
+/* "TTFT 1,000 ms or TPOT 50 ms"; "" without a limit. */
 static const char *limits_of(const struct printer *x, const struct exp_slo_keys *k)
 {
-    const char *ttft = k->ttft_ms > 0 ? exp_text(x->words, " TTFT %.5g ms", k->ttft_ms) : "";
-    const char *tpot = k->tpot_ms > 0 ? exp_text(x->words, " TPOT %.5g ms", k->tpot_ms) : "";
-    const char *e2el = k->e2el_ms > 0 ? exp_text(x->words, " E2EL %.5g ms", k->e2el_ms) : "";
-    return exp_text(x->words, "%s%s%s", ttft, tpot, e2el);
+    const char *const names[] = {"TTFT", "TPOT", "E2EL"}, *text = "";
+    const double limits[] = {k->ttft_ms, k->tpot_ms, k->e2el_ms};
+    for (int i = 0; i < 3; i++)
+        if (limits[i] > 0)
+            text =
+                exp_text(x->words, "%s%s%s %s ms", text, *text ? " or " : "", names[i], number(x, limits[i]));
+    return text;
 }
 
 static const struct exp_class_keys *find_class(const struct exp_class_keys *keys, const char *name)
@@ -151,7 +165,7 @@ static void print_class_rules(const struct printer *x, const struct exp_pilot_st
     if (*limits && k->slo.percentile < 100)
         exp_page_item(x->page,
                       exp_text(x->words,
-                               "%s: more than %s of %s requests outside%s (%.4g %% within, one-sided 95 %%)",
+                               "%s: more than %s of %s requests outside %s (%.6g %% within, one-sided 95 %%)",
                                s->class, count(x, (double)misses_allowed(s, k->slo.percentile)),
                                count(x, (double)s->n_latency), limits, k->slo.percentile));
     if (s->n_quality) exp_page_item(x->page, failures_rule(x, s));
@@ -168,8 +182,8 @@ static void print_stops(const struct printer *x)
     if (x->p->n_critical) exp_page_item(x->page, "a critical case fails");
     if (x->p->apart && isfinite(x->p->length_ratio_max))
         exp_page_item(x->page,
-                      exp_text(x->words, "answers are more than %.3g x as long as with full KV, for sure",
-                               x->p->length_ratio_max));
+                      exp_text(x->words, "answers are more than %s x as long as with full KV, for sure",
+                               number(x, x->p->length_ratio_max)));
     free(keys);
 }
 
@@ -182,12 +196,12 @@ static void print_cost(const struct printer *x)
         isnan(p->cost) ? "no price" : exp_text(x->words, "%s %s", x->d->plan->currency, count(x, p->cost));
     double worth = x->d->perfect_information;
     exp_page_heading(x->page, 2, "Cost");
-    exp_page_text(x->page, 0, 0,
-                  exp_text(x->words, "About %.3g hours at the day's mean load, and %s.%s", p->hours, cost,
-                           isnan(worth)
-                               ? ""
-                               : exp_text(x->words, " Knowing everything beforehand would be worth %s %s.",
-                                          x->d->plan->currency, count(x, worth))));
+    exp_page_text(
+        x->page, 0, 0,
+        exp_text(x->words, "About %s hours at the day's mean load, and %s.%s", number(x, p->hours), cost,
+                 isnan(worth) ? ""
+                              : exp_text(x->words, " Knowing everything beforehand would be worth %s %s.",
+                                         x->d->plan->currency, count(x, worth))));
 }
 
 void exp_pilot_page(const struct exp_decision *d, const struct exp_pilot_plan *p, const struct exp_page *page)

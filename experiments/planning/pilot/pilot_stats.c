@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include <gsl/gsl_cdf.h>
-#include <gsl/gsl_errno.h>
 #include <gsl/gsl_rng.h>
 
 #include "sim/check.h"
@@ -193,10 +192,8 @@ uint64_t exp_power_requests(const struct exp_power *p)
 
 double exp_rate_lower(uint64_t k, uint64_t n)
 {
-    if (k == 0 || n == 0) return 0;
-    gsl_set_error_handler_off();
-    double bound = gsl_cdf_beta_Pinv(ONE_SIDED, (double)k, (double)(n - k) + 1);
-    return isfinite(bound) ? bound : 0;
+    return n == 0 ? 0
+                  : 1 - mdl_failure_bound(n - k, n, 1 - ONE_SIDED); /* of those that do not fail, at most */
 }
 
 uint64_t exp_failures_allowed(uint64_t n, double limit)

@@ -53,7 +53,15 @@ static void judge_money(struct judge *j)
         say(j, EXP_EXTEND, "nothing to save against: no fleet with the baseline meets the service levels");
         return;
     }
-    say(j, word, "P(saving > 0) %.2f", p);
+    /* 0.8996 is no 0.90 where 0.9 decides */
+    bool close = fabs(p - GO) < 0.005 || fabs(p - STOP) < 0.005;
+    say(j, word, "P(saving > 0) %.*f", close ? 4 : 2, p);
+}
+
+/* In per cent, never rounded up to the goal. */
+static double attained(const struct exp_pilot_class *c)
+{
+    return floor(1e4 * (double)c->good / (double)c->requests + 1e-6) / 100;
 }
 
 static void judge_service(struct judge *j, const char *class, double percentile,
@@ -66,21 +74,23 @@ static void judge_service(struct judge *j, const char *class, double percentile,
     }
     bool sure = exp_rate_lower(c->requests - c->good, c->requests) > 1 - share + 1e-12;
     if (sure)
-        say(j, EXP_STOP, "%.4g %% of class %s within its limits, expected %.4g", 100 * (1 - missed), class,
+        say(j, EXP_STOP, "%.4g %% of class %s within its limits, expected %.6g", attained(c), class,
             percentile);
     else if (missed > 1 - share + 1e-12)
-        say(j, EXP_EXTEND, "%.4g %% of class %s within its limits, expected %.4g, not for sure yet",
-            100 * (1 - missed), class, percentile);
+        say(j, EXP_EXTEND, "%.4g %% of class %s within its limits, expected %.6g, not for sure yet",
+            attained(c), class, percentile);
 }
 
 /* Cases that must not fail: k of n against a limit. */
 static void judge_limit(struct judge *j, const char *what, uint64_t k, uint64_t n, double limit)
 {
     unsigned long long failures = k, answers = n;
+    double shown = fmax(limit, EXP_LEAST_LIMIT);
     if (exp_rate_lower(k, n) > limit)
         say(j, EXP_STOP, "%llu of %llu %s fail, at most %.3g %% may", failures, answers, what, 100 * limit);
-    else if (mdl_failure_bound(k, n, CONFIDENCE) > limit)
-        say(j, EXP_EXTEND, "%llu of %llu %s fail, need 0 of %.0f", failures, answers, what, ceil(3 / limit));
+    else if (mdl_failure_bound(k, n, CONFIDENCE) > shown)
+        say(j, EXP_EXTEND, "%llu of %llu %s fail, need 0 of %.0f", failures, answers, what,
+            ceil(3 / shown - 1e-9));
 }
 
 static void judge_classes(struct judge *j)

@@ -187,12 +187,51 @@ uint32_t exp_candidates(const struct exp_plan *plan, struct exp_cache *cache, st
 
 /* ---- bound ---- */
 
-static double tokens_per_s(const struct exp_workload *load)
+/* What service levels leave: the most that a first and a last token may take, infinite where nothing limits it; and the
+ * least share of the load that must be in time. */
+struct leave {
+    double first_s, last_s, in_time;
+};
+
+static double limit_s(double ms)
+{
+    return ms > 0 ? 1e-3 * ms : INFINITY;
+}
+
+static struct leave leave_of(const struct exp_plan *plan, double most_output_tokens)
+{
+    struct exp_class_keys *class = sim_alloc(SIM_MAX_CLASSES, sizeof *class);
+    uint32_t n = exp_scenario_classes(plan->base, class);
+    struct leave l = {.in_time = 1};
+    for (uint32_t c = 0; c < n; c++) {
+        const struct exp_slo_keys *slo = &class[c].slo;
+        double ttft_s = limit_s(slo->ttft_ms), e2el_s = limit_s(slo->e2el_ms);
+        l.first_s = fmax(l.first_s, fmin(ttft_s, e2el_s));
+        l.last_s = fmax(l.last_s, fmin(ttft_s + limit_s(slo->tpot_ms) * most_output_tokens, e2el_s));
+        l.in_time = fmin(l.in_time, slo->percentile / 100);
+    }
+    free(class);
+    return l;
+}
+
+static double rate(double tokens, double span_s)
+{
+    return span_s > 0 ? tokens / span_s : 0;
+}
+
+/* Tokens a second without which a service level breaks: of prompts until the last first token, of all until the last. */
+static double tokens_per_s(const struct exp_plan *plan, const struct exp_workload *load)
 {
     const struct sim_request *r = load->requests;
-    double tokens = 0, span_s = load->n_requests ? r[load->n_requests - 1].arrival_s - r[0].arrival_s : 0;
-    for (uint64_t i = 0; i < load->n_requests; i++) tokens += (double)r[i].input_tokens + r[i].output_tokens;
-    return span_s > 0 ? tokens / span_s : 0;
+    double input = 0, output = 0, most = 0;
+    double span_s = load->n_requests ? r[load->n_requests - 1].arrival_s - r[0].arrival_s : 0;
+    for (uint64_t i = 0; i < load->n_requests; i++) {
+        input += r[i].input_tokens;
+        output += r[i].output_tokens;
+        most = fmax(most, r[i].output_tokens);
+    }
+    struct leave l = leave_of(plan, most);
+    return l.in_time * fmax(rate(input, span_s + l.first_s), rate(input + output, span_s + l.last_s));
 }
 
 static double peak_flops(const struct mdl_gpu *gpu, enum mdl_dtype weights)
@@ -209,10 +248,11 @@ uint32_t exp_candidate_at_least(const struct exp_plan *plan, const struct exp_ca
     const struct mdl_arch *arch = exp_cache_arch(cache, plan->base->model, &ignored);
     enum mdl_dtype weights = (enum mdl_dtype)plan->base->weights;
     if (!arch) return 1;
-    double flops = 2 * (double)mdl_arch_linear_parameters(arch) * tokens_per_s(load), there = 0;
+    double flops = 2 * (double)mdl_arch_linear_parameters(arch) * tokens_per_s(plan, load), there = 0;
     for (uint32_t i = 0; c->keeps_have && i < plan->n_have; i++)
         there += (double)plan->have[i].servers * plan->have[i].gpus_per_server *
                  peak_flops(gpu_of(cache, plan->have[i].gpu), weights);
     double least = ceil((flops - there) / (c->tensor_parallel * peak_flops(c->gpu, weights)));
-    return least > 1 ? (uint32_t)fmin(least, 60000) : (uint32_t)(c->keeps_have ? fmax(least, 0) : 1);
+    return least > 1 ? (uint32_t)fmin(least, EXP_MOST_REPLICAS)
+                     : (uint32_t)(c->keeps_have ? fmax(least, 0) : 1);
 }

@@ -9,6 +9,8 @@
 
 #include <math.h>
 
+enum { EXP_MOST_REPLICAS = 4096 };
+
 /* A way to serve the load, whose number of replicas is searched. */
 struct exp_candidate {
     const struct mdl_gpu *gpu; /* of what is bought or rented */
@@ -37,8 +39,8 @@ struct exp_scenario *exp_candidate_scenario(const struct exp_plan *plan, const s
  * fits in a server. *out is the caller's, free with free(); how many. */
 uint32_t exp_candidates(const struct exp_plan *plan, struct exp_cache *cache, struct exp_candidate **out);
 
-/* Replicas without which the tokens of the load cannot even be multiplied by the weights at the card's peak rate; new
- * ones, beside what is kept. */
+/* Replicas without which the tokens of the load cannot even be multiplied by the weights at the card's peak rate, in the time
+ * that the service levels leave; new ones, beside what is kept. */
 uint32_t exp_candidate_at_least(const struct exp_plan *plan, const struct exp_candidate *c,
                                 struct exp_cache *cache, const struct exp_workload *load);
 

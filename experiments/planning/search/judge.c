@@ -9,7 +9,7 @@
 #include "experiments/replicate.h"
 #include "sim/memory.h"
 
-/* Replications between two looks at whether it is decided. */
+/* Replications before a look at whether it is decided; the slowest two that hold leave little to decide. */
 enum { WAVE = 2 };
 /* So many that fail decide: the lower end lies between the two worst of eight. */
 enum { DECIDE = 2 };
@@ -48,12 +48,18 @@ double exp_attained(const struct sim_class *class, const struct exp_class_point 
     return class->slo.per_metric ? 1 - worst : p->attainment;
 }
 
+static uint32_t kept_servers(const struct exp_plan *plan, const struct exp_candidate *c)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; c->keeps_have && i < plan->n_have; i++) n += plan->have[i].servers;
+    return n;
+}
+
 bool exp_serving(const struct exp_plan *plan, const struct exp_candidate *c, uint32_t n, uint32_t *serving)
 {
-    uint32_t lost = plan->robust ? exp_replicas_per_server(c) : 0;
-    if (n < lost || (n == lost && !c->keeps_have)) return false;
-    *serving = n - lost;
-    return true;
+    uint32_t lost = plan->robust ? exp_replicas_per_server(c) : 0, kept = kept_servers(plan, c);
+    *serving = n > lost ? n - lost : 0;
+    return *serving > 0 || kept > 1 || (kept == 1 && (n > 0 || !plan->robust));
 }
 
 /* ---- the panel ---- */
@@ -132,7 +138,6 @@ uint64_t exp_panel_runs(const struct exp_panel *p)
 struct round {
     struct exp_panel *panel;
     struct known *known;
-    uint32_t serving;
 };
 
 static void run_member(void *round, uint32_t i)
@@ -141,11 +146,11 @@ static void run_member(void *round, uint32_t i)
     struct exp_panel *p = r->panel;
     uint32_t k = r->known->n_done + i;
     struct member *m = &p->member[k];
-    struct exp_trial_change change = {.factors = m->factors};
+    struct exp_trial_change change = {.factors = m->factors, .lose_server = p->plan->robust};
     m->st = (struct sim_status){0};
     if (!m->trial) m->trial = exp_trial_new(p->plan, &p->candidate, p->cache, p->loads, &change, &m->st);
     if (m->trial)
-        exp_trial_run(m->trial, r->serving, r->known->load_factor, m->seed, !r->known->stretch,
+        exp_trial_run(m->trial, r->known->n_replicas, r->known->load_factor, m->seed, !r->known->stretch,
                       &r->known->point[k], &m->st);
 }
 
@@ -222,29 +227,39 @@ static struct exp_verdict sum_up(const struct round *r)
     return v;
 }
 
-/* Have so many failed a class already that the others cannot help? */
-static bool is_decided(const struct round *r)
+/* The most replications that have failed one class. */
+static uint32_t most_failed(const struct round *r)
 {
     const struct exp_setup *u = exp_trial_setup(r->panel->nominal);
+    uint32_t most = 0;
     for (uint32_t c = 0; c < u->config.n_classes; c++) {
         uint32_t failed = 0;
         for (uint32_t k = 0; k < r->known->n_done; k++) failed += !reaches(u, c, attained(r, k, c));
-        if (failed >= DECIDE) return true;
+        if (failed > most) most = failed;
     }
-    return false;
+    return most;
+}
+
+/* Two by two for as long as they may decide against it; all the others at once when the first two hold, so that they take all
+ * threads. */
+static uint32_t next_wave(const struct round *r, bool brief)
+{
+    uint32_t left = EXP_REPLICATIONS - r->known->n_done;
+    bool holds = r->known->n_done > 0 && most_failed(r) == 0;
+    return brief && !holds && left > WAVE ? WAVE : left;
 }
 
 bool exp_panel_judge(struct exp_panel *p, uint32_t n_replicas, const struct exp_verdict_options *o,
                      struct exp_verdict *out, struct sim_status *st)
 {
     struct round r = {.panel = p, .known = look_up(p, n_replicas, o)};
-    if (!exp_serving(p->plan, &p->candidate, n_replicas, &r.serving)) {
+    uint32_t serving;
+    if (!exp_serving(p->plan, &p->candidate, n_replicas, &serving)) {
         *out = (struct exp_verdict){.n_replicas = n_replicas};
         return true;
     }
-    while (r.known->n_done < EXP_REPLICATIONS && !(o->brief && is_decided(&r)))
-        if (!run_wave(&r, o->brief ? WAVE : EXP_REPLICATIONS - r.known->n_done, o->n_threads, st))
-            return false;
+    while (r.known->n_done < EXP_REPLICATIONS && !(o->brief && most_failed(&r) >= DECIDE))
+        if (!run_wave(&r, next_wave(&r, o->brief), o->n_threads, st)) return false;
     *out = sum_up(&r);
     return true;
 }

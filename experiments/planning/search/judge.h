@@ -45,7 +45,8 @@ bool exp_judge(const struct exp_plan *plan, const struct exp_candidate *c, struc
 /* Share of a class's requests that counts for its percentile: within all limits, or of the worst single limit. */
 double exp_attained(const struct sim_class *class, const struct exp_class_point *p);
 
-/* Replicas that serve when so many are there: less one server, when the plan is `robust`; false when none would be left. */
+/* New replicas that serve when so many are there: those of a server less, when the plan is `robust`; false when nothing at all
+ * would be left. A trial with `lose_server` knows whether a kept server is the worse loss. */
 bool exp_serving(const struct exp_plan *plan, const struct exp_candidate *c, uint32_t n, uint32_t *serving);
 
 #endif

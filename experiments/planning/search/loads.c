@@ -3,11 +3,9 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "sim/check.h"
 #include "sim/memory.h"
-
-enum { MAX_LOADS = 512 };
 
 /* A load under its arguments; made by whom asks first, while others wait. */
 struct load {
@@ -21,7 +19,7 @@ struct exp_loads {
     const struct exp_plan *plan;
     struct exp_cache *cache;
     pthread_mutex_t lock;
-    struct load *at[MAX_LOADS];
+    struct load **at;
     uint32_t n;
 };
 
@@ -41,6 +39,7 @@ void exp_loads_free(struct exp_loads *l)
         exp_workload_fini(&l->at[i]->w);
         free(l->at[i]);
     }
+    free(l->at);
     pthread_mutex_destroy(&l->lock);
     free(l);
 }
@@ -73,42 +72,65 @@ static struct load *find(struct exp_loads *l, double factor, uint64_t seed, bool
 
 static struct load *keep(struct exp_loads *l, struct load load)
 {
-    SIM_CHECK(l->n < MAX_LOADS);
     struct load *kept = sim_alloc(1, sizeof *kept);
     *kept = load;
+    l->at = sim_realloc(l->at, l->n + 1, sizeof *l->at);
     return l->at[l->n++] = kept;
 }
 
 /* All of the plan's load, so many times, with classes assigned. */
-static struct load *make_whole(struct exp_loads *l, double factor, uint64_t seed, struct sim_status *st)
+static bool make_whole(struct exp_loads *l, struct load *load, struct sim_status *st)
 {
-    struct load load = {.factor = factor, .seed = seed, .whole = true};
     struct exp_notes ignored = {0};
     struct exp_scenario *s = exp_scenario_copy(l->plan->base);
-    s->workload.multiply *= factor;
-    s->seed = seed;
-    bool ok = exp_workload_init(&load.w, s, l->cache, &ignored, st);
+    s->workload.multiply *= load->factor;
+    s->seed = load->seed;
+    load->whole = true;
+    bool ok = exp_workload_init(&load->w, s, l->cache, &ignored, st);
     free(s);
-    return ok ? keep(l, load) : NULL;
+    return ok;
 }
 
 /* Its busiest stretch: requests of the whole, which lives as long. */
-static struct load *make_stretch(struct exp_loads *l, const struct load *whole)
+static struct load stretch_of(const struct load *whole)
 {
     struct load load = {.factor = whole->factor, .seed = whole->seed, .w = exp_workload_borrow(&whole->w)};
     struct exp_stretch s = exp_busiest_stretch(whole->w.requests, whole->w.n_requests, EXP_WINDOW_REQUESTS);
     load.w.requests += s.first;
     load.w.n_requests = s.n;
-    return keep(l, load);
+    return load;
+}
+
+/* The same without the whole, of which nobody has asked for more: that may be a hundred times as long. */
+static struct load cut_out(struct load *whole)
+{
+    struct load load = stretch_of(whole);
+    size_t bytes = load.w.n_requests * sizeof *load.w.requests;
+    load.w.own_requests = sim_alloc(load.w.n_requests, sizeof *load.w.requests);
+    load.w.requests = memcpy(load.w.own_requests, load.w.requests, bytes);
+    load.w.trace = NULL;
+    exp_workload_fini(&whole->w);
+    return load;
+}
+
+static struct load *make(struct exp_loads *l, double factor, uint64_t seed, bool whole, struct sim_status *st)
+{
+    struct load new = {.factor = factor, .seed = seed};
+    struct load *all = find(l, factor, seed, true);
+    if (!all) {
+        if (!make_whole(l, &new, st)) return NULL;
+        if (!whole && new.w.n_requests > 2 * EXP_WINDOW_REQUESTS) return keep(l, cut_out(&new));
+        all = keep(l, new);
+    }
+    return whole ? all : keep(l, stretch_of(all));
 }
 
 const struct exp_workload *exp_loads_get(struct exp_loads *l, double factor, uint64_t seed, bool whole,
                                          struct sim_status *st)
 {
     pthread_mutex_lock(&l->lock);
-    struct load *all = find(l, factor, seed, true), *found = find(l, factor, seed, whole);
-    if (!all) all = make_whole(l, factor, seed, st);
-    if (!found) found = !all || whole ? all : make_stretch(l, all);
+    struct load *found = find(l, factor, seed, whole);
+    if (!found) found = make(l, factor, seed, whole, st);
     pthread_mutex_unlock(&l->lock);
     return found ? &found->w : NULL;
 }

@@ -15,7 +15,7 @@ void exp_loads_free(struct exp_loads *l);
 
 /* Thread-safe; lives until exp_loads_free. NULL with one line in st.
  *   factor   over the plan's load, > 0
- *   whole    the whole trace, else its busiest stretch */
+ *   whole    the whole trace, else its busiest stretch, which has no trace's side columns */
 const struct exp_workload *exp_loads_get(struct exp_loads *l, double factor, uint64_t seed, bool whole,
                                          struct sim_status *st);
 

@@ -30,10 +30,10 @@ static const struct exp_point *try_number(struct hunt *x, uint32_t n)
     if (!exp_serving(x->h->plan, &x->e->candidate, n, &serving)) {
         t->point.miss = 1;
         t->point.gpu_busy = 1;
+        t->point.load_state = SIM_OVERLOADED;
         return &t->point;
     }
-    exp_trial_run(x->trial, serving, 1 + x->h->plan->headroom, x->h->plan->base->seed, false, &t->point,
-                  &x->st);
+    exp_trial_run(x->trial, n, 1 + x->h->plan->headroom, x->h->plan->base->seed, false, &t->point, &x->st);
     return &t->point;
 }
 
@@ -42,16 +42,23 @@ static bool meets(struct hunt *x, uint32_t n)
     return try_number(x, n)->met;
 }
 
+/* Did more replicas help? Where nearly all miss, latencies show it before misses do. */
+static bool helped(const struct exp_point *now, const struct exp_point *before)
+{
+    static const double LESS = 0.95;
+    return now->load_state == SIM_OVERLOADED || now->miss < LESS * before->miss ||
+           now->ttft_p99_s < LESS * before->ttft_p99_s || now->tpot_p99_s < LESS * before->tpot_p99_s;
+}
+
 /* Upwards from n, which fails, to a number that meets; 0 when more replicas do not help any more: twice in a row a load
- * that the fleet keeps up with misses as much as before. `below` gets the last that failed. */
+ * that the fleet keeps up with is served no better than before. `below` gets the last that failed. */
 static uint32_t climb(struct hunt *x, uint32_t n, double by, uint32_t *below)
 {
-    double last_miss = 2;
+    struct exp_point last = {.miss = 2};
     for (int in_vain = 0; in_vain < 2 && n < EXP_MOST_REPLICAS && !x->st.message[0]; by = fmax(by, 1.5)) {
         const struct exp_point *p = try_number(x, n);
-        bool helped = p->load_state == SIM_OVERLOADED || p->miss < 0.95 * last_miss;
-        in_vain = helped ? 0 : in_vain + 1;
-        last_miss = p->miss;
+        in_vain = helped(p, &last) ? 0 : in_vain + 1;
+        last = *p;
         *below = n;
         n = (uint32_t)fmin(fmax(ceil(n * by), n + 1), EXP_MOST_REPLICAS);
         if (meets(x, n)) return n;
@@ -76,7 +83,8 @@ static void find_number(struct hunt *x, uint32_t hint)
 {
     struct exp_entry *e = x->e;
     uint32_t floor = e->candidate.keeps_have ? e->at_least : (e->at_least ? e->at_least : 1);
-    uint32_t n = hint > floor ? hint : floor + floor / 2, below;
+    uint32_t n = hint > floor ? hint : floor + floor / 2, below = floor;
+    if (n > EXP_MOST_REPLICAS) n = EXP_MOST_REPLICAS;
     bool found = true;
     if (meets(x, n)) {
         below = descend(x, &n, hint ? 1 + n / 32 : 1 + n / 4, floor);
@@ -126,7 +134,8 @@ static bool look_up_quality(struct hunt *x)
 static void search_entry(const struct exp_hunters *h, struct exp_entry *e, uint32_t hint)
 {
     struct hunt x = {.h = h, .e = e};
-    x.trial = exp_trial_new(h->plan, &e->candidate, h->cache, h->loads, NULL, &x.st);
+    const struct exp_trial_change change = {.lose_server = h->plan->robust};
+    x.trial = exp_trial_new(h->plan, &e->candidate, h->cache, h->loads, &change, &x.st);
     if (x.trial && look_up_quality(&x)) find_number(&x, hint);
     if (x.st.message[0]) {
         snprintf(e->why_not, sizeof e->why_not, "%.*s", EXP_WHY_BYTES - 1, x.st.message);

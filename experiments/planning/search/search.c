@@ -176,8 +176,10 @@ static bool search_deep(struct exp_hunters *h, struct exp_search *s, uint32_t n_
     uint32_t n = exp_deep_candidates(best, n_best, s->variants, &c);
     s->entry = sim_realloc(s->entry, first + n, sizeof *s->entry);
     for (uint32_t i = 0; i < n; i++)
-        s->entry[first + i] = (struct exp_entry){
-            .candidate = c[i], .number = first + i, .request_rate = s->entry[0].request_rate, .at_least = 1};
+        s->entry[first + i] = (struct exp_entry){.candidate = c[i],
+                                                 .number = first + i,
+                                                 .request_rate = s->entry[0].request_rate,
+                                                 .at_least = c[i].keeps_have ? 0 : 1};
     free(c);
     s->n_entries += n;
     return search_all(h, s, first, n_threads, st);
@@ -185,10 +187,13 @@ static bool search_deep(struct exp_hunters *h, struct exp_search *s, uint32_t n_
 
 /* ---- who is looked at closely ---- */
 
+/* As it stands in the plan: no knob of a deep search is turned. */
 bool exp_is_baseline(const struct exp_plan *plan, const struct exp_entry *e)
 {
     const struct exp_candidate *c = &e->candidate;
-    if (strcmp(c->contender->label, plan->baseline.label) != 0) return false;
+    if (strcmp(c->contender->label, plan->baseline.label) != 0 || c->max_num_batched_tokens ||
+        c->max_num_seqs)
+        return false;
     return plan->n_have ? c->keeps_have && !c->adds_host_memory && e->own_kind : true;
 }
 
@@ -230,6 +235,18 @@ static double rate_of(const struct exp_workload *w)
     return span_s > 0 ? (double)(w->n_requests - 1) / span_s : 0;
 }
 
+/* Fewer requests, or all of them at once, have no rate that a year could follow from; and less of them may be none. */
+static bool check_load(const struct exp_workload *w, struct sim_status *st)
+{
+    enum { LEAST_REQUESTS = 20 };
+    if (w->n_requests >= LEAST_REQUESTS && rate_of(w) > 0) return true;
+    return sim_fail(
+        st, "load: %llu requests over %.3g s, expected %d or more over some time; take a longer trace",
+        (unsigned long long)w->n_requests,
+        w->n_requests ? w->requests[w->n_requests - 1].arrival_s - w->requests[0].arrival_s : 0,
+        LEAST_REQUESTS);
+}
+
 static bool make_entries(struct exp_hunters *h, struct exp_search *s, struct sim_status *st)
 {
     struct exp_candidate *c;
@@ -238,7 +255,7 @@ static bool make_entries(struct exp_hunters *h, struct exp_search *s, struct sim
     const struct mdl_gpu *own =
         plan->n_have ? mdl_gpu_find(exp_cache_gpus(h->cache), plan->have[0].gpu, &ignored) : NULL;
     const struct exp_workload *whole = exp_loads_get(h->loads, 1, plan->base->seed, true, st);
-    if (!whole) return false;
+    if (!whole || !check_load(whole, st)) return false;
     s->n_entries = exp_candidates(plan, h->cache, &c);
     s->entry = sim_alloc(s->n_entries ? s->n_entries : 1, sizeof *s->entry);
     for (uint32_t i = 0; i < s->n_entries; i++)

@@ -9,7 +9,7 @@
 #include "experiments/planning/money/economy.h"
 #include "experiments/planning/search/judge.h"
 
-enum { EXP_FINALISTS = 5, EXP_WHY_BYTES = 400, EXP_MOST_REPLICAS = 4096 };
+enum { EXP_FINALISTS = 5, EXP_WHY_BYTES = 400 };
 #define EXP_MOST_UNMEASURED 0.3 /* of GPU time: above it a winner is labelled "measure first" */
 
 enum exp_fate {

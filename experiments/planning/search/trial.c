@@ -15,6 +15,8 @@ struct exp_trial {
     uint32_t n_have; /* fleets before the one that is searched */
     enum exp_overlong overlong;
     float *factor[EXP_MAX_FLEETS]; /* length factors that are not the strategy's own */
+    bool lose_server;
+    uint32_t per_server[EXP_MAX_FLEETS]; /* replicas */
 };
 
 /* ---- what is changed ---- */
@@ -84,6 +86,13 @@ static struct exp_setup *make_setup(struct exp_scenario *s, struct exp_cache *ca
     return ok ? exp_setup_new_on(s, cache, c->factors, load, st) : NULL;
 }
 
+static void set_servers(struct exp_trial *t, const struct exp_candidate *c)
+{
+    for (uint32_t i = 0; i < t->n_have; i++)
+        t->per_server[i] = t->plan->have[i].gpus_per_server / c->have_tensor_parallel[i];
+    t->per_server[t->n_have] = exp_replicas_per_server(c);
+}
+
 struct exp_trial *exp_trial_new(const struct exp_plan *plan, const struct exp_candidate *c,
                                 struct exp_cache *cache, struct exp_loads *loads,
                                 const struct exp_trial_change *change, struct sim_status *st)
@@ -102,7 +111,9 @@ struct exp_trial *exp_trial_new(const struct exp_plan *plan, const struct exp_ca
                                 .loads = loads,
                                 .setup = u,
                                 .n_have = s->n_fleets - 1,
+                                .lose_server = change->lose_server,
                                 .overlong = (enum exp_overlong)s->workload.overlong};
+        set_servers(t, c);
         for (uint32_t f = 0; f < u->n_fleets; f++) change_lengths(t, f, change);
     }
     free(s);
@@ -179,12 +190,30 @@ static void simulate(const struct sim_config *config, struct exp_point *out)
     sim_result_free(result);
 }
 
+/* A server less, of the fleet whose server reads most from memory; a fleet without any other is gone. */
+static void lose_server(const struct exp_trial *t, struct sim_fleet *fleets, uint32_t *n_fleets)
+{
+    uint32_t worst = 0, lost = 0;
+    double most = -1;
+    for (uint32_t f = 0; f < *n_fleets; f++) {
+        uint32_t n = fleets[f].n_replicas < t->per_server[f] ? fleets[f].n_replicas : t->per_server[f];
+        double does = n * fleets[f].gpus_per_replica * t->setup->fleets[f].gpu->bandwidth_byte_per_s;
+        if (does <= most) continue;
+        most = does;
+        worst = f;
+        lost = n;
+    }
+    fleets[worst].n_replicas -= lost;
+    if (fleets[worst].n_replicas) return;
+    --*n_fleets;
+    memmove(&fleets[worst], &fleets[worst + 1], (*n_fleets - worst) * sizeof *fleets);
+}
+
 bool exp_trial_run(struct exp_trial *t, uint32_t n, double load_factor, uint64_t seed, bool whole,
                    struct exp_point *out, struct sim_status *st)
 {
     const struct exp_workload *load = exp_loads_get(t->loads, load_factor, seed, whole, st);
     if (!load) return false;
-    SIM_CHECK(n > 0 || t->n_have > 0);
     struct sim_fleet fleets[EXP_MAX_FLEETS];
     struct sim_config config = t->setup->config;
     struct exp_workload w = exp_workload_borrow(load);
@@ -193,6 +222,8 @@ bool exp_trial_run(struct exp_trial *t, uint32_t n, double load_factor, uint64_t
     fleets[t->n_have].n_replicas = n;
     config.fleets = fleets;
     config.n_fleets = t->n_have + (n > 0);
+    if (t->lose_server) lose_server(t, fleets, &config.n_fleets);
+    SIM_CHECK(config.n_fleets > 0);
     config.seed = seed;
     for (uint32_t f = 0; f < config.n_fleets; f++)
         if (fleets[f].engine.max_model_len > longest) longest = fleets[f].engine.max_model_len;

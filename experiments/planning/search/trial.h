@@ -42,6 +42,7 @@ struct exp_trial_change {
     double length_factor;   /* on every output length, on top; 0 = 1 */
     double length_quantile; /* every request's length shift at this quantile; 0 = drawn */
     double link_frac;       /* of the host link's rate; 0 = 1 */
+    bool lose_server;       /* every run goes without the server that does most, kept or new */
 };
 
 struct exp_trial;

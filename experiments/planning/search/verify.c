@@ -44,9 +44,9 @@ static uint32_t descend(struct verification *v, uint32_t *high, uint32_t least)
 static uint32_t ascend(struct verification *v, uint32_t *low)
 {
     uint32_t high = *low, step = 1;
-    for (int i = 0; i < MOST_STEPS && high <= EXP_MOST_REPLICAS && !v->failed; i++, step *= 2) {
+    for (; high < EXP_MOST_REPLICAS && !v->failed; step *= 2) {
         *low = high;
-        high += step;
+        high = high + step < EXP_MOST_REPLICAS ? high + step : EXP_MOST_REPLICAS;
         if (holds(v, high)) return high;
     }
     return UINT32_MAX;

@@ -166,11 +166,17 @@ static const char *payback_state(const struct exp_decision *d, const struct exp_
     return known ? exp_payback_name(row->returns.payback) : "unknown";
 }
 
+/* What it would cost, as far as the search got; a bound is no estimate. */
+static double estimate_of(const struct exp_entry *e)
+{
+    return e->fate == EXP_SEARCHED ? e->cost_estimate : NAN;
+}
+
 static void put_money(json_t *o, const struct exp_decision *d, const struct exp_decision_row *row)
 {
     const struct exp_cash *cash = exp_row_cash(row);
     bool drawn = row->risk.n_draws > 0;
-    const struct figure f[] = {{"cost_total", cash ? cash->total : row->entry->cost_estimate},
+    const struct figure f[] = {{"cost_total", cash ? cash->total : estimate_of(row->entry)},
                                {"npv", row->returns.npv},
                                {"saving", row->returns.saving},
                                {"capex", row->returns.capex},
@@ -308,15 +314,15 @@ static json_t *references_json(const struct exp_decision *d)
 static json_t *pilot_json(const struct exp_decision *d)
 {
     char why[400] = "";
-    if (!d->pilot || d->best == UINT32_MAX) return json_null();
+    if (!d->pilot) return json_null();
     enum exp_verdict_word word = exp_pilot_verdict(d, why, sizeof why);
     const struct exp_decision_row *tried = exp_row_tried(d);
     json_t *o = json_pack("{s:o, s:s, s:o}", "file", text(d->pilot->file), "verdict", exp_verdict_name(word),
                           "why", text(why));
     const struct figure f[] = {{"npv_before", d->npv_before},
-                               {"npv_after", tried->returns.npv},
+                               {"npv_after", tried ? tried->returns.npv : NAN},
                                {"p_saving_before", d->p_saving_before},
-                               {"p_saving_after", tried->risk.p_saving}};
+                               {"p_saving_after", tried ? tried->risk.p_saving : NAN}};
     PUT(o, f);
     return o;
 }

@@ -153,7 +153,7 @@ uint64_t exp_critical_needed(const struct exp_plan *plan)
 {
     double least = NAN;
     for (uint32_t c = 0; c < plan->n_classes; c++) least = fmin(least, plan->class[c].max_failure_rate);
-    return least > 0 ? (uint64_t)fmin(ceil(3 / least - 1e-9), 1e18) : 0;
+    return isnan(least) ? 0 : (uint64_t)ceil(3 / fmax(least, EXP_LEAST_LIMIT) - 1e-9);
 }
 
 struct exp_critical_count exp_critical_count(const struct exp_decision *d)

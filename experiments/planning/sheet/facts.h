@@ -38,8 +38,9 @@ const char *exp_row_settings(struct sim_arena *arena, const struct exp_decision_
 /* "freekv:budget=1024" */
 const char *exp_row_strategy(struct sim_arena *arena, const struct exp_decision_row *row);
 
-/* Answers without a failure that show, with 95 % confidence, that no more fail than the strictest class allows: 3 / limit;
- * 0 = no class has a limit. */
+/* Answers without a failure that show, with 95 % confidence, that no more fail than the strictest class allows: 3 / limit,
+ * of a limit of 0, which no number of answers shows, 3 / EXP_LEAST_LIMIT; 0 = no class has a limit. */
+#define EXP_LEAST_LIMIT 1e-6
 uint64_t exp_critical_needed(const struct exp_plan *plan);
 /* Critical samples of the winner, those of a pilot among them; 0 without a winner. */
 struct exp_critical_count {

@@ -58,6 +58,17 @@ int exp_text_columns(const char *text)
     return columns_within(text, strlen(text));
 }
 
+int exp_text_bytes(const char *text, int most)
+{
+    int n = 0, next;
+    uint32_t code;
+    for (; text[n]; n = next) {
+        next = n + (int)letter(text + n, &code);
+        if (next > most) break;
+    }
+    return n;
+}
+
 static bool is_one_of(uint32_t code, const uint32_t *list)
 {
     while (*list && *list != code) list++;
@@ -69,8 +80,9 @@ static bool is_one_of(uint32_t code, const uint32_t *list)
 static bool may_part(uint32_t before, uint32_t after)
 {
     static const uint32_t closes[] = {0x3001, 0x3002, 0x300d, 0x300f, 0x3011, 0xff09, 0xff0c, 0xff0e,
-                                      0xff1a, 0xff1b, 0x30fc, 0x3063, 0x3083, 0x3085, 0x3087, ')',
-                                      ']',    ',',    '.',    ':',    ';',    '%',    0};
+                                      0xff1a, 0xff1b, 0x30fc, 0x3063, 0x3083, 0x3085, 0x3087, 0x30a1,
+                                      0x30a3, 0x30a5, 0x30a7, 0x30a9, 0x30c3, 0x30e3, 0x30e5, 0x30e7,
+                                      ')',    ']',    ',',    '.',    ':',    ';',    '%',    0};
     static const uint32_t opens[] = {0x300c, 0x300e, 0x3010, 0xff08, '(', '[', 0};
     return (is_wide(before) || is_wide(after)) && after != ' ' && !is_one_of(after, closes) &&
            !is_one_of(before, opens);
@@ -106,13 +118,30 @@ static size_t line_end(const char *text, int width, size_t *next)
     return at;
 }
 
+/* Control characters, those that begin with 0x80 among them, and what turns the direction of writing. */
+static bool moves_cursor(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x200e || code == 0x200f ||
+           (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+static size_t letter_bytes(const char *text)
+{
+    uint32_t code;
+    return letter(text, &code);
+}
+
 /* Names and sources come from files: what would move a terminal's cursor is not passed on. */
 static void put_bytes(const struct exp_page *p, int indent, const char *text, size_t n_bytes)
 {
     fprintf(p->out, "%*s", indent, "");
-    for (size_t i = 0; i < n_bytes; i++) {
-        unsigned char c = (unsigned char)text[i];
-        fputc(c < 0x20 || c == 0x7f ? '?' : c, p->out);
+    for (size_t i = 0, n; i < n_bytes; i += n) {
+        uint32_t code;
+        n = letter(text + i, &code);
+        if (moves_cursor(code))
+            fputc('?', p->out);
+        else
+            fwrite(text + i, 1, n, p->out);
     }
 }
 
@@ -337,12 +366,15 @@ static void put_text_grid(const struct exp_page *p, const struct exp_grid *g)
 /* A cell of a Markdown table; a head's two lines become one. */
 static void put_cell(const struct exp_page *p, const char *text)
 {
+    char before = ' ';
     fputc(' ', p->out);
-    for (; *text; text++) {
-        bool halves = *text == '-' && text[1] == '\n', joined = *text == '\n' && text[-1] == '/';
+    while (*text) {
+        size_t n = letter_bytes(text);
+        bool halves = *text == '-' && text[1] == '\n', joined = *text == '\n' && before == '/';
         if (*text == '|') fputc('\\', p->out);
-        if (!halves && !joined) put_bytes(p, 0, *text == '\n' ? " " : text, 1);
-        text += halves;
+        if (!halves && !joined) put_bytes(p, 0, *text == '\n' ? " " : text, n);
+        before = *text;
+        text += halves ? 2 : n;
     }
     fputs(" |", p->out);
 }

@@ -19,6 +19,8 @@ struct exp_page {
 
 /* Columns of the screen that UTF-8 text takes; bytes that are none take one each. */
 int exp_text_columns(const char *text);
+/* Bytes of the whole letters within the first `most`: where text may be cut. */
+int exp_text_bytes(const char *text, int most);
 
 /* level 1 is the page's first line, 2 a section, with an empty line before it. */
 void exp_page_heading(const struct exp_page *p, int level, const char *text);

@@ -71,6 +71,7 @@ static const char *payback_of(const struct exp_sheet *s, const struct exp_return
 {
     switch (r->payback) {
     case EXP_PAYBACK_MONTH:
+        if (r->payback_month == 1) return exp_say(s, EXP_SAY_PAYBACK_NEXT);
         return EXP_SAY(s, PAYBACK_MONTH, exp_text(s->arena, "%u", r->payback_month));
     case EXP_PAYBACK_IMMEDIATE:
         return exp_say(s, EXP_SAY_PAYBACK_IMMEDIATE);
@@ -79,6 +80,19 @@ static const char *payback_of(const struct exp_sheet *s, const struct exp_return
     default:
         return exp_say(s, EXP_SAY_PAYBACK_NEVER);
     }
+}
+
+/* From so many draws on that pay back, the month needs no word beside it. */
+static const double SURE_OF_PAYBACK = 0.9;
+
+/* A payback of what is expected says little where many draws have none. */
+static const char *if_sure(const struct exp_sheet *s, const char *payback)
+{
+    const struct exp_risk *risk = &s->best->risk;
+    enum exp_payback state = s->best->returns.payback;
+    bool pays = state == EXP_PAYBACK_MONTH || state == EXP_PAYBACK_IMMEDIATE;
+    if (!pays || !risk->n_draws || !(risk->p_payback < SURE_OF_PAYBACK)) return payback;
+    return EXP_SAY(s, PAYBACK_UNSURE, payback, exp_say_chance(s, risk->p_payback));
 }
 
 /* "saves 0.41M [0.12M, 0.66M], payback 11 months, P(saving > 0) 0.93": the median of the draws where there are any, which
@@ -96,7 +110,7 @@ static const char *what_it_saves(const struct exp_sheet *s)
     const char *sure =
         risk->n_draws ? exp_text(s->arena, ", %s", EXP_SAY(s, P_SAVING, exp_say_chance(s, risk->p_saving)))
                       : "";
-    return exp_text(s->arena, "%s, %s%s", saving, payback_of(s, r), sure);
+    return exp_text(s->arena, "%s, %s%s", saving, if_sure(s, payback_of(s, r)), sure);
 }
 
 static void say_measure_first(const struct exp_sheet *s)
@@ -125,7 +139,7 @@ static void say_nothing(const struct exp_sheet *s)
                                         : exp_say(s, EXP_SAY_NO_RELAXATION));
 }
 
-void exp_sheet_headline(const struct exp_sheet *s)
+static void print_headline(const struct exp_sheet *s)
 {
     if (!s->best) {
         say_nothing(s);
@@ -198,17 +212,17 @@ static const char *payback_check(const struct exp_sheet *s)
     if (s->d->search.baseline == UINT32_MAX) return exp_say(s, EXP_SAY_NO_BASELINE);
     switch (r->payback) {
     case EXP_PAYBACK_MONTH:
-        return EXP_SAY(s, PAYBACK_IS, exp_text(s->arena, "%u", r->payback_month), horizon);
+        return if_sure(s, EXP_SAY(s, PAYBACK_IS, exp_text(s->arena, "%u", r->payback_month), horizon));
     case EXP_PAYBACK_IMMEDIATE:
-        return exp_say(s, EXP_SAY_IMMEDIATE);
+        return if_sure(s, exp_say(s, EXP_SAY_IMMEDIATE));
     case EXP_PAYBACK_EQUAL:
-        return exp_say(s, EXP_SAY_SAME);
+        return exp_say(s, s->best->entry->is_baseline ? EXP_SAY_SAME : EXP_SAY_PAYBACK_EQUAL);
     default:
         return EXP_SAY(s, NEVER_WITHIN, horizon);
     }
 }
 
-void exp_sheet_checks(const struct exp_sheet *s)
+static void print_checks(const struct exp_sheet *s)
 {
     struct exp_grid g = {0};
     exp_grid_add_column(&g, "", EXP_CELLS_LEFT);
@@ -278,7 +292,7 @@ static void add_row(const struct exp_sheet *s, struct exp_grid *g, uint32_t i)
     exp_grid_add(g, exp_why(s->arena, s->d, row, s->language));
 }
 
-void exp_sheet_table(const struct exp_sheet *s)
+static void print_table(const struct exp_sheet *s)
 {
     const struct exp_decision *d = s->d;
     struct exp_grid g = {0};
@@ -338,7 +352,7 @@ static void print_losers(const struct exp_sheet *s, uint32_t most)
     exp_page_grid(&s->page, &g);
 }
 
-void exp_sheet_losers(const struct exp_sheet *s)
+static void print_all_losers(const struct exp_sheet *s)
 {
     uint32_t n = 0, most = shown_losers(s);
     for (uint32_t i = 0; i < s->d->n_rows; i++) n += !s->d->row[i].finalist;
@@ -361,17 +375,17 @@ void exp_sheet_print(const struct exp_decision *d, const struct exp_sheet_option
 {
     struct exp_sheet s;
     exp_sheet_init(&s, d, o, out);
-    exp_sheet_headline(&s);
-    exp_sheet_checks(&s);
-    exp_sheet_table(&s);
-    if (!s.all) exp_sheet_losers(&s);
+    print_headline(&s);
+    print_checks(&s);
+    print_table(&s);
+    if (!s.all) print_all_losers(&s);
     exp_sheet_weakest(&s);
     exp_sheet_tornado(&s);
     exp_sheet_measure(&s);
     exp_sheet_references(&s);
     exp_sheet_failsafe(&s);
     exp_sheet_pilot(&s);
-    if (s.all) exp_sheet_losers(&s);
+    if (s.all) print_all_losers(&s);
     exp_sheet_assumptions(&s);
     exp_sheet_prices(&s, false);
     print_notes(&s);

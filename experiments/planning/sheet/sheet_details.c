@@ -219,6 +219,19 @@ static void add_verdict(const struct exp_sheet *s, struct exp_grid *g, const str
     }
 }
 
+static const char *what_seeds_say(const struct exp_sheet *s)
+{
+    const struct exp_entry *e = s->best->entry;
+    if (e->n_replicas == 0) return exp_say(s, EXP_SAY_VERIFIED_NONE);
+    enum exp_phrase phrase = e->verified            ? EXP_SAY_VERIFIED
+                             : !e->checked          ? EXP_SAY_NOT_CHECKED
+                             : e->fresh_at.feasible ? EXP_SAY_NOT_VERIFIED
+                                                    : EXP_SAY_TOO_FEW;
+    return exp_say_args(s, phrase,
+                        (const char *const[]){exp_text(s->arena, "%u", e->n_replicas),
+                                              exp_text(s->arena, "%u", e->n_replicas - 1), NULL});
+}
+
 static void print_verified(const struct exp_sheet *s)
 {
     const struct exp_entry *e = s->best->entry;
@@ -236,10 +249,7 @@ static void print_verified(const struct exp_sheet *s)
     add_verdict(s, &g, &e->fresh_below, EXP_SAY_FRESH);
     add_verdict(s, &g, &e->fresh_at, EXP_SAY_FRESH);
     exp_page_grid(&s->page, &g);
-    const char *n = exp_text(s->arena, "%u", e->n_replicas);
-    const char *fewer = exp_text(s->arena, "%u", e->n_replicas ? e->n_replicas - 1 : 0);
-    exp_page_text(&s->page, 0, 2,
-                  e->verified ? EXP_SAY(s, VERIFIED, n, fewer) : EXP_SAY(s, NOT_VERIFIED, n, fewer));
+    exp_page_text(&s->page, 0, 2, what_seeds_say(s));
 }
 
 /* ---- what the speed depends on ---- */
@@ -257,7 +267,7 @@ static void print_drivers(const struct exp_sheet *s)
     for (int i = 0; i < EXP_N_DRIVERS; i++) {
         if (r->elasticity[i] == 0 && r->log_sd[i] == 0) continue;
         exp_grid_add(&g, exp_term(s->language, exp_driver_name(i)));
-        exp_grid_add(&g, exp_text(s->arena, "+-%.2g %%", 100 * expm1(r->log_sd[i])));
+        exp_grid_add(&g, exp_say_error(s, r->log_sd[i]));
         exp_grid_add(&g, exp_text(s->arena, "%.2g", r->elasticity[i]));
         exp_grid_add(&g, r->stream[i]);
     }

@@ -34,15 +34,12 @@ const char *exp_say_money_like(const struct exp_sheet *s, double value, double l
 const char *exp_say_chance(const struct exp_sheet *s, double p); /* 0.93, >0.99 */
 /* "have + h200-sxm TP 1 freekv" */
 const char *exp_say_row(const struct exp_sheet *s, const struct exp_decision_row *row);
+const char *exp_say_error(const struct exp_sheet *s, double log_sd); /* +-12 % */
 /* {0} % of a share, without the sign, as it was typed: 60, 0.01 */
 const char *exp_say_share(const struct exp_sheet *s, double frac);
 
-/* ---- the sections, in the order of the sheet ---- */
+/* ---- the sections beside sheet.c's own ---- */
 
-void exp_sheet_headline(const struct exp_sheet *s);
-void exp_sheet_checks(const struct exp_sheet *s);
-void exp_sheet_table(const struct exp_sheet *s);
-void exp_sheet_losers(const struct exp_sheet *s);
 /* sheet_sure.c: the weakest number and the next step; what would change the answer; what to measure; the pilot */
 void exp_sheet_weakest(const struct exp_sheet *s);
 void exp_sheet_tornado(const struct exp_sheet *s);

@@ -8,11 +8,6 @@
 
 /* ---- the weakest number, and the next step ---- */
 
-static const char *plus_minus(const struct exp_sheet *s, double log_sd)
-{
-    return exp_text(s->arena, "+-%.2g %%", 100 * expm1(fabs(log_sd)));
-}
-
 static const char *plan_file(const struct exp_sheet *s)
 {
     return s->d->plan->file[0] ? s->d->plan->file : "plan.yaml";
@@ -46,8 +41,8 @@ void exp_sheet_weakest(const struct exp_sheet *s)
     int driver = r ? exp_weakest_driver(r) : -1;
     if (driver >= 0) {
         const char *text = EXP_SAY(s, WEAKEST, exp_term(s->language, exp_driver_name(driver)),
-                                   plus_minus(s, r->log_sd[driver]),
-                                   plus_minus(s, r->elasticity[driver] * r->log_sd[driver]));
+                                   exp_say_error(s, r->log_sd[driver]),
+                                   exp_say_error(s, r->elasticity[driver] * r->log_sd[driver]));
         exp_page_text(&s->page, 0, 2,
                       exp_text(s->arena, "%s %s", text,
                                EXP_SAY(s, MEASURE, exp_measure_command(s->arena, s->d, s->best, driver))));
@@ -63,7 +58,7 @@ static const char *input_value(const struct exp_sheet *s, int input, double valu
 {
     if (input == EXP_INPUT_GROWTH) return EXP_SAY(s, A_YEAR, exp_text(s->arena, "%.3g", 100 * value));
     if (input == EXP_INPUT_FAILURE_RATE)
-        return EXP_SAY(s, OF_ANSWERS, exp_text(s->arena, "%.2g", 100 * value));
+        return EXP_SAY(s, OF_ANSWERS, exp_text(s->arena, value < 0.0995 ? "%.2g" : "%.0f", 100 * value));
     return EXP_SAY(s, TIMES, exp_text(s->arena, "%.3g", value));
 }
 
@@ -242,22 +237,23 @@ void exp_sheet_pilot(const struct exp_sheet *s)
     const struct exp_pilot_findings *p = d->pilot;
     char why[400] = "";
     struct exp_grid g = {0};
-    if (!p || !s->best) return;
+    if (!p) return;
     enum exp_verdict_word word = exp_pilot_verdict(d, why, sizeof why);
     const struct exp_decision_row *tried = exp_row_tried(d);
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_PILOT_TITLE));
     exp_page_text(&s->page, 0, 2,
                   EXP_SAY(s, PILOT_SAYS, exp_say_count(s, (double)p->n_baseline),
-                          exp_say_count(s, (double)p->n_candidate), exp_say_row(s, tried), p->file));
+                          exp_say_count(s, (double)p->n_candidate),
+                          tried ? exp_say_row(s, tried) : p->candidate, p->file));
     exp_grid_add_column(&g, "", EXP_CELLS_LEFT);
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_BEFORE), EXP_CELLS_RIGHT);
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_AFTER), EXP_CELLS_RIGHT);
     exp_grid_add(&g, exp_text(s->arena, "NPV, %s", d->plan->currency));
     exp_grid_add(&g, exp_say_money(s, d->npv_before));
-    exp_grid_add(&g, exp_say_money(s, tried->returns.npv));
+    exp_grid_add(&g, exp_say_money(s, tried ? tried->returns.npv : NAN));
     exp_grid_add(&g, exp_say(s, EXP_SAY_P_SAVING_HEAD));
     exp_grid_add(&g, exp_say_chance(s, d->p_saving_before));
-    exp_grid_add(&g, exp_say_chance(s, tried->risk.p_saving));
+    exp_grid_add(&g, exp_say_chance(s, tried ? tried->risk.p_saving : NAN));
     exp_page_grid(&s->page, &g);
     exp_page_text(&s->page, 0, 2, exp_text(s->arena, "%s: %s", exp_say(s, words[word]), why));
 }

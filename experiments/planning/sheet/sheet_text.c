@@ -63,7 +63,14 @@ const char *exp_say_percent(const struct exp_sheet *s, double frac)
 {
     if (!isfinite(frac)) return "?";
     if (frac == 0) return "0";
+    if (frac > 0 && frac < 0.0005) return "<0.1%";
     return exp_text(s->arena, frac < 0.0995 ? "%.1f%%" : "%.0f%%", 100 * frac);
+}
+
+const char *exp_say_error(const struct exp_sheet *s, double log_sd)
+{
+    double percent = 100 * expm1(fabs(log_sd));
+    return exp_text(s->arena, percent < 99.5 ? "+-%.2g %%" : "+-%.0f %%", percent);
 }
 
 const char *exp_say_attained(const struct exp_sheet *s, double frac)

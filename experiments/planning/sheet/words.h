@@ -27,6 +27,8 @@
     X(SAVES, "saves {0}{1}", "節約 {0}{1}") \
     X(COSTS_MORE, "costs {0} more{1}", "追加費用 {0}{1}") \
     X(PAYBACK_MONTH, "payback {0} months", "回収 {0}か月") \
+    X(PAYBACK_NEXT, "payback 1 month", "回収 1か月") \
+    X(PAYBACK_UNSURE, "{0} as expected, within the horizon with P {1}", "{0}（期待値。期間内に回収する確率 {1}）") \
     X(PAYBACK_IMMEDIATE, "payback immediate", "即時回収") \
     X(PAYBACK_NEVER, "never pays back", "回収せず") \
     X(PAYBACK_EQUAL, "costs the same", "費用は同じ") \
@@ -201,7 +203,10 @@
     X(VERIFY_TITLE, "Verified numbers of replicas", "検証した複製数") \
     X(VERIFY_SAYS, "Attainment, mean and 90 % interval over replications on the whole trace, % of arrived requests.", "トレース全体の反復における達成率の平均と90 %区間（到着要求の%）。") \
     X(VERIFIED, "Fresh seeds agree. Replicas needed: {0}; with {1} a service level is missed.", "新しい乱数でも一致。必要複製数{0}。{1}では未達。") \
-    X(NOT_VERIFIED, "Fresh seeds do not agree. Replicas needed: between {1} and {0}.", "新しい乱数では一致せず。必要複製数は{1}と{0}の間。") \
+    X(VERIFIED_NONE, "No replica is needed beside what there is.", "現有機のほかに複製は不要。") \
+    X(NOT_CHECKED, "Not checked with fresh seeds: it costs over 10 % more than the cheapest. Replicas needed: between {1} and {0}.", "新しい乱数では未確認（最安より10 %超高いため）。必要複製数は{1}と{0}の間。") \
+    X(TOO_FEW, "Fresh seeds do not agree: {0} replicas miss a service level with them.", "新しい乱数では一致せず：{0}複製では未達。") \
+    X(NOT_VERIFIED, "Fresh seeds do not agree: {1} do, too. Replicas needed: between {1} and {0}.", "新しい乱数では一致せず：{1}でも達成。必要複製数は{1}と{0}の間。") \
     X(HEAD_SEEDS, "seeds", "乱数") \
     X(FRESH, "fresh", "新規") \
     X(FIRST, "first", "初回") \
