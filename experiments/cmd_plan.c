@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "experiments/cli.h"
@@ -436,8 +437,8 @@ static bool decide(const struct job *j, struct sim_status *st)
     struct exp_decision *d = sim_alloc(1, sizeof *d);
     bool ok = (!j->a->deep || announce_deep(j, st)) && exp_decide(j->plan, j->prices, j->cache, &o, d, st);
     if (ok) {
-        ok = take_pilot(j, d, findings, st) &&
-             (!j->a->out || exp_decision_write(d, j->a->sheet.language, j->a->out, st)) && print(j, d, st);
+        ok = take_pilot(j, d, findings, st) && print(j, d, st) &&
+             (!j->a->out || exp_decision_write(d, j->a->sheet.language, j->a->out, st));
         if (ok && d->best == UINT32_MAX)
             ok = infeasible(j, d, st);
         else if (ok)
@@ -446,6 +447,26 @@ static bool decide(const struct job *j, struct sim_status *st)
     }
     free(d);
     free(findings);
+    return ok;
+}
+
+/* The plan that is read has comments and paths of its own: what is written lies elsewhere. */
+static bool spares_input(const struct arguments *a, const char *option, const char *target,
+                         struct sim_status *st)
+{
+    struct stat in, out;
+    bool same = a->file && target && stat(a->file, &in) == 0 && stat(target, &out) == 0 &&
+                in.st_dev == out.st_dev && in.st_ino == out.st_ino;
+    return !same || sim_fail_as(st, SIM_EXIT_USAGE,
+                                "%s: would replace %s, which is the plan that is read; name another place",
+                                option, target);
+}
+
+static bool spares_inputs(const struct arguments *a, struct sim_status *st)
+{
+    char *written = a->out && !a->dry_run ? sim_printf("%s/plan.yaml", a->out) : NULL;
+    bool ok = spares_input(a, "--save", a->save, st) && spares_input(a, "--out", written, st);
+    free(written);
     return ok;
 }
 
@@ -461,7 +482,7 @@ static bool inputs(struct job *j, struct sim_status *st)
 {
     const struct arguments *a = j->a;
     const struct exp_workload_keys *w = &j->plan->base->workload;
-    return (w->source != EXP_TRACE || exp_cache_trace(j->cache, w, st)) &&
+    return spares_inputs(a, st) && (w->source != EXP_TRACE || exp_cache_trace(j->cache, w, st)) &&
            is_there("--pilot", a->measured, st) && is_there("--scores", a->scores, st) &&
            (j->prices = exp_plan_prices(j->plan, exp_cache_data_dir(j->cache), st)) &&
            (!a->out || a->dry_run || exp_results_prepare(a->out, st)) && save(a, j->plan, st);

@@ -326,6 +326,22 @@ START_TEST(means_over_classes_weigh_their_traffic)
 }
 END_TEST
 
+START_TEST(a_miss_costs_what_it_costs_the_classes_that_miss)
+{
+    struct fixture *f = fixture_new();
+    f->entry.point.miss = 0.03;
+    f->entry.point.class[0].attainment = 0.96; /* 3 of 4 requests are of this class */
+    f->entry.point.class[1].attainment = 1;
+    made(f, NULL, EXP_BUY);
+    ck_assert_double_eq_tol(f->e.cost_per_miss, 0.001, 1e-12);
+    f->entry.point.class[1].attainment = 0.88; /* as many misses as of the other */
+    made(f, NULL, EXP_BUY);
+    ck_assert_double_eq_tol(f->e.cost_per_miss, 0.5 * 0.001 + 0.5 * 0.005, 1e-12);
+    ck_assert_double_eq_tol(f->e.cost_per_failure, 0.75 * 0.02 + 0.25 * 45, 1e-12);
+    fixture_free(f);
+}
+END_TEST
+
 START_TEST(the_point_lies_at_the_peak_and_its_headroom)
 {
     struct fixture *f = fixture_new();
@@ -574,6 +590,7 @@ Suite *test_suite(void)
     tcase_add_test(c, a_missing_price_names_gpu_key_and_file);
     tcase_add_test(c, bought_servers_need_no_rent_and_say_so);
     tcase_add_test(c, means_over_classes_weigh_their_traffic);
+    tcase_add_test(c, a_miss_costs_what_it_costs_the_classes_that_miss);
     tcase_add_test(c, the_point_lies_at_the_peak_and_its_headroom);
     tcase_add_test(c, a_response_is_over_the_load_that_was_simulated);
     tcase_add_test(c, kept_machines_of_all_kinds_are_summed);

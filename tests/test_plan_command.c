@@ -41,6 +41,8 @@ START_TEST(wrong_usage_is_one_line_and_leaves_nothing_behind)
     fails("plan plan.yaml --pilot nothing.csv --scores x.csv --max-load", 2, "cannot be had together");
     fails("plan plan.yaml --pilot nothing.csv", 1, "--pilot: nothing.csv cannot be read");
     fails("plan plan.yaml --max-load", 2, "expected `have`");
+    fails("plan plan.yaml --out .", 2, "which is the plan that is read");
+    fails("plan plan.yaml --save ./plan.yaml --dry-run", 2, "which is the plan that is read");
     fails("plan --model llama-3.1-8b --trace none.csv --ttft-ms 100", 1, "none.csv");
     ck_assert(!there("kept.yaml"));
 }

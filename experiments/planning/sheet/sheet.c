@@ -200,6 +200,8 @@ static const char *critical_says(const struct exp_sheet *s)
     struct exp_critical_count k = exp_critical_count(s->d);
     const char *failed = exp_say_count(s, (double)k.failures), *of = exp_say_count(s, (double)k.n);
     if (s->d->check_critical == EXP_PASS && k.n == 0) return exp_say(s, EXP_SAY_LOSSLESS);
+    if (s->best && k.n == 0 && isnan(s->best->entry->rates.newly_failing))
+        return exp_say(s, EXP_SAY_CRITICAL_UNSCORED);
     if (needed == 0) return EXP_SAY(s, CRITICAL_ANY, failed, of);
     return EXP_SAY(s, CRITICAL_IS, failed, of, exp_say_count(s, (double)needed));
 }

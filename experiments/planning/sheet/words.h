@@ -53,6 +53,7 @@
     X(THROUGHPUT_IS, "{0} -> {1} req/s needed, {2} predicted", "現在{0} → 必要{1} → 予測{2} 件/秒") \
     X(SLA_IS, "{0} [{1}, {2}] % of {3}", "{0} [{1}, {2}] %（目標 {3}）") \
     X(CRITICAL_IS, "{0} of {1} failed, need {2} without a failure", "{1}件中{0}件失敗、失敗なしで{2}件必要") \
+    X(CRITICAL_UNSCORED, "its answers were never scored beside those of full KV", "完全KVと比べた回答の評価がない") \
     X(CRITICAL_ANY, "{0} of {1} failed, no class states max_failure_rate", "{1}件中{0}件失敗、max_failure_rate未設定") \
     X(LOSSLESS, "none: its answers are those of full KV", "なし：回答はfull KVと同じ") \
     X(PAYBACK_IS, "{0} of {1} months", "{1}か月中{0}か月") \
