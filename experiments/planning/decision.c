@@ -12,14 +12,10 @@
 
 static struct exp_option option_of(const struct exp_finalist *f)
 {
-    return (struct exp_option){.economy = &f->economy[f->best],
-                               .response = &f->response,
-                               .failure_lo = f->entry->rates.newly_failing_lo,
-                               .failure_hi = f->entry->rates.newly_failing_hi,
-                               .measured_effort = NAN,
-                               .measured_effort_sd = NAN,
-                               .measured_length = NAN,
-                               .measured_length_sd = NAN};
+    struct exp_option o = exp_option_of(&f->economy[f->best], &f->response);
+    o.failure_lo = f->entry->rates.newly_failing_lo;
+    o.failure_hi = f->entry->rates.newly_failing_hi;
+    return o;
 }
 
 static bool make_finalists(struct exp_decision *d, struct exp_cache *cache, struct exp_loads *loads,
