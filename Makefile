@@ -15,23 +15,28 @@ ifneq ($(word 2,$(MAKECMDGOALS)),)
 endif
 
 # Asked of pkg-config at first use and kept: on a bare machine there is none until `deps` has run.
-MODULES    := gsl jansson yaml-0.1 zlib
+MODULES    := gsl jansson yaml-0.1 zlib sqlite3
 PC_CFLAGS   = $(eval PC_CFLAGS := $$(shell pkg-config --cflags $(MODULES) 2>/dev/null))$(PC_CFLAGS)
 PC_LIBS     = $(eval PC_LIBS := $$(shell pkg-config --libs $(MODULES) 2>/dev/null || \
-                echo -lgsl -lgslcblas -ljansson -lyaml -lz))$(PC_LIBS)
+                echo -lgsl -lgslcblas -ljansson -lyaml -lz -lsqlite3))$(PC_LIBS)
 CHECK_LIBS  = $(eval CHECK_LIBS := $$(shell pkg-config --libs check 2>/dev/null || echo -lcheck))$(CHECK_LIBS)
 GCC_FLAGS   = $(eval GCC_FLAGS := $$(if $$(findstring clang,$$(shell $(CC) --version 2>/dev/null)),,\
                 -Wno-format-truncation))$(GCC_FLAGS)
 
 KV_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla \
             -Wmissing-prototypes $(GCC_FLAGS) -ffp-contract=off -pthread -I. $(PC_CFLAGS)
-COMPILE   = $(CC) $(KV_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
+EXTRA     =# of one object
+COMPILE   = $(CC) $(KV_CFLAGS) $(EXTRA) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 LINK      = $(CC) $(CFLAGS) $(SANITIZE) -pthread $(LDFLAGS)
-LIBS      = $(PC_LIBS) -lcsv -lm
+LIBS      = $(PC_LIBS) $(MPI_LIBS) -lcsv -lm
 say       = $(if $(V),,@echo "  $1 $@"; )# `make V=1` shows whole commands
 
-FOLDERS  := sim models models/strategies traces calib experiments experiments/published experiments/quality experiments/planning $(addprefix experiments/planning/,file search money sheet pilot)
-LIB_SRC  := $(filter-out experiments/main.c,$(wildcard $(FOLDERS:%=%/*.c)))
+FOLDERS  := sim models models/strategies traces calib experiments experiments/published experiments/quality experiments/planning $(addprefix experiments/planning/,file search money sheet pilot) \
+            experiments/study experiments/study/store experiments/tuning experiments/report
+# Sweeps over many machines: with Open MPI where it is found (`make MPI=` leaves it out), else one rank alone.
+MPI      := $(shell pkg-config --exists ompi-c 2>/dev/null && echo ompi-c)
+MPI_LIBS  = $(if $(MPI),$(eval MPI_LIBS := $$(shell pkg-config --libs $(MPI)))$(MPI_LIBS))
+LIB_SRC  := $(filter-out experiments/main.c experiments/study/ranks_$(if $(MPI),alone,mpi).c,$(wildcard $(FOLDERS:%=%/*.c)))
 TEST_SRC := $(wildcard tests/test_*.c)
 BENCH_SRC := $(wildcard tests/bench_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz_*.c)
@@ -138,6 +143,12 @@ deps-fuzz: ## clang with libFuzzer
 deps-cover: ## lcov
 	@tools/deps.sh cover
 
+deps-mpi: ## Open MPI, for sweeps over many machines
+	@tools/deps.sh mpi
+
+deps-report: ## a browser without a screen and its driver, for check-report
+	@tools/deps.sh report
+
 install: all ## program, data and scenarios under DESTDIR and PREFIX (/usr/local)
 	@tools/install.sh install $(BUILD) "$(DESTDIR)$(PREFIX)"
 
@@ -229,6 +240,18 @@ $(BUILD)/%.o: %.c $(BUILD)/flags | $(BUILD)/deps-present
 	@mkdir -p $(@D)
 	$(call say,cc)$(COMPILE) -MMD -MP -c -o $@ $<
 
+$(BUILD)/experiments/study/ranks_mpi.o: EXTRA = $(shell pkg-config --cflags $(MPI) 2>/dev/null | sed 's/-I/-isystem /g')
+
+# The model's version: of the sources that numbers come from. Stored points of another one are never used again.
+MODEL_SRC := $(sort $(wildcard $(addsuffix /*.[ch],sim models models/strategies traces) \
+             $(addprefix experiments/,$(addsuffix .[ch],engine_keys figures keys kv_setup replicate run scenario setup values workload) study/point*.[ch])))
+$(BUILD)/model_version.h: $(MODEL_SRC) $(BUILD)/sources
+	@mkdir -p $(@D)
+	@printf '#define EXP_MODEL_HASH "%s"\n' "$$(cat $(MODEL_SRC) | sha256sum | cut -c 1-12)" >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(BUILD)/experiments/study/point_version.o: $(BUILD)/model_version.h
+$(BUILD)/experiments/study/point_version.o: EXTRA = -I$(BUILD)
+
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(TEST_LIB) $(LIB)
 	$(call say,link)$(LINK) -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
@@ -257,7 +280,8 @@ $(BUILD)/deps-present: tools/deps.sh
 
 -include $(ALL_SRC:%.c=$(BUILD)/%.d) $(KB_TESTS:%.cc=$(BUILD)/%.d) $(KB_OBJ:.o=.d) $(CU_OBJ:.o=.d) $(SHIM_OBJ:.o=.d) $(KB_MAIN:%.c=$(BUILD)/%.d)
 
-.PHONY: all demo check asan tsan fuzz bench lint cover kernels loop format deps deps-lint deps-fuzz deps-cover install \
+.PHONY: all demo check check-report asan tsan fuzz bench lint cover kernels loop format playbook deps deps-lint deps-fuzz deps-cover \
+        deps-mpi deps-report install \
         uninstall clean help programs benches fuzzers run-slow FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "experiments/costs.h"
 #include "models/datadir.h"
 #include "models/published_rows.h"
 #include "sim/memory.h"
@@ -26,6 +27,7 @@ struct exp_cache {
     struct mdl_gpu_catalogue *gpus;
     pthread_mutex_t lock; /* of the list */
     struct entry *first;
+    struct exp_costs *costs; /* NULL = not shared */
 };
 
 struct exp_cache *exp_cache_new(struct sim_status *st)
@@ -66,6 +68,7 @@ static void free_value(const struct entry *e)
 void exp_cache_free(struct exp_cache *c)
 {
     if (!c) return;
+    exp_costs_free(c->costs);
     while (c->first) {
         struct entry *e = c->first;
         c->first = e->next;
@@ -77,6 +80,16 @@ void exp_cache_free(struct exp_cache *c)
     pthread_mutex_destroy(&c->lock);
     free(c->data_dir);
     free(c);
+}
+
+void exp_cache_share_costs(struct exp_cache *c)
+{
+    if (!c->costs) c->costs = exp_costs_new();
+}
+
+struct exp_costs *exp_cache_costs(struct exp_cache *c)
+{
+    return c->costs;
 }
 
 const char *exp_cache_data_dir(const struct exp_cache *c)

@@ -15,10 +15,16 @@
 #include "traces/trace.h"
 
 struct exp_cache;
+struct exp_costs;
 
 /* NULL when the program's data folder or its GPU catalogue cannot be read. */
 struct exp_cache *exp_cache_new(struct sim_status *st);
 void exp_cache_free(struct exp_cache *c);
+
+/* From now on set-ups share their step costs (costs.h), which then cannot be fitted. Before threads begin. */
+void exp_cache_share_costs(struct exp_cache *c);
+/* NULL = each set-up makes its own. */
+struct exp_costs *exp_cache_costs(struct exp_cache *c);
 
 const char *exp_cache_data_dir(const struct exp_cache *c);
 const struct mdl_gpu_catalogue *exp_cache_gpus(const struct exp_cache *c);

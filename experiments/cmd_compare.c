@@ -7,8 +7,8 @@
 #include "experiments/cli.h"
 #include "experiments/command.h"
 #include "experiments/compare.h"
-#include "experiments/parallel.h"
 #include "experiments/results.h"
+#include "experiments/parallel.h"
 #include "sim/memory.h"
 
 enum { MAX_REPLICATIONS = 100000, LEAST_WIDTH = 80, MOST_WIDTH = 160 };
@@ -17,7 +17,7 @@ struct arguments {
     const char *scenario, *trace, *strategies, *out;
     struct exp_sets sets;
     struct exp_compare_options options;
-    bool json, csv;
+    bool json, csv, no_length_shift;
 };
 
 enum { KEY_STRATEGIES = 0x100, KEY_TRACE, KEY_SET, KEY_REPLICATIONS, KEY_JSON, KEY_CSV, KEY_NO_LENGTH_SHIFT };
@@ -35,7 +35,8 @@ static const struct argp_option options[] = {
      "intervals: N runs of each with operator errors and seeds drawn anew, the same for every strategy", 0},
     {"jobs", 'j', "N", 0, "threads (default: all cores)", 0},
     {"no-length-shift", KEY_NO_LENGTH_SHIFT, NULL, 0, "outputs as long as with full KV", 0},
-    {"out", 'o', "DIR", 0, "write compare.json, compare.csv and a summary of each strategy there", 0},
+    {"out", 'o', "DIR", 0,
+     "write compare.json, compare.csv, scenario.yaml, a report and a summary of each strategy there", 0},
     {"json", KEY_JSON, NULL, 0, "print one JSON object instead of tables", 0},
     {"csv", KEY_CSV, NULL, 0, "print one CSV row per strategy instead of tables", 0},
     {0},
@@ -62,11 +63,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         a->options.n_threads = (uint32_t)exp_cli_count(state, "--jobs", arg, 1, 1024);
         return 0;
     case KEY_NO_LENGTH_SHIFT:
-        a->options.no_length_shift = true;
+        a->no_length_shift = true;
         return 0;
     case 'o':
         if (!*arg) argp_failure(state, SIM_EXIT_USAGE, 0, "--out is empty, expected a folder");
         a->out = arg;
+        a->options.curves = true;
         return 0;
     case KEY_JSON:
         a->json = true;
@@ -126,6 +128,7 @@ static struct exp_scenario *load(const struct arguments *a, struct sim_status *s
     bool ok = s != NULL;
     if (ok && a->trace) ok = exp_scenario_set_trace(s, a->trace, st);
     for (uint32_t i = 0; ok && i < a->sets.n; i++) ok = exp_scenario_set_option(s, a->sets.at[i], st);
+    if (ok && a->no_length_shift) s->length_shift = false;
     if (ok) return s;
     free(s);
     return NULL;
@@ -201,7 +204,8 @@ static bool any_asked_runs(const struct exp_compare *c)
 static bool show(const struct job *j, const struct exp_compare *c, struct sim_status *st)
 {
     const struct arguments *a = j->a;
-    if (a->out && !exp_compare_write(c, a->out, st)) return false;
+    struct exp_compare_made made = {j->scenario, exp_cache_data_dir(j->cache)};
+    if (a->out && !exp_compare_write(c, &made, a->out, st)) return false;
     if (a->json) {
         if (!exp_print_json(exp_compare_json(c), st)) return false;
     } else if (a->csv) {

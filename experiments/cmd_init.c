@@ -1,4 +1,4 @@
-/* `kvsim init scenario|plan`: tables of keys written out as commented files that run on the shipped sample. */
+/* `kvsim init scenario|study|plan`: commented files that run on the shipped sample, from tables of keys where there is one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "experiments/command.h"
 #include "experiments/commented.h"
 #include "experiments/planning/file/plan_file.h"
+#include "experiments/study/study_file.h"
 #include "models/datadir.h"
 #include "sim/memory.h"
 #include "sim/outfile.h"
@@ -85,7 +86,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     }
     if (key == ARGP_KEY_NO_ARGS)
-        argp_failure(state, SIM_EXIT_USAGE, 0, "nothing named to write, expected `scenario` or `plan`");
+        argp_failure(state, SIM_EXIT_USAGE, 0,
+                     "nothing named to write, expected `scenario`, `study` or `plan`");
     if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
     if (a->file) argp_failure(state, SIM_EXIT_USAGE, 0, "too many arguments: `%s`", arg);
     if (a->what)
@@ -98,8 +100,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     options,
     parse,
-    "scenario|plan [FILE]",
-    "Writes a commented scenario or plan that runs unchanged on the shipped sample, to FILE or to "
+    "scenario|study|plan [FILE]",
+    "Writes a commented scenario, study or plan that runs unchanged on the shipped sample, to FILE or to "
     "standard output.",
     NULL,
     NULL,
@@ -107,12 +109,14 @@ static const struct argp argp = {
 
 struct subject {
     const char *name;
-    void (*write)(const char *trace, FILE *out);
+    void (*write)(const char *sample, FILE *out);
+    const char *sample;      /* what it refers to, below the data that ships */
     const char *next, *file; /* the command that takes it, and what it calls the file */
 };
 static const struct subject subjects[] = {
-    {"scenario", write_scenario, "run", "SCENARIO"},
-    {"plan", exp_plan_write_template, "plan", "PLAN"},
+    {"scenario", write_scenario, "traces/samples/demo.csv", "run", "SCENARIO"},
+    {"study", exp_study_template, "experiments/scenarios/demo.yaml", "sweep", "STUDY"},
+    {"plan", exp_plan_write_template, "traces/samples/demo.csv", "plan", "PLAN"},
 };
 enum { N_SUBJECTS = sizeof subjects / sizeof subjects[0] };
 
@@ -120,12 +124,12 @@ static const struct subject *find(const char *name, struct sim_status *st)
 {
     for (int i = 0; i < N_SUBJECTS; i++)
         if (strcmp(subjects[i].name, name) == 0) return &subjects[i];
-    sim_fail_as(st, SIM_EXIT_USAGE, "kvsim init: `%.40s` cannot be written, expected `scenario` or `plan`",
-                name);
+    sim_fail_as(st, SIM_EXIT_USAGE,
+                "kvsim init: `%.40s` cannot be written, expected `scenario`, `study` or `plan`", name);
     return NULL;
 }
 
-static bool write_file(const struct arguments *a, const struct subject *s, const char *trace,
+static bool write_file(const struct arguments *a, const struct subject *s, const char *sample,
                        struct sim_status *st)
 {
     if (!a->force && access(a->file, F_OK) == 0)
@@ -133,7 +137,7 @@ static bool write_file(const struct arguments *a, const struct subject *s, const
                         a->file);
     struct sim_outfile *f = sim_outfile_open(a->file, st);
     if (!f) return false;
-    s->write(trace, sim_outfile_stream(f));
+    s->write(sample, sim_outfile_stream(f));
     return sim_outfile_commit(f, st);
 }
 
@@ -144,13 +148,13 @@ bool exp_cmd_init(int argc, char **argv, struct sim_status *st)
     const struct subject *s = find(a.what, st);
     char *data_dir = s ? mdl_data_dir(st) : NULL;
     if (!data_dir) return false;
-    char *trace = sim_printf("%s/traces/samples/demo.csv", data_dir);
+    char *sample = sim_printf("%s/%s", data_dir, s->sample);
     bool ok = true;
     if (a.file)
-        ok = write_file(&a, s, trace, st);
+        ok = write_file(&a, s, sample, st);
     else
-        s->write(trace, stdout);
-    free(trace);
+        s->write(sample, stdout);
+    free(sample);
     free(data_dir);
     if (ok && fflush(stdout) == 0) exp_next("kvsim %s %s", s->next, a.file ? a.file : s->file);
     return ok;

@@ -93,7 +93,7 @@ static const struct argp_option options[] = {
      0},
     {"jobs", 'j', "N", 0, "threads (default: all cores)", 0},
     {NULL, 0, NULL, 0, "How it is shown:", 3},
-    {"out", 'o', "DIR", 0, "write decision.md, plan.json, plan.csv, plan.yaml and scenario.yaml there", 0},
+    {"out", 'o', "DIR", 0, "write the sheet, report.html, plan.json, plan.csv, plan.yaml and scenario.yaml there", 0},
     {"json", KEY_JSON, NULL, 0, "print one JSON object instead of the sheet", 0},
     {"markdown", KEY_MARKDOWN, NULL, 0, "the sheet and the integrator's page as Markdown", 0},
     {"lang", KEY_LANG, "en|ja", 0, "language of the sheet (default: en)", 0},

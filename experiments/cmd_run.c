@@ -5,7 +5,7 @@
 #include "experiments/command.h"
 #include "experiments/print_run.h"
 #include "experiments/replicate.h"
-#include "experiments/report.h"
+#include "experiments/report/report.h"
 #include "experiments/results.h"
 #include "sim/memory.h"
 #include "traces/prefix.h"
@@ -44,7 +44,8 @@ static const struct argp_option options[] = {
      "outputs as long as with full KV: --set length_shift=false", 0},
     {"replications", KEY_REPLICATIONS, "N", 0,
      "error bands: N runs with operator errors and seeds drawn anew", 0},
-    {"out", 'o', "DIR", 0, "write summary.json, requests.csv, timeline.csv and report.html there", 0},
+    {"out", 'o', "DIR", 0,
+     "write summary.json, requests.csv, timeline.csv, scenario.yaml, report.json and report.html there", 0},
     {"export-plan", KEY_PLAN, "FILE", 0,
      "write every batch, one row per step and request, for kvbench replay", 0},
     {"seed", KEY_SEED, "N", 0, "the same as --set seed=N", 0},

@@ -9,13 +9,15 @@
 #include "experiments/crossval.h"
 #include "experiments/fit_engine.h"
 #include "experiments/parallel.h"
+#include "experiments/results.h"
+#include "experiments/validate_out.h"
 #include "sim/memory.h"
 #include "sim/outfile.h"
 
 struct arguments {
     struct exp_sets sets;
-    const char *measured, *scenario, *fit, *steps;
-    bool json, cross;
+    const char *measured, *scenario, *fit, *steps, *out;
+    bool json, cross, own_scenario;
     uint32_t replications, threads;
 };
 
@@ -38,6 +40,7 @@ static const struct argp_option options[] = {
      "--scenario names what the plan was made from",
      0},
     {"set", KEY_SET, "KEY=VALUE", 0, "with --steps: set one key of the scenario; may be repeated", 0},
+    {"out", 'o', "DIR", 0, "write validate.json, validate.csv and a report there", 0},
     {"jobs", 'j', "N", 0, "threads (default: all cores)", 0},
     {"json", KEY_JSON, NULL, 0, "print one JSON object instead of tables", 0},
     {0},
@@ -67,6 +70,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case 'j':
         a->threads = (uint32_t)exp_cli_count(state, "--jobs", arg, 1, 1024);
+        return 0;
+    case 'o':
+        if (!*arg) argp_failure(state, SIM_EXIT_USAGE, 0, "--out is empty, expected a folder");
+        a->out = arg;
         return 0;
     case KEY_JSON:
         a->json = true;
@@ -149,47 +156,6 @@ static void print_coverage(const struct exp_coverage *c)
         100 * c->tpot, 100 * c->ttft, c->n);
 }
 
-/* --- JSON --- */
-
-/* null when the bytes are not UTF-8, which JSON cannot hold. */
-static json_t *text_json(const char *text)
-{
-    json_t *t = json_string(text);
-    return t ? t : json_null();
-}
-
-static json_t *row_json(const struct exp_rerun *x, bool intervals)
-{
-    const struct exp_point *p = x->point;
-    json_t *o = json_pack("{s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "id",
-                          text_json(p->id), "model_path", text_json(p->model), "system", text_json(p->system),
-                          "tp_size", (int)p->tensor_parallel, "isl", (int)p->isl, "osl", (int)p->osl,
-                          "concurrency", (int)p->concurrency, "ttft_ms", p->ttft_ms, "predicted_ttft_ms",
-                          x->ttft_ms, "tpot_ms", p->tpot_ms, "predicted_tpot_ms", x->tpot_ms, "ttft_error",
-                          x->ttft_ms / p->ttft_ms - 1, "tpot_error", x->tpot_ms / p->tpot_ms - 1);
-    if (o && intervals) {
-        json_object_set_new(o, "ttft_interval_ms", json_pack("[f, f]", x->ttft_lo, x->ttft_hi));
-        json_object_set_new(o, "tpot_interval_ms", json_pack("[f, f]", x->tpot_lo, x->tpot_hi));
-    }
-    return o;
-}
-
-static json_t *results_json(const struct exp_reruns *t, const struct exp_coverage *c)
-{
-    json_t *o = json_object(), *rows = json_array();
-    json_object_set_new(o, "n", json_integer(t->n));
-    json_object_set_new(o, "skipped", json_integer(t->n_skipped));
-    exp_errors_json(o, "tpot", exp_reruns_errors(t, EXP_TPOT, NULL));
-    exp_errors_json(o, "ttft", exp_reruns_errors(t, EXP_TTFT, NULL));
-    if (c) {
-        json_object_set_new(o, "tpot_coverage", json_real(c->tpot));
-        json_object_set_new(o, "ttft_coverage", json_real(c->ttft));
-    }
-    for (uint32_t i = 0; i < t->n; i++) json_array_append_new(rows, row_json(&t->trial[i], c != NULL));
-    json_object_set_new(o, "rows", rows);
-    return o;
-}
-
 /* --- the command --- */
 
 static bool fit_all(struct exp_reruns *t, const struct arguments *a, struct sim_status *st)
@@ -266,7 +232,10 @@ static bool report(struct exp_reruns *t, struct exp_cache *cache, const struct a
 {
     struct exp_coverage coverage = {0}, *c = a->replications ? &coverage : NULL;
     if (c && !exp_intervals(t, cache, a->replications, c, st)) return false;
-    json_t *json = a->json ? results_json(t, c) : NULL;
+    struct exp_validated v = {
+        t, c, a->replications, a->measured, a->scenario, a->own_scenario, exp_cache_data_dir(cache)};
+    if (a->out && !exp_validated_write(&v, a->out, st)) return false;
+    json_t *json = a->json ? exp_validated_json(&v) : NULL;
     if (!json) print_tables(t, c);
     if (a->cross && !cross_all(t, json, st)) {
         json_decref(json);
@@ -278,12 +247,23 @@ static bool report(struct exp_reruns *t, struct exp_cache *cache, const struct a
 static bool validate_steps(const struct arguments *a, struct sim_status *st)
 {
     struct exp_validate_steps steps = {a->steps, a->measured, a->scenario, a->sets.at, a->sets.n, a->json};
-    if (a->fit || a->cross || a->replications)
-        return sim_fail_as(st, SIM_EXIT_USAGE, "--steps goes without --fit, --cross and --replications");
+    if (a->fit || a->cross || a->replications || a->out)
+        return sim_fail_as(st, SIM_EXIT_USAGE,
+                           "--steps goes without --fit, --cross, --replications and --out");
     if (!a->scenario)
         return sim_fail_as(st, SIM_EXIT_USAGE,
                            "--steps needs --scenario, the file that the plan was made from");
     return exp_validate_steps(&steps, st);
+}
+
+static void next(const struct arguments *a)
+{
+    if (a->fit)
+        exp_next("copy the engine files to calib/engines and validate rows that were not fitted");
+    else if (a->out)
+        exp_next("open %s/report.html in a browser", a->out);
+    else
+        exp_next("kvsim validate %s --replications 32   (intervals and their coverage)", a->measured);
 }
 
 bool exp_cmd_validate(int argc, char **argv, struct sim_status *st)
@@ -293,19 +273,22 @@ bool exp_cmd_validate(int argc, char **argv, struct sim_status *st)
     struct exp_reruns trials = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     if (a.steps) return validate_steps(&a, st);
+    if (a.out && a.fit)
+        return sim_fail_as(st, SIM_EXIT_USAGE,
+                           "--out goes without --fit: rows that were fitted judge nothing");
     if (a.sets.n) return sim_fail_as(st, SIM_EXIT_USAGE, "--set goes with --steps only");
     struct exp_cache *cache = exp_cache_new(st);
     char *shipped = cache ? sim_printf("%s/experiments/validate/vllm.yaml", exp_cache_data_dir(cache)) : NULL;
-    bool ok = cache && exp_measured_read(a.measured, &measured, st) &&
-              exp_reruns_new(&measured, a.scenario ? a.scenario : shipped, cache, stderr, &trials, st);
+    a.own_scenario = a.scenario != NULL;
+    if (!a.own_scenario) a.scenario = shipped;
+    bool ok = cache && (!a.out || exp_results_prepare(a.out, st)) &&
+              exp_measured_read(a.measured, &measured, st) &&
+              exp_reruns_new(&measured, a.scenario, cache, stderr, &trials, st);
     trials.n_threads = a.threads;
     if (ok && a.fit) ok = fit_all(&trials, &a, st);
     if (ok && !a.fit) exp_reruns_run(&trials, NULL, NULL);
     ok = ok && report(&trials, cache, &a, st);
-    if (ok)
-        exp_next(a.fit ? "copy the engine files to calib/engines and validate rows that were not fitted"
-                       : "kvsim validate %s --replications 32   (intervals and their coverage)",
-                 a.measured);
+    if (ok) next(&a);
     exp_reruns_fini(&trials);
     exp_measured_fini(&measured);
     free(shipped);

@@ -11,15 +11,18 @@
 static const struct exp_command commands[] = {
     {"run", "simulate a scenario: latency, throughput, service levels, memory", exp_cmd_run},
     {"compare", "KV-cache strategies side by side on one load, and why they differ", exp_cmd_compare},
+    {"sweep", "a study: grids, lists and samples over any key, on many cores or machines", exp_cmd_sweep},
     {"plan", "the cheapest fleet that meets the service levels: cost, payback, risk", exp_cmd_plan},
+    {"tune", "the best setting of a KV strategy for a load, and how flat it is", exp_cmd_tune},
     {"quality", "per-sample failures of a KV strategy, and what to keep from it", exp_cmd_quality},
     {"pilot", "what to measure before money is spent", exp_cmd_pilot},
+    {"report", "what was found as one page for a browser, as Markdown or CSV", exp_cmd_report},
     {"trace", "look at, convert and make request traces", exp_cmd_trace},
     {"calib", "turn measured operator tables into GPU profiles, and check them", exp_cmd_calib},
     {"validate", "compare predictions with measured serving points", exp_cmd_validate},
     {"list", "models, GPUs, strategies, profiles, routers, engines, scenario keys", exp_cmd_list},
     {"published", "set predictions beside published measurements", exp_cmd_published},
-    {"init", "write a commented scenario that runs as it is", exp_cmd_init},
+    {"init", "write a commented scenario, study or plan that runs as it is", exp_cmd_init},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0], MAX_COMMANDS = 16 };
 

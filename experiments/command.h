@@ -30,11 +30,14 @@ bool exp_dispatch(const struct exp_command *subcommands, size_t n, int argc, cha
 
 bool exp_cmd_run(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_compare(int argc, char **argv, struct sim_status *st);
+bool exp_cmd_sweep(int argc, char **argv, struct sim_status *st);
+bool exp_cmd_report(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_trace(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_calib(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_validate(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_list(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_published(int argc, char **argv, struct sim_status *st);
+bool exp_cmd_tune(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_quality(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_plan(int argc, char **argv, struct sim_status *st);
 bool exp_cmd_pilot(int argc, char **argv, struct sim_status *st);

@@ -13,10 +13,13 @@
 #include "sim/check.h"
 #include "sim/memory.h"
 
+enum { TIMELINE_POINTS = 110 }; /* to twice as many are drawn, of each strategy */
+
 /* A strategy on its way to a row. Lengths as with full are a second run, where the strategy changes them. */
 struct entry {
     struct exp_scenario *scenario, *same_length; /* same_length NULL: lengths are full's anyway */
     struct exp_run *run;                         /* of the scenario as it is; its requests are dropped */
+    struct exp_run_curves curves;                /* what is kept of them */
     struct exp_figures *same;                    /* the figures with full's lengths */
     struct exp_figures **replication, **same_replication;
     double offered_per_s; /* requests that arrive; NaN where they wait for each other */
@@ -130,7 +133,6 @@ static struct exp_scenario *scenario_of(const struct study *x, const struct exp_
         else
             ok = exp_contender_set(s, f, c, st);
     }
-    if (x->options->no_length_shift) s->length_shift = false;
     if (ok) return s;
     free(s);
     return NULL;
@@ -204,12 +206,14 @@ static void run_entry(void *study, uint32_t i)
     struct study *x = study;
     struct entry *e = &x->entry[i];
     struct ticker t = {x, 0};
-    struct exp_run_options o = {.progress = tick, .progress_user = &t};
+    struct exp_run_options o = {
+        .timeline_points = x->options->curves ? TIMELINE_POINTS : 0, .progress = tick, .progress_user = &t};
     e->run = exp_run_new(e->scenario, x->cache, &o, &e->st);
     tick(&t, 1);
     if (!e->run) return;
     if (i == 0) x->load = exp_point_load_of(e->run->setup, e->run->figures);
     e->offered_per_s = offered_per_s(&e->run->setup->config.load);
+    if (x->options->curves) exp_run_curves_take(e->run, &e->curves);
     drop_requests(e->run);
     if (!shifts(e->run->setup)) return;
     e->same_length = exp_scenario_copy(e->scenario);
@@ -393,6 +397,8 @@ static void make_row(const struct study *x, uint32_t i, struct exp_compare *out,
     row->graphs = graphs_of(&kv->use);
     take_lengths(kv, row);
     take_figures(x, e, row);
+    row->curves = e->curves;
+    e->curves = (struct exp_run_curves){0};
     if (i == 0)
         *base = own;
     else
@@ -551,6 +557,7 @@ static void study_fini(struct study *x)
         free_figures(e->replication, x->options->n_replications);
         free_figures(e->same_replication, x->options->n_replications);
         exp_figures_free(e->same);
+        exp_run_curves_fini(&e->curves);
         exp_run_free(e->run);
         free(e->scenario);
         free(e->same_length);
@@ -591,6 +598,7 @@ void exp_compare_fini(struct exp_compare *c)
     for (uint32_t i = 0; i < c->n_rows; i++) {
         exp_figures_free(c->row[i].figures);
         json_decref(c->row[i].summary);
+        exp_run_curves_fini(&c->row[i].curves);
     }
     free(c->row);
     *c = (struct exp_compare){0};

@@ -6,7 +6,7 @@
 #ifndef KVSIM_EXPERIMENTS_COMPARE_H
 #define KVSIM_EXPERIMENTS_COMPARE_H
 
-#include "experiments/run.h"
+#include "experiments/report/curves.h"
 #include "models/strategy.h"
 
 #include <jansson.h>
@@ -140,6 +140,8 @@ struct exp_anatomy {
 
 /* From a run of full that still has its requests. */
 struct exp_point_load exp_point_load_of(const struct exp_setup *u, const struct exp_figures *f);
+/* The same with so many sequences on a replica. */
+struct exp_point_load exp_point_load_at(const struct exp_setup *u, double n_seqs);
 /* Prices of one fleet there. A step of several pipeline stages stays unknown. */
 struct exp_anatomy exp_anatomy_of(const struct exp_setup *u, uint32_t fleet,
                                   const struct exp_point_load *load);
@@ -155,8 +157,9 @@ struct exp_compare_row {
     char length_model[48]; /* that its lengths were measured on; "" for full's and the user's own */
     const char *graphs;    /* CUDA graphs that the strategy allows: "yes", "piecewise", "no" */
     struct exp_anatomy anatomy;
-    struct exp_figures *figures; /* all figures, as `run` has them; may be NULL */
-    json_t *summary;             /* as `run --json` prints it; may be NULL */
+    struct exp_figures *figures;  /* all figures, as `run` has them; may be NULL */
+    json_t *summary;              /* as `run --json` prints it; may be NULL */
+    struct exp_run_curves curves; /* nothing in them unless they were asked for */
 };
 
 /* Value, delta and parts of a row from n samples and full's n, pairwise the same seed and errors; base NULL: the row is
@@ -180,7 +183,7 @@ struct exp_compare {
 struct exp_compare_options {
     const struct exp_contenders *contenders;
     uint32_t n_threads, n_replications; /* 0 replications: no intervals */
-    bool no_length_shift;
+    bool curves;                        /* keep them for a report: of each strategy without drawn errors */
 };
 
 /* Every contender on every fleet of the scenario. A strategy that cannot run there is a row that says why. False only
@@ -194,6 +197,9 @@ void exp_compare_fini(struct exp_compare *c);
 
 /* Is row i's difference to full more than noise: over `least`, and its interval without 0? */
 bool exp_compare_clear(const struct exp_compare_row *row, enum exp_column c, double least);
+
+/* Has a column something to tell: a row has it, it was asked for, and somebody does it? */
+bool exp_compare_tells(const struct exp_compare *c, enum exp_column column);
 
 /* Is it the best of its column? In columns of the load of rows that complete about as many requests, and about as many
  * per second, as the one that completes most, and that meet service levels where any does. None is where more than half
@@ -220,7 +226,13 @@ const struct exp_compare_row *exp_compare_winner(const struct exp_compare *c);
 json_t *exp_compare_json(const struct exp_compare *c);
 /* One row per strategy. */
 void exp_compare_csv(const struct exp_compare *c, FILE *out);
-/* compare.json, compare.csv and a summary for each strategy that ran: all of them or none. */
-bool exp_compare_write(const struct exp_compare *c, const char *dir, struct sim_status *st);
+/* What a comparison was made from. */
+struct exp_compare_made {
+    const struct exp_scenario *scenario;
+    const char *data_dir;
+};
+/* compare.json, compare.csv, scenario.yaml, the report and a summary for each strategy that ran: all of them or none. */
+bool exp_compare_write(const struct exp_compare *c, const struct exp_compare_made *made, const char *dir,
+                       struct sim_status *st);
 
 #endif

@@ -23,23 +23,28 @@ static void sample_lengths(const struct sim_load *load, double n_tokens, struct 
     }
 }
 
-struct exp_point_load exp_point_load_of(const struct exp_setup *u, const struct exp_figures *f)
+struct exp_point_load exp_point_load_at(const struct exp_setup *u, double n_seqs)
 {
     const struct sim_load *load = &u->config.load;
-    struct exp_point_load p = {.n_seqs = 1};
-    double input = 0, output = 0, replicas = 0, n = (double)load->n_requests;
+    struct exp_point_load p = {.n_seqs = fmax(1, round(n_seqs))};
+    double input = 0, output = 0, n = (double)load->n_requests;
     for (uint64_t i = 0; i < load->n_requests; i++) {
         input += load->requests[i].input_tokens;
         output += load->requests[i].output_tokens;
     }
-    for (uint32_t i = 0; i < u->n_fleets; i++) replicas += u->sim_fleets[i].n_replicas;
     sample_lengths(load, output, p.sample);
     for (int i = 0; i < EXP_LOAD_SAMPLES; i++)
         p.context_tokens += p.sample[i].tokens / (double)EXP_LOAD_SAMPLES;
-    p.n_seqs = fmax(1, round(exp_figure(f, "mean_running").mean / replicas));
     p.prompt_tokens = n > 0 ? fmax(1, input / n) : NAN;
     p.output_tokens = n > 0 ? output / n : NAN;
     return p;
+}
+
+struct exp_point_load exp_point_load_of(const struct exp_setup *u, const struct exp_figures *f)
+{
+    double replicas = 0;
+    for (uint32_t i = 0; i < u->n_fleets; i++) replicas += u->sim_fleets[i].n_replicas;
+    return exp_point_load_at(u, exp_figure(f, "mean_running").mean / replicas);
 }
 
 /* ---- a decode step there ---- */

@@ -4,14 +4,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "experiments/results.h"
+#include "experiments/folder.h"
+#include "experiments/report/of.h"
+#include "experiments/scenario_out.h"
 #include "sim/memory.h"
-#include "sim/outfile.h"
 
 /* ---- JSON ---- */
 
@@ -185,66 +185,39 @@ void exp_compare_csv(const struct exp_compare *c, FILE *out)
 
 /* ---- the folder ---- */
 
-struct files {
-    const char *dir;
-    struct sim_outfile *open[EXP_MAX_CONTENDERS + 2];
-    char *name[EXP_MAX_CONTENDERS + 2];
-    int n;
-};
-
-static FILE *open_file(struct files *f, const char *name, struct sim_status *st)
-{
-    char *path = sim_printf("%s/%s", f->dir, name);
-    struct sim_outfile *file = sim_outfile_open(path, st);
-    free(path);
-    if (!file) return NULL;
-    f->name[f->n] = sim_strdup(name);
-    f->open[f->n++] = file;
-    return sim_outfile_stream(file);
-}
-
-/* Takes the object. */
-static bool write_json(struct files *f, const char *name, json_t *o, struct sim_status *st)
-{
-    FILE *out = open_file(f, name, st);
-    bool ok =
-        out && json_dumpf(o, out, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) == 0 && fputc('\n', out) != EOF;
-    json_decref(o);
-    return ok ||
-           sim_fail(st, "%s/%s: writing failed, nothing was left behind; free some space", f->dir, name);
-}
-
+enum { READABLE = JSON_INDENT(2) | JSON_REAL_PRECISION(17) };
 static const char SUMMARY[] = "summary-", JSON[] = ".json";
 
 /* summary-freekv-budget=1024.json */
-static bool write_summary(struct files *f, const struct exp_compare *c, const struct exp_compare_row *row,
-                          struct sim_status *st)
+static bool write_summary(struct exp_folder *f, const struct exp_compare *c,
+                          const struct exp_compare_row *row, struct sim_status *st)
 {
     if (row->why_not[0]) return true;
     char *name = sim_printf("%s%s%s", SUMMARY, row->label, JSON);
     for (char *at = name; *at; at++)
         if (*at == ':' || *at == '/') *at = '-';
-    bool ok = write_json(f, name, row_json(c, row), st);
+    bool ok = exp_folder_json(f, name, row_json(c, row), READABLE, st);
     free(name);
     return ok;
 }
 
-static bool write_all(struct files *f, const struct exp_compare *c, struct sim_status *st)
+static bool write_all(struct exp_folder *f, const struct exp_compare *c, const struct exp_compare_made *made,
+                      struct sim_status *st)
 {
-    if (!write_json(f, "compare.json", exp_compare_json(c), st)) return false;
-    FILE *csv = open_file(f, "compare.csv", st);
-    if (!csv) return false;
-    exp_compare_csv(c, csv);
-    if (fflush(csv) != 0 || ferror(csv))
-        return sim_fail(st, "%s/compare.csv: writing failed (%s), nothing was left behind; free some space",
-                        f->dir, strerror(errno));
+    if (!exp_folder_json(f, "compare.json", exp_compare_json(c), READABLE, st)) return false;
+    FILE *out = exp_folder_open(f, "compare.csv", st);
+    if (!out) return false;
+    exp_compare_csv(c, out);
+    if (!exp_folder_written(f, st) || !(out = exp_folder_open(f, "scenario.yaml", st)) ||
+        !exp_scenario_write(made->scenario, out, st) || !exp_folder_written(f, st))
+        return false;
     for (uint32_t i = 0; i < c->n_rows; i++)
         if (!write_summary(f, c, &c->row[i], st)) return false;
-    return true;
+    return exp_folder_report(f, exp_report_of_compare(c, made->scenario, st), made->data_dir, st);
 }
 
 /* Summaries of strategies that took part in an earlier study, not in this one. */
-static bool is_stale(const struct files *f, const char *name)
+static bool is_stale(const struct exp_folder *f, const char *name)
 {
     size_t n = strlen(name), head = strlen(SUMMARY), tail = strlen(JSON);
     if (n < head + tail || strncmp(name, SUMMARY, head) != 0 || strcmp(name + n - tail, JSON) != 0)
@@ -261,7 +234,7 @@ static bool is_stale(const struct files *f, const char *name)
     return false;
 }
 
-static bool remove_stale(const struct files *f, struct sim_status *st)
+static bool remove_stale(const struct exp_folder *f, struct sim_status *st)
 {
     DIR *dir = opendir(f->dir);
     bool ok = dir != NULL;
@@ -277,30 +250,10 @@ static bool remove_stale(const struct files *f, struct sim_status *st)
                           strerror(errno));
 }
 
-/* Nobody interrupts between the first and the last file that takes its name. */
-static bool commit_all(struct files *f, bool ok, struct sim_status *st)
+bool exp_compare_write(const struct exp_compare *c, const struct exp_compare_made *made, const char *dir,
+                       struct sim_status *st)
 {
-    sigset_t interrupts, before;
-    sigemptyset(&interrupts);
-    sigaddset(&interrupts, SIGINT);
-    sigaddset(&interrupts, SIGTERM);
-    sigaddset(&interrupts, SIGHUP);
-    sigprocmask(SIG_BLOCK, &interrupts, &before);
-    for (int i = 0; i < f->n; i++) {
-        if (ok)
-            ok = sim_outfile_commit(f->open[i], st);
-        else
-            sim_outfile_abandon(f->open[i]);
-    }
-    if (ok) ok = remove_stale(f, st);
-    for (int i = 0; i < f->n; i++) free(f->name[i]);
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    return ok;
-}
-
-bool exp_compare_write(const struct exp_compare *c, const char *dir, struct sim_status *st)
-{
-    struct files f = {.dir = dir};
-    bool ok = exp_results_prepare(dir, st) && write_all(&f, c, st);
-    return commit_all(&f, ok, st);
+    struct exp_folder f = {.dir = dir};
+    bool ok = exp_results_prepare(dir, st) && write_all(&f, c, made, st);
+    return exp_folder_commit(&f, ok, remove_stale, st);
 }

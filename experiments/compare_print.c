@@ -151,8 +151,7 @@ static bool all_stable(const struct exp_compare *c)
     return true;
 }
 
-/* Nothing to tell: no row has it, or what is not asked for, or what nobody does. */
-static bool has_something(const struct exp_compare *c, enum exp_column column)
+bool exp_compare_tells(const struct exp_compare *c, enum exp_column column)
 {
     bool only_when_used = column == EXP_HOST_KV || column == EXP_LINK_BUSY || column == EXP_EXPOSED ||
                           column == EXP_LENGTH_LONGER || column == EXP_E2EL_LONGER;
@@ -185,7 +184,7 @@ static int choose(const struct exp_compare *c, enum exp_table table, struct show
     int n = 0;
     for (int k = 0; k < EXP_N_COLUMNS; k++) {
         const struct exp_column_info *info = exp_column_info((enum exp_column)k);
-        if (info->table == table && has_something(c, (enum exp_column)k))
+        if (info->table == table && exp_compare_tells(c, (enum exp_column)k))
             show(list, &n, c, (struct shown){.column = k, .head = {info->head[0], info->head[1]}});
     }
     if (table == EXP_MEMORY_TABLE && !all_stable(c))
@@ -284,7 +283,7 @@ static void put_sources(const struct page *p)
 {
     bool any = false;
     fputs("\nGPU KV, host KV: of a request of the load's mean length\n", p->out);
-    if (has_something(p->c, EXP_EXPOSED))
+    if (exp_compare_tells(p->c, EXP_EXPOSED))
         fputs("waits for transfers: of step time, with corrections and conversions\n", p->out);
     for (uint32_t i = 0; i < p->c->n_rows; i++) {
         char *text = p->c->row[i].why_not[0] ? NULL : sources_of(p->c, &p->c->row[i]);

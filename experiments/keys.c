@@ -81,6 +81,10 @@ static const struct exp_key keys[] = {
     TEXT(EXP_IN_FLEET, EXP_NAME_OR_PATH, "profile", F(profile), "", NULL, "measured tables (kvsim list profiles), a profile folder, or analytic; default: the GPU's own"),
     TEXT(EXP_IN_FLEET, EXP_STRATEGY, "kv.strategy", F(kv.strategy), "full", "full", "KV-cache strategy (kvsim list strategies)"),
     MDL_KV_KEYS(KV_KEY)
+    REAL(EXP_IN_FLEET, "kv.later.from_s", "s", F(kv.later.from_s), "0", 0, 1e12, NULL, "so long after the first arrival the rates below hold; 0 = never"),
+    MAYBE(EXP_REAL, EXP_IN_FLEET, "kv.later.miss_rate", "share", F(kv.later.miss), "kv.miss_rate", 0, 1, "kv.miss_rate from then on"),
+    MAYBE(EXP_REAL, EXP_IN_FLEET, "kv.later.correction_rate", "share", F(kv.later.correction), "kv.correction_rate", 0, 1, "kv.correction_rate from then on"),
+    REAL(EXP_IN_FLEET, "kv.later.learn_s", "s", F(kv.later.learn_s), "2", 0, 1e12, NULL, "so much longer kv.policy adaptive goes by the old rates: 64 steps of 30 ms, 2,048 checks of 32 layers, which tell a rate of 0.37 to 0.02"),
     TEXT(EXP_IN_FLEET, EXP_PATH, "kv.length_pairs", F(kv.length_pairs), "", NULL, "measured output lengths in place of the published ones, CSV id,baseline_tokens,strategy_tokens"),
     TEXT(EXP_IN_FLEET, EXP_PATH, "kv.quality", F(kv.quality), "", NULL, "quality record in place of the one that ships (kvsim quality writes one): answers that get worse, in compare"),
     TEXT(EXP_IN_FLEET, EXP_NAME_OR_PATH, "kv.kernels", F(kv.kernels), "", NULL, "kvbench profile that this card's strategy kernels and copies are taken from; default: the shipped one, else analytic"),

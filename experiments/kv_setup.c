@@ -72,8 +72,8 @@ static double default_of_card(const struct mdl_strategy *s, enum mdl_kv_key key,
     return own && here != own->value ? here : NAN;
 }
 
-static bool init_use(const struct exp_setup *u, struct exp_fleet_setup *f, const struct exp_kv_keys *k,
-                     struct sim_status *st)
+static bool init_use(const struct exp_setup *u, const struct exp_fleet_setup *f, const struct exp_kv_keys *k,
+                     struct mdl_kv_use *out, struct sim_status *st)
 {
     const double *drawn = u->factors ? u->factors->kv[f - u->fleets] : NULL;
     double given[MDL_N_KV_KEY];
@@ -83,7 +83,7 @@ static bool init_use(const struct exp_setup *u, struct exp_fleet_setup *f, const
         if (isnan(otherwise)) otherwise = default_of_card(strategy, i, f->gpu);
         given[i] = k->value[i].given ? k->value[i].value : otherwise;
     }
-    return mdl_kv_use_init(&f->kv.use, strategy, given, &u->arch, f->tensor_parallel,
+    return mdl_kv_use_init(out, strategy, given, &u->arch, f->tensor_parallel,
                            most_layers(&u->arch, f->pipeline_parallel), f->engine.block_size, st);
 }
 
@@ -138,14 +138,53 @@ static bool check_effect(const struct exp_setup *u, const struct mdl_kv_use *use
     return true;
 }
 
+static bool check_later(const struct exp_kv_keys *k, struct sim_status *st)
+{
+    const struct mdl_strategy *s = mdl_strategy_at((size_t)k->strategy);
+    bool any = k->later.miss.given || k->later.correction.given, misses = mdl_strategy_default(s, MDL_KV_MISS);
+    if (k->later.miss.given && !misses)
+        return sim_fail(st, "kv.later.miss_rate: strategy %s has no kv.miss_rate that could change; leave it out", s->name);
+    if (k->later.correction.given && !mdl_strategy_default(s, MDL_KV_CORRECTION))
+        return sim_fail(
+            st, "kv.later.correction_rate: strategy %s has no kv.correction_rate that could change; leave it out", s->name);
+    if (any && !(k->later.from_s > 0))
+        return sim_fail(st, "kv.later.%s: nobody says when, expected kv.later.from_s above 0; set it",
+                        k->later.miss.given ? "miss_rate" : "correction_rate");
+    if (k->later.from_s > 0 && !any)
+        return sim_fail(st, "kv.later.from_s %g: no rate changes then, expected kv.later.miss_rate%s; set one",
+                        k->later.from_s, misses ? " or kv.later.correction_rate" : "");
+    return true;
+}
+
+/* The same with the rates that come later. */
+static bool init_later(const struct exp_setup *u, struct exp_fleet_setup *f, const struct exp_kv_keys *k,
+                       struct sim_status *st)
+{
+    struct exp_kv_keys then = *k;
+    if (!check_later(k, st)) return false;
+    f->kv.changes = k->later.from_s > 0;
+    if (k->later.miss.given) then.value[MDL_KV_MISS] = k->later.miss;
+    if (k->later.correction.given) then.value[MDL_KV_CORRECTION] = k->later.correction;
+    return !f->kv.changes || init_use(u, f, &then, &f->kv.later, st);
+}
+
+/* As memory is laid out: for the most that an adaptive policy comes to, before or after rates change. */
+static struct mdl_kv_use planned(const struct exp_kv_setup *kv)
+{
+    struct mdl_kv_use use = kv->use;
+    double later = kv->later.value[MDL_KV_CORRECTION];
+    if (kv->changes && later > use.value[MDL_KV_CORRECTION]) use.value[MDL_KV_CORRECTION] = later;
+    return use;
+}
+
 static bool choose_strategy(const struct exp_setup *u, struct exp_fleet_setup *f, const struct exp_kv_keys *k,
                             uint32_t max_tokens, struct sim_status *st)
 {
     struct mdl_kv_decode decode = {0};
-    if (!init_use(u, f, k, st) || !check_effect(u, &f->kv.use, st)) return false;
+    if (!init_use(u, f, k, &f->kv.use, st) || !check_effect(u, &f->kv.use, st) || !init_later(u, f, k, st)) return false;
     f->kv.use.strategy->decode(&f->kv.use, &decode);
-    if (!check_stages(f, &decode, st) || !mdl_kv_plan_init(&f->kv.plan, &f->kv.use, max_tokens, st))
-        return false;
+    struct mdl_kv_use memory = planned(&f->kv);
+    if (!check_stages(f, &decode, st) || !mdl_kv_plan_init(&f->kv.plan, &memory, max_tokens, st)) return false;
     if (!check_fallback(f, k, &decode, st)) return false;
     f->kv.plain = mdl_kv_plain_rule(&f->kv.plan, &f->kv.use);
     return true;

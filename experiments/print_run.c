@@ -206,7 +206,7 @@ static void print_machine(const struct exp_figures *f, FILE *out)
 
 /* ---- service levels ---- */
 
-static void limits_text(const struct sim_slo *slo, char *text, size_t size)
+void exp_limits_text(const struct sim_slo *slo, char *text, size_t size)
 {
     const double ms[] = {slo->ttft_s * 1e3, slo->tpot_s * 1e3, slo->e2el_s * 1e3};
     const char *const names[] = {"TTFT", "TPOT", "E2EL"};
@@ -242,7 +242,7 @@ static void print_slas(const struct exp_run *run, const struct exp_figures *f, F
     for (uint32_t c = 0; c < f->n_classes; c++) {
         const struct sim_slo *slo = &run->setup->sim_classes[c].slo;
         char limits[80], attained[64];
-        limits_text(slo, limits, sizeof limits);
+        exp_limits_text(slo, limits, sizeof limits);
         if (exp_figure_of_class(f, c, "arrived").mean == 0) {
             fprintf(out, "  %-12s %-30s no requests\n", f->class_names[c], limits);
             continue;

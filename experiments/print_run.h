@@ -14,4 +14,7 @@ void exp_print_run(const struct exp_scenario *s, const struct exp_run *run, cons
 /* "latencies depend on how long the trace is ..." or NULL when the load is stable. */
 const char *exp_load_warning(const struct exp_figures *f);
 
+/* "TTFT 500, TPOT 50", or "none". */
+void exp_limits_text(const struct sim_slo *slo, char *text, size_t size);
+
 #endif

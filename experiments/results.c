@@ -3,18 +3,18 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <csv.h>
 
+#include "experiments/folder.h"
 #include "experiments/list_strategies.h"
 #include "experiments/number_out.h"
 #include "experiments/print_run.h"
-#include "experiments/report.h"
+#include "experiments/report/of.h"
+#include "experiments/scenario_out.h"
 #include "experiments/version.h"
-#include "sim/memory.h"
 #include "sim/outfile.h"
 
 /* ---- summary.json ---- */
@@ -139,14 +139,6 @@ json_t *exp_results_json(const struct exp_results *r)
     return o;
 }
 
-static bool write_summary(const struct exp_results *r, FILE *out, struct sim_status *st)
-{
-    json_t *o = exp_results_json(r);
-    bool ok = json_dumpf(o, out, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) == 0 && fputc('\n', out) != EOF;
-    json_decref(o);
-    return ok || sim_fail(st, "summary.json: writing failed, nothing was left behind; free some space");
-}
-
 /* ---- requests.csv ---- */
 
 enum { ROW_BYTES = 512 };
@@ -208,39 +200,51 @@ static void write_request(const struct exp_run *run, uint64_t i, FILE *out)
     fwrite(row, 1, (size_t)(put_request(row, run, i) - row), out);
 }
 
-static bool write_requests(const struct exp_results *r, FILE *out, struct sim_status *st)
+static void write_requests(const struct exp_results *r, FILE *out)
 {
     fputs("request_id,slo_class,replica,arrival_s,input_tokens,output_tokens,queue_s,ttft_s,tpot_s,e2el_s,"
           "preemptions,status,baseline_output_tokens\n",
           out);
     for (uint64_t i = 0; i < r->run->result->n_requests && !ferror(out); i++) write_request(r->run, i, out);
-    (void)st;
-    return true;
 }
 
 /* ---- timeline.csv ---- */
 
-static bool write_timeline(const struct exp_results *r, FILE *out, struct sim_status *st)
+/* The last row is the end of the run. link_utilization is that of the time since the row before. */
+static void write_timeline(const struct exp_results *r, FILE *out)
 {
     const struct sim_result *res = r->run->result;
-    double blocks = 0;
-    for (uint32_t f = 0; f < r->run->setup->n_fleets; f++) {
-        const struct sim_fleet *fleet = &r->run->setup->sim_fleets[f];
-        blocks += (double)fleet->engine.n_blocks * fleet->n_replicas;
+    fputs(
+        "time_s,running,waiting,used_blocks,kv_utilization,arrived,completed,output_tokens,link_utilization,"
+        "host_kv_utilization\n",
+        out);
+    for (uint32_t i = 0; i <= res->n_timeline; i++) {
+        const struct sim_sample *s = i < res->n_timeline ? &res->timeline[i] : &res->at_end;
+        struct exp_moment m = exp_run_moment(r->run, i);
+        fprintf(out, "%.17g,%llu,%llu,%llu,%.6g,%llu,%llu,%llu,%.6g,%.6g\n", s->time_s,
+                (unsigned long long)s->running, (unsigned long long)s->waiting,
+                (unsigned long long)s->used_blocks, m.kv_used, (unsigned long long)s->arrived,
+                (unsigned long long)s->completed, (unsigned long long)s->output_tokens, m.link_busy,
+                m.host_kv_used);
     }
-    fputs("time_s,running,waiting,used_blocks,kv_utilization,arrived,completed,output_tokens\n", out);
-    for (uint32_t i = 0; i < res->n_timeline; i++) {
-        const struct sim_sample *s = &res->timeline[i];
-        fprintf(out, "%.17g,%llu,%llu,%llu,%.6g,%llu,%llu,%llu\n", s->time_s, (unsigned long long)s->running,
-                (unsigned long long)s->waiting, (unsigned long long)s->used_blocks,
-                (double)s->used_blocks / blocks, (unsigned long long)s->arrived,
-                (unsigned long long)s->completed, (unsigned long long)s->output_tokens);
-    }
-    (void)st;
-    return true;
 }
 
 /* ---- the folder ---- */
+
+static bool write_csv(struct exp_folder *f, const char *name,
+                      void (*write)(const struct exp_results *r, FILE *out), const struct exp_results *r,
+                      struct sim_status *st)
+{
+    FILE *out = exp_folder_open(f, name, st);
+    if (out) write(r, out);
+    return out && exp_folder_written(f, st);
+}
+
+static bool write_scenario(struct exp_folder *f, const struct exp_results *r, struct sim_status *st)
+{
+    FILE *out = exp_folder_open(f, "scenario.yaml", st);
+    return out && exp_scenario_write(r->scenario, out, st) && exp_folder_written(f, st);
+}
 
 bool exp_results_prepare(const char *dir, struct sim_status *st)
 {
@@ -250,43 +254,14 @@ bool exp_results_prepare(const char *dir, struct sim_status *st)
                     strerror(errno));
 }
 
-static const struct {
-    const char *name;
-    bool (*write)(const struct exp_results *r, FILE *out, struct sim_status *st);
-} files[] = {
-    {"summary.json", write_summary},
-    {"requests.csv", write_requests},
-    {"timeline.csv", write_timeline},
-    {"report.html", exp_report_write},
-};
-enum { N_FILES = sizeof files / sizeof files[0] };
-
-static bool write_file(const struct exp_results *r, int i, const char *path, struct sim_outfile *file,
-                       struct sim_status *st)
-{
-    FILE *out = sim_outfile_stream(file);
-    if (!files[i].write(r, out, st)) return false;
-    if (fflush(out) == 0 && !ferror(out)) return true;
-    return sim_fail(st,
-                    "%s: writing failed (%s), nothing was left behind; free some space or name another place",
-                    path, strerror(errno));
-}
-
 bool exp_results_write(const struct exp_results *r, const char *dir, struct sim_status *st)
 {
-    struct sim_outfile *open[N_FILES] = {NULL};
-    bool ok = exp_results_prepare(dir, st);
-    for (int i = 0; ok && i < N_FILES; i++) {
-        char *path = sim_printf("%s/%s", dir, files[i].name);
-        open[i] = sim_outfile_open(path, st);
-        ok = open[i] && write_file(r, i, path, open[i], st);
-        free(path);
-    }
-    for (int i = 0; i < N_FILES; i++) {
-        if (ok)
-            ok = sim_outfile_commit(open[i], st);
-        else
-            sim_outfile_abandon(open[i]);
-    }
-    return ok;
+    struct exp_folder f = {.dir = dir};
+    bool ok = exp_results_prepare(dir, st) &&
+              exp_folder_json(&f, "summary.json", exp_results_json(r),
+                              JSON_INDENT(2) | JSON_REAL_PRECISION(17), st) &&
+              write_csv(&f, "requests.csv", write_requests, r, st) &&
+              write_csv(&f, "timeline.csv", write_timeline, r, st) && write_scenario(&f, r, st) &&
+              exp_folder_report(&f, exp_report_of_run(r, st), r->data_dir, st);
+    return exp_folder_commit(&f, ok, NULL, st);
 }

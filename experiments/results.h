@@ -1,6 +1,6 @@
-/* A run's files: summary.json, requests.csv, timeline.csv and report.html in one folder. All four are written
- * beside their names first and take them together at the end: a run that fails, or a full disk, leaves what
- * was there. requests.csv is streamed: about 1.5 us a request. */
+/* A run's files in one folder: summary.json, requests.csv, timeline.csv, scenario.yaml, and the report as report.json and
+ * report.html. All of them take their names together at the end (folder.h). requests.csv is streamed: about 1.5 us a
+ * request. */
 #ifndef KVSIM_EXPERIMENTS_RESULTS_H
 #define KVSIM_EXPERIMENTS_RESULTS_H
 

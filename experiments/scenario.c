@@ -35,11 +35,12 @@ struct reader {
     struct exp_scenario *s;
     const char *folder; /* before relative paths; NULL = none */
     bool from_file;     /* two loads in one file contradict each other; a --set replaces */
+    bool over;          /* lines are those of s->over */
 };
 
 static bool walk(struct reader *r, const char *path, const struct mdl_yaml_node *node, struct sim_status *st);
 
-static enum exp_source source_of(const char *path)
+enum exp_source exp_scenario_source(const char *path)
 {
     if (strcmp(path, "workload.trace") == 0) return EXP_TRACE;
     if (strncmp(path, "workload.open_loop.", 19) == 0) return EXP_OPEN_LOOP;
@@ -49,7 +50,7 @@ static enum exp_source source_of(const char *path)
 static bool note_source(struct reader *r, const struct exp_alias *as, const struct mdl_yaml_node *node,
                         struct sim_status *st)
 {
-    enum exp_source now = source_of(as->path), was = r->s->workload.source;
+    enum exp_source now = exp_scenario_source(as->path), was = r->s->workload.source;
     if (now == EXP_NO_LOAD) return true;
     if (r->from_file && was != EXP_NO_LOAD && was != now)
         return sim_fail(
@@ -72,8 +73,9 @@ static void note_origin(struct reader *r, const void *field, const struct mdl_ya
     struct exp_scenario *s = r->s;
     uint32_t i = find_origin(s, field);
     if (i == EXP_MAX_ORIGINS) return;
-    s->origin[i] = (struct exp_origin){(uint32_t)((const char *)field - (const char *)s),
-                                       r->from_file ? (uint32_t)mdl_yaml_line(node) : 0};
+    s->origin[i] =
+        (struct exp_origin){(uint32_t)((const char *)field - (const char *)s),
+                            r->from_file ? (uint32_t)mdl_yaml_line(node) & 0x7fffffff : 0, r->over};
     if (i == s->n_origins) s->n_origins++;
 }
 
@@ -140,14 +142,14 @@ static bool walk(struct reader *r, const char *path, const struct mdl_yaml_node 
     struct exp_target target;
     if (!exp_key_resolve(r->s, path, exp_where(node).text, &target, st)) return false;
     if (!target.key) return section_or_fail(r, path, node, st);
-    return take(r, &target, &(struct exp_alias){path, path, r->folder}, node, st);
+    return take(r, &target, &(struct exp_alias){path, path, r->folder, r->over}, node, st);
 }
 
 bool exp_scenario_set_node(struct exp_scenario *s, const struct exp_alias *as,
                            const struct mdl_yaml_node *node, struct sim_status *st)
 {
     struct exp_target target;
-    struct reader r = {s, as->folder, strncmp(mdl_yaml_file(node), "--", 2) != 0};
+    struct reader r = {s, as->folder, strncmp(mdl_yaml_file(node), "--", 2) != 0, as->over};
     if (!exp_key_resolve(s, as->path, exp_where(node).text, &target, st)) return false;
     SIM_CHECK(target.key);
     return take(&r, &target, as, node, st);
@@ -157,7 +159,7 @@ static struct exp_scenario *from_yaml(struct mdl_yaml *y, const char *folder, st
 {
     const struct mdl_yaml_node *root = mdl_yaml_root(y);
     struct exp_scenario *s = exp_scenario_new();
-    struct reader r = {s, folder, true};
+    struct reader r = {s, folder, true, false};
     snprintf(s->file, sizeof s->file, "%s", mdl_yaml_file(root));
     bool ok =
         mdl_yaml_kind(root) == MDL_YAML_MAP
@@ -195,7 +197,7 @@ bool exp_scenario_set(struct exp_scenario *s, const char *path, const char *valu
     struct mdl_yaml *y = mdl_yaml_parse("--set", value, strlen(value), st);
     if (!y) return false;
     struct exp_scenario *changed = exp_scenario_copy(s);
-    struct reader r = {changed, NULL, false};
+    struct reader r = {changed, NULL, false, false};
     bool ok = walk(&r, path, mdl_yaml_root(y), st);
     if (ok) *s = *changed;
     free(changed);
@@ -236,11 +238,12 @@ struct exp_where exp_scenario_where(const struct exp_scenario *s, const void *fi
     struct exp_where w;
     uint32_t i = find_origin(s, field);
     uint32_t line = i < s->n_origins ? s->origin[i].line : 0;
+    const char *file = i < s->n_origins && s->origin[i].over ? s->over : file_of(s);
+    bool option = i < s->n_origins && !line && !s->origin[i].over;
     if (line)
-        snprintf(w.text, sizeof w.text, "%.*s:%u", (int)sizeof w.text - 16, file_of(s), line);
+        snprintf(w.text, sizeof w.text, "%.*s:%u", (int)sizeof w.text - 16, file, line);
     else
-        snprintf(w.text, sizeof w.text, "%.*s", (int)sizeof w.text - 1,
-                 i < s->n_origins ? "--set" : file_of(s));
+        snprintf(w.text, sizeof w.text, "%.*s", (int)sizeof w.text - 1, option ? "--set" : file);
     return w;
 }
 
@@ -275,6 +278,9 @@ static void take_strategy(struct exp_kv_keys *k, int strategy)
     }
     for (int i = 0; i < MDL_N_KV_KEY; i++)
         if (!mdl_strategy_default(to, (enum mdl_kv_key)i)) k->value[i] = (struct exp_number){0, false};
+    if (!mdl_strategy_default(to, MDL_KV_MISS)) k->later.miss = (struct exp_number){0, false};
+    if (!mdl_strategy_default(to, MDL_KV_CORRECTION)) k->later.correction = (struct exp_number){0, false};
+    if (!k->later.miss.given && !k->later.correction.given) k->later.from_s = 0;
 }
 
 bool exp_scenario_take_strategy(struct exp_scenario *s, const char *name, struct sim_status *st)

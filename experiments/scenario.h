@@ -35,10 +35,18 @@ struct exp_engine_keys {
     int prefix_caching;                                                  /* only "false" is accepted */
 };
 
+/* Rates of a retrieval strategy that change during a run: from_s after the first arrival, 0 = never. What is not given
+ * stays. An adaptive policy goes by the old rates for learn_s more. */
+struct exp_later_keys {
+    double from_s, learn_s;
+    struct exp_number miss, correction;
+};
+
 /* What the fleet does with the KV cache; parameters that are not given take the strategy's defaults. */
 struct exp_kv_keys {
     int strategy; /* index of mdl_strategy_at */
     struct exp_number value[MDL_N_KV_KEY];
+    struct exp_later_keys later;
     char length_pairs[EXP_TEXT_BYTES]; /* measured output lengths; "" = published ones */
     char quality[EXP_TEXT_BYTES];      /* quality record; "" = the one that ships */
     char kernels[EXP_TEXT_BYTES]; /* kvbench profile of the card; "" = the shipped one, when there is one */
@@ -117,8 +125,9 @@ enum exp_cost_kind { EXP_COST_PROFILE, EXP_COST_LINEAR };
 
 /* Where a key's value was read, so that a contradiction between keys can name its line. */
 struct exp_origin {
-    uint32_t offset; /* of the field in struct exp_scenario */
-    uint32_t line;   /* 0 = an option */
+    uint32_t offset;    /* of the field in struct exp_scenario */
+    uint32_t line : 31; /* 0 = an option */
+    uint32_t over : 1;  /* a line of the file `over`, not of `file` */
 };
 enum { EXP_MAX_ORIGINS = 256 };
 
@@ -145,6 +154,7 @@ struct exp_scenario {
 
     struct exp_origin origin[EXP_MAX_ORIGINS]; /* of the values above; the first so many that were set */
     uint32_t n_origins;
+    char over[EXP_TEXT_BYTES]; /* the file that sets some of them (a study); "" = none */
 };
 
 /* A scenario with every key at its default: no fleet, no load. Free with free(). */
@@ -163,20 +173,25 @@ struct exp_scenario *exp_scenario_parse(const char *name, const char *text, size
  * unchanged on failure. */
 bool exp_scenario_set(struct exp_scenario *s, const char *path, const char *value, struct sim_status *st);
 /* One key from a node of another kind of file that holds keys of a scenario: `shown` is what that file calls it, `folder`
- * stands before its relative paths (NULL = none). The key exists. On failure the scenario may be half changed. */
+ * stands before its relative paths (NULL = none); `over`: the scenario has a file of its own, this one is s->over. The key
+ * exists. On failure the scenario may be half changed. */
 struct mdl_yaml_node;
 struct exp_alias {
     const char *path, *shown, *folder;
+    bool over;
 };
 bool exp_scenario_set_node(struct exp_scenario *s, const struct exp_alias *as,
                            const struct mdl_yaml_node *node, struct sim_status *st);
+/* The load that a key belongs to, EXP_NO_LOAD for all others. */
+enum exp_source exp_scenario_source(const char *path);
 /* A trace in place of the scenario's load; the path as a command line has it. */
 bool exp_scenario_set_trace(struct exp_scenario *s, const char *path, struct sim_status *st);
 
 /* "path=value" as a command line has it. */
 bool exp_scenario_set_option(struct exp_scenario *s, const char *option, struct sim_status *st);
 
-/* "demo.yaml:12" for a field of s that its file gave, "--set" for one that an option gave, else the file. */
+/* "demo.yaml:12" for a field of s that its file gave (or s->over's line), "--set" for one that an option gave, else the
+ * file. */
 struct exp_where {
     char text[300];
 };

@@ -111,8 +111,9 @@ static bool names_load(const struct exp_scenario *s, const char *name)
     return strcmp(name, of[s->workload.source]) == 0;
 }
 
-static bool is_other_load(const struct exp_scenario *s, const char *name)
+bool exp_scenario_ignores(const struct exp_scenario *s, const struct exp_key *key)
 {
+    const char *name = key->name;
     enum exp_source source = s->workload.source;
     return (strcmp(name, "workload.trace") == 0 && source != EXP_TRACE) ||
            (strncmp(name, "workload.open_loop.", 19) == 0 && source != EXP_OPEN_LOOP) ||
@@ -137,7 +138,7 @@ static void put_scope(struct map *m, enum exp_scope scope, const void *base, con
 {
     for (size_t i = 0; i < exp_key_count(); i++) {
         const struct exp_key *key = exp_key_at(i);
-        if (key->scope != scope || is_other_load(m->w->s, key->name)) continue;
+        if (key->scope != scope || exp_scenario_ignores(m->w->s, key)) continue;
         const void *field = (const char *)base + key->offset;
         bool differs = !is_equal(key, field, (const char *)defaults + key->offset);
         if (is_text(key) && !*(const char *)field) continue; /* a file cannot say nothing */

@@ -11,4 +11,8 @@
  * stream are the caller's to look at. */
 bool exp_scenario_write(const struct exp_scenario *s, FILE *out, struct sim_status *st);
 
+/* Does the key belong to a load that this scenario does not have? Then it says nothing. */
+struct exp_key;
+bool exp_scenario_ignores(const struct exp_scenario *s, const struct exp_key *key);
+
 #endif

@@ -92,6 +92,8 @@ static bool make_linear_cost(const struct exp_setup *u, struct exp_fleet_setup *
         return sim_fail(
             st, "cost.kind linear: prices one stage, expected pipeline_parallel 1, found %u; use profile",
             f->pipeline_parallel);
+    if (f->kv.changes)
+        return sim_fail(st, "kv.later: cost.kind linear knows no rates that could change, expected profile; leave it out");
     sim_cost_linear_init(&f->linear, by * s->cost_step_s, by * s->cost_token_s, by * s->cost_kv_token_s);
     return true;
 }
@@ -105,6 +107,41 @@ static bool check_engine_of_profile(const struct exp_fleet_setup *f, struct sim_
                     "fleet %s: profile %s has the times of kvbench's kernels, which engine %s does not run; "
                     "set engine.name to kvbench-1, or take a profile of that engine",
                     f->name, mdl_profile_name(f->profile), f->engine.name);
+}
+
+/* The cache's where it shares them, else one of the set-up's own. */
+static struct mdl_cost *take_cost(const struct exp_setup *u, const struct mdl_cost_spec *spec,
+                                  struct exp_shared_cost **shared, struct sim_status *st)
+{
+    if (!u->costs) return mdl_cost_new(spec, st);
+    *shared = exp_costs_take(u->costs, spec, st);
+    return *shared ? exp_shared_cost(*shared) : NULL;
+}
+
+/* Rates that change: a policy that adapts goes on as before for a while, and pays by the new ones at once. */
+static bool make_later_costs(const struct exp_setup *u, struct exp_fleet_setup *f, const struct mdl_cost_spec *now,
+                             const struct exp_later_keys *k, struct sim_status *st)
+{
+    bool learns = mdl_kv_on(&f->kv.use, MDL_KV_POLICY) && k->learn_s > 0;
+    if (!f->kv.changes) return true;
+    for (int knows = !learns; knows <= 1; knows++) {
+        struct mdl_cost_spec spec = *now;
+        struct exp_later_cost *c = &f->later[f->n_later];
+        spec.use = &f->kv.later;
+        spec.believed = knows ? NULL : &f->kv.use;
+        if (!(c->cost = take_cost(u, &spec, &c->shared, st))) return false;
+        f->later_phase[f->n_later++] =
+            (struct sim_cost_phase){k->from_s + (learns && knows ? k->learn_s : 0), mdl_cost_base(c->cost)};
+    }
+    return true;
+}
+
+static void give_cost(struct exp_setup *u, struct mdl_cost *cost, struct exp_shared_cost *shared)
+{
+    if (shared)
+        exp_costs_give(u->costs, shared);
+    else
+        mdl_cost_free(cost);
 }
 
 static bool make_profile_cost(const struct exp_setup *u, struct exp_fleet_setup *f,
@@ -132,8 +169,7 @@ static bool make_profile_cost(const struct exp_setup *u, struct exp_fleet_setup 
         memcpy(spec.family_factor, u->factors->family[n], sizeof spec.family_factor);
         spec.residual_factor = u->factors->residual[n];
     }
-    f->cost = mdl_cost_new(&spec, st);
-    return f->cost != NULL;
+    return (f->cost = take_cost(u, &spec, &f->shared, st)) && make_later_costs(u, f, &spec, &s->fleet[n].kv.later, st);
 }
 
 static bool add_named_classes(const struct exp_setup *u, const struct exp_fleet_keys *k, uint64_t *mask,
@@ -215,7 +251,9 @@ static bool price_fleet(struct exp_setup *u, uint32_t n, const struct exp_scenar
                               .n_replicas = (uint32_t)k->replicas,
                               .gpus_per_replica = f->tensor_parallel * f->pipeline_parallel,
                               .engine = sim_engine_of(f, e),
-                              .cost = e->linear ? &f->linear.base : mdl_cost_base(f->cost)};
+                              .cost = e->linear ? &f->linear.base : mdl_cost_base(f->cost),
+                              .later = f->later_phase,
+                              .n_later = f->n_later};
     exp_kv_fleet(f, k, out);
     return class_mask(u, s, k, &out->slo_class_mask, st);
 }
@@ -322,6 +360,15 @@ static bool setup_load(struct exp_setup *u, const struct exp_scenario *s, struct
     return true;
 }
 
+/* Changes are counted from the first arrival. */
+static void start_later(struct exp_setup *u)
+{
+    const struct sim_load *load = &u->config.load;
+    double first_s = load->n_requests && !load->concurrency ? load->requests[0].arrival_s : 0;
+    for (uint32_t f = 0; f < u->n_fleets; f++)
+        for (uint32_t i = 0; i < u->fleets[f].n_later; i++) u->fleets[f].later_phase[i].from_s += first_s;
+}
+
 static bool setup_all(struct exp_setup *u, const struct exp_scenario *s, struct exp_cache *cache,
                       struct sim_status *st)
 {
@@ -337,6 +384,7 @@ static bool setup_all(struct exp_setup *u, const struct exp_scenario *s, struct 
     u->config.seed = s->seed;
     u->config.fast_forward = true;
     if (!setup_load(u, s, cache, st)) return false;
+    start_later(u);
     for (uint32_t i = 0; i < u->n_fleets; i++) exp_kv_describe(u, i);
     return sim_config_check(&u->config, st);
 }
@@ -350,6 +398,7 @@ struct exp_setup *exp_setup_new_on(const struct exp_scenario *s, struct exp_cach
     struct exp_setup *u = sim_alloc(1, sizeof *u);
     u->factors = factors;
     u->load = load;
+    u->costs = exp_cache_costs(cache);
     if (!setup_all(u, s, cache, st)) {
         exp_setup_free(u);
         return NULL;
@@ -369,7 +418,11 @@ struct exp_setup *exp_setup_new(const struct exp_scenario *s, struct exp_cache *
 void exp_setup_free(struct exp_setup *u)
 {
     if (!u) return;
-    for (uint32_t i = 0; i < u->n_fleets; i++) mdl_cost_free(u->fleets[i].cost);
+    for (uint32_t i = 0; i < u->n_fleets; i++) {
+        give_cost(u, u->fleets[i].cost, u->fleets[i].shared);
+        for (int k = 0; k < EXP_LATER_COSTS; k++)
+            give_cost(u, u->fleets[i].later[k].cost, u->fleets[i].later[k].shared);
+    }
     exp_workload_fini(&u->workload);
     free(u);
 }

@@ -6,6 +6,7 @@
 #define KVSIM_EXPERIMENTS_SETUP_H
 
 #include "experiments/cache.h"
+#include "experiments/costs.h"
 #include "experiments/notes.h"
 #include "experiments/workload.h"
 #include "models/cost.h"
@@ -24,6 +25,8 @@ enum { EXP_N_SETTINGS = 13 };
 /* The KV strategy of a fleet. */
 struct exp_kv_setup {
     struct mdl_kv_use use;
+    struct mdl_kv_use later; /* by the rates of kv.later, ... */
+    bool changes;            /* ... which the run comes to */
     struct mdl_kv_plan plan;
     struct sim_kv_rule plain; /* of requests that fall back to `full`, in the same units */
     struct mdl_host host;
@@ -32,6 +35,13 @@ struct exp_kv_setup {
     bool shifts;                                      /* output lengths do change */
     uint32_t mean_tokens, mean_input_tokens;          /* of the load's requests, input + output and input */
     double gpu_bytes_per_token, host_bytes_per_token; /* of such a request, on all ranks */
+};
+
+/* What steps cost after a change of rates: first as a policy that does not know it yet goes on, then as it knows it. */
+enum { EXP_LATER_COSTS = 2 };
+struct exp_later_cost {
+    struct mdl_cost *cost;
+    struct exp_shared_cost *shared; /* as of the fleet's own cost */
 };
 
 struct exp_fleet_setup {
@@ -43,7 +53,11 @@ struct exp_fleet_setup {
     struct mdl_memory memory;
     struct exp_kv_setup kv;
     uint32_t tensor_parallel, pipeline_parallel;
-    struct mdl_cost *cost; /* NULL likewise */
+    struct mdl_cost *cost;          /* NULL likewise */
+    struct exp_shared_cost *shared; /* whose cost that is; NULL = the set-up's own */
+    struct exp_later_cost later[EXP_LATER_COSTS];
+    struct sim_cost_phase later_phase[EXP_LATER_COSTS];
+    uint32_t n_later;
     struct sim_cost_linear linear;
 };
 
@@ -69,6 +83,7 @@ struct exp_setup {
     struct exp_notes notes;
     const struct exp_factors *factors; /* while it is made; NULL = none */
     const struct exp_workload *load;   /* likewise: somebody else's requests */
+    struct exp_costs *costs;           /* the cache's; NULL = not shared */
     double wall_s;                     /* loading and tabulation */
 
     struct sim_fleet sim_fleets[EXP_MAX_FLEETS];

@@ -200,34 +200,20 @@ static bool set_up_trial(const struct plan *p, const struct exp_point *point, st
     return t->setup && can_be_judged(t->setup, point, st);
 }
 
-/* Reasons told so far: each is told once, with the first row that it left out. */
-struct reasons {
-    char **text;
-    uint32_t n;
-};
-
-static bool is_new(struct reasons *r, const char *reason)
+/* Each reason is told once, with the first row that it left out. */
+static void skip(struct exp_reruns *t, const struct exp_point *p, FILE *talk, const char *why)
 {
-    for (uint32_t i = 0; i < r->n; i++)
-        if (strcmp(r->text[i], reason) == 0) return false;
-    r->text = sim_realloc(r->text, r->n + 1, sizeof *r->text);
-    r->text[r->n++] = sim_strdup(reason);
-    return true;
-}
-
-static void reasons_fini(struct reasons *r)
-{
-    for (uint32_t i = 0; i < r->n; i++) free(r->text[i]);
-    free(r->text);
-}
-
-static void skip(struct exp_reruns *t, const struct exp_point *p, struct reasons *told, FILE *talk,
-                 const char *why)
-{
+    uint32_t i = 0;
     t->n_skipped++;
-    if (talk && is_new(told, why))
-        fprintf(talk, "note: line %" PRIu64 " (%s, %s, TP %u) and others like it are left out: %s\n", p->line,
-                p->model, p->system, (unsigned)p->tensor_parallel, why);
+    while (i < t->n_left_out && strcmp(t->left_out[i].why, why) != 0) i++;
+    if (i == t->n_left_out) {
+        t->left_out = sim_realloc(t->left_out, ++t->n_left_out, sizeof *t->left_out);
+        t->left_out[i] = (struct exp_left_out){.first = p, .why = sim_strdup(why)};
+        if (talk)
+            fprintf(talk, "note: line %" PRIu64 " (%s, %s, TP %u) and others like it are left out: %s\n",
+                    p->line, p->model, p->system, (unsigned)p->tensor_parallel, why);
+    }
+    t->left_out[i].n++;
 }
 
 static void drop_trial(struct exp_rerun *t)
@@ -243,7 +229,6 @@ bool exp_reruns_new(const struct exp_measured *m, const char *scenario_path, str
     struct plan p = {0};
     struct sim_status why = {0};
     struct exp_reruns t = {.trial = sim_alloc(m->n, sizeof *t.trial), .n_threads = 1};
-    struct reasons told = {0};
     bool ok = open_plan(scenario_path, &p, st);
     for (uint32_t i = 0; ok && i < m->n; i++) {
         why = (struct sim_status){0};
@@ -252,9 +237,8 @@ bool exp_reruns_new(const struct exp_measured *m, const char *scenario_path, str
             continue;
         }
         drop_trial(&t.trial[t.n]);
-        skip(&t, &m->points[i], &told, talk, why.message);
+        skip(&t, &m->points[i], talk, why.message);
     }
-    reasons_fini(&told);
     close_plan(&p);
     if (ok && !t.n)
         ok = sim_fail(st, "none of the %u measured points can be simulated%s%s", (unsigned)m->n,
@@ -270,6 +254,8 @@ bool exp_reruns_new(const struct exp_measured *m, const char *scenario_path, str
 void exp_reruns_fini(struct exp_reruns *t)
 {
     for (uint32_t i = 0; i < t->n; i++) drop_trial(&t->trial[i]);
+    for (uint32_t i = 0; i < t->n_left_out; i++) free(t->left_out[i].why);
+    free(t->left_out);
     free(t->trial);
     *t = (struct exp_reruns){0};
 }

@@ -26,14 +26,23 @@ struct exp_rerun {
     double ttft_lo, ttft_hi, tpot_lo, tpot_hi; /* 90 % intervals; 0 without */
 };
 
+/* Points that cannot be simulated for one reason. */
+struct exp_left_out {
+    const struct exp_point *first;
+    uint32_t n;
+    char *why;
+};
+
 struct exp_reruns {
     struct exp_rerun *trial;
     uint32_t n;
     uint32_t n_skipped; /* unknown model or GPU, no profile, no memory, too long to be served, osl 1 */
-    uint32_t n_threads; /* that run trials; set by exp_reruns_new to 1 */
+    struct exp_left_out *left_out;
+    uint32_t n_left_out; /* reasons */
+    uint32_t n_threads;  /* that run trials; set by exp_reruns_new to 1 */
 };
 
-/* Sets up every point; the cache outlives the trials. A point that cannot be set up is left out with a line
+/* Sets up every point; the cache and the points outlive the trials. A point that cannot be set up is left out with a line
  * on `talk` (each reason once); false when none is left or the validation file is wrong. */
 bool exp_reruns_new(const struct exp_measured *m, const char *scenario_path, struct exp_cache *cache,
                     FILE *talk, struct exp_reruns *out, struct sim_status *st);

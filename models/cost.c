@@ -25,6 +25,8 @@ struct mdl_cost {
     struct mdl_kvcost *kv;
     struct mdl_adaptive_setting setting[MDL_ADAPTIVE_SETTINGS];
     uint32_t n_kv;
+    struct mdl_kvcost *believed; /* n_kv of them, by which the policy chooses; NULL = by kv */
+    bool chooses;               /* by what the policy believes, even where only one setting is left to it */
     bool moves;                 /* decode steps move KV over the host link, or wait for the host */
     double kept_frac, all_frac; /* of what decode attention reads */
     uint32_t kv_layers;         /* that kv is made for */
@@ -248,11 +250,12 @@ static double step_s(const struct mdl_cost *c, const struct mdl_kvcost *kv, cons
  * slower anywhere in the cell, and what the contexts of selecting sequences add to all settings alike may be left out. */
 static uint32_t chosen(const struct mdl_cost *c, const struct sim_reads *r)
 {
+    const struct mdl_kvcost *known = c->believed ? c->believed : c->kv;
     if (c->n_kv < 2 || !r->n_selecting) return 0;
     double begin_s = cell_s(c, r), best_s = INFINITY;
     uint32_t best = 0;
     for (uint32_t i = 0; i < c->n_kv; i++) {
-        double s = step_s(c, &c->kv[i], r, begin_s);
+        double s = step_s(c, &known[i], r, begin_s);
         if (!(s < best_s * (1 - 1e-12))) continue;
         best_s = s;
         best = i;
@@ -445,23 +448,37 @@ static void init_engine(struct mdl_cost *c, const struct mdl_cost_spec *spec)
 }
 
 /* Draws are of the rates, which all settings share: the first one's are taken. */
-static bool init_settings(struct mdl_cost *c, const struct mdl_kvcost_spec *spec, struct sim_status *st)
+static bool init_settings(const struct mdl_cost *c, const struct mdl_kvcost_spec *spec, struct mdl_kvcost *kv,
+                          struct sim_status *st)
 {
     struct mdl_kvcost_spec one = *spec;
     for (uint32_t i = 0; i < c->n_kv; i++) {
-        struct mdl_kv_use set = c->n_kv > 1 ? mdl_adaptive_with(spec->use, c->setting[i]) : *spec->use;
+        struct mdl_kv_use set = c->chooses ? mdl_adaptive_with(spec->use, c->setting[i]) : *spec->use;
         if (i) set.value[MDL_KV_DRAWS] = 0;
         one.use = &set;
-        if (!mdl_kvcost_init(&c->kv[i], &one, st)) return false;
+        if (!mdl_kvcost_init(&kv[i], &one, st)) return false;
     }
     return true;
+}
+
+/* The settings that the policy has by the rates that it believes in, and what they cost by those. */
+static bool init_believed(struct mdl_cost *c, const struct mdl_cost_spec *spec, const struct mdl_kvcost_spec *kv,
+                          struct sim_status *st)
+{
+    struct mdl_kvcost_spec believed = *kv;
+    if (!spec->believed || c->n_kv < 2) return true;
+    believed.use = spec->believed;
+    c->believed = sim_alloc(c->n_kv, sizeof *c->believed);
+    return init_settings(c, &believed, c->believed, st);
 }
 
 /* The strategy's kernels and copies; full adds nothing. */
 static bool init_kv(struct mdl_cost *c, const struct mdl_cost_spec *spec, struct mdl_kvcost_spec *kv,
                     struct sim_status *st)
 {
-    c->n_kv = spec->use ? mdl_adaptive_settings(spec->use, c->setting) : 1;
+    const struct mdl_kv_use *known = spec->believed ? spec->believed : spec->use;
+    c->n_kv = spec->use ? mdl_adaptive_settings(known, c->setting) : 1;
+    c->chooses = c->n_kv > 1 || (spec->believed && mdl_kv_on(known, MDL_KV_POLICY));
     c->kv = sim_alloc(c->n_kv, sizeof *c->kv);
     c->kept_frac = 1;
     c->kv->graph = MDL_GRAPH_YES;
@@ -480,7 +497,7 @@ static bool init_kv(struct mdl_cost *c, const struct mdl_cost_spec *spec, struct
     c->all_frac = spec->plan->all_frac;
     c->kv_layers = spec->use->n_layers;
     c->launch_s = spec->host->launch_s;
-    if (!init_settings(c, kv, st)) return false;
+    if (!init_settings(c, kv, c->kv, st) || !init_believed(c, spec, kv, st)) return false;
     c->moves = c->kv->up.when || c->kv->token.when || c->kv->down.down_s > 0 || c->kv->sync_s > 0 ||
                c->kv->sync_seq_s > 0;
     c->base.moves = c->moves || c->kv->down_token_bytes > 0;
@@ -526,8 +543,12 @@ void mdl_cost_free(struct mdl_cost *c)
 {
     if (!c) return;
     mdl_cost_tables_fini(&c->tables);
-    for (uint32_t i = 0; i < c->n_kv; i++) mdl_kvcost_fini(&c->kv[i]);
+    for (uint32_t i = 0; i < c->n_kv; i++) {
+        mdl_kvcost_fini(&c->kv[i]);
+        if (c->believed) mdl_kvcost_fini(&c->believed[i]);
+    }
     free(c->kv);
+    free(c->believed);
     sim_arena_free(c->arena);
     free(c);
 }

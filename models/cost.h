@@ -30,6 +30,9 @@ struct mdl_cost_spec {
     const struct mdl_kv_plan *plan;
     const struct mdl_host *host;
     const struct mdl_methods *methods;
+    /* An adaptive policy's own idea of the rates, where it is not `use`'s: it chooses by this one, and pays by the other.
+     * The same strategy with other rates; NULL = it knows them. */
+    const struct mdl_kv_use *believed;
     /* Error bands: times of a family are multiplied by its factor, all GPU time by the residual; 0 means 1.
      */
     double family_factor[MDL_N_FAMILY], residual_factor;
@@ -42,8 +45,8 @@ struct mdl_cost *mdl_cost_new(const struct mdl_cost_spec *spec, struct sim_statu
 void mdl_cost_free(struct mdl_cost *c);
 const struct sim_cost *mdl_cost_base(const struct mdl_cost *c);
 
-/* What an adaptive policy does in decode steps that read so much: the setting that is fastest at the declared rates and
- * alone on the link, the same in all steps of a cell (of n_seqs, n_selecting and the table's tokens). False where the
+/* What an adaptive policy does in decode steps that read so much: the setting that is fastest at the rates that it knows
+ * of and alone on the link, the same in all steps of a cell (of n_seqs, n_selecting and the table's tokens). False where the
  * policy is static, with its setting. */
 bool mdl_cost_policy(const struct mdl_cost *c, const struct sim_reads *reads,
                      struct mdl_adaptive_setting *out);

@@ -54,9 +54,8 @@ static struct sim_replica *arrive(struct sim_cluster *c, uint32_t request, doubl
 
 /* --- samples --- */
 
-static void take_sample(struct sim_cluster *c, double time_s)
+static struct sim_sample sample_at(const struct sim_cluster *c, double time_s)
 {
-    struct sim_result *res = c->result;
     struct sim_sample s = {.time_s = time_s,
                            .arrived = c->n_arrived,
                            .completed = c->shared.n_completed,
@@ -66,8 +65,16 @@ static void take_sample(struct sim_cluster *c, double time_s)
         s.running += r->n_running;
         s.waiting += r->waiting.n + r->inbox.n;
         s.used_blocks += sim_replica_used_blocks(r);
+        s.host_blocks += r->host.n_blocks - r->host.n_free;
+        if (sim_host_links(r->of)) s.link_s += sim_replica_link_s(r, time_s);
     }
-    res->timeline[res->n_timeline++] = s;
+    return s;
+}
+
+static void take_sample(struct sim_cluster *c, double time_s)
+{
+    struct sim_result *res = c->result;
+    res->timeline[res->n_timeline++] = sample_at(c, time_s);
     if (res->n_timeline < 2 * c->config->timeline_points) return;
     for (uint32_t i = 0; 2 * i < res->n_timeline; i++) res->timeline[i] = res->timeline[2 * i];
     res->n_timeline = (res->n_timeline + 1) / 2;
@@ -250,7 +257,7 @@ static void init_links(struct sim_cluster *c)
     struct sim_hostlink *link = c->links = sim_arena_alloc(c->arena, c->n_replicas, sizeof *c->links);
     for (uint32_t i = 0; i < c->n_replicas; i++) {
         struct sim_replica *r = &c->replicas[i];
-        if (r->of->replicas_per_link < 2 || !r->cost->moves) continue;
+        if (r->of->replicas_per_link < 2 || !sim_fleet_moves(r->of)) continue;
         bool other_fleet = i == 0 || c->replicas[i - 1].fleet != r->fleet;
         if (c->n_links == 0 || other_fleet || link->n_users == r->of->replicas_per_link)
             link = &c->links[c->n_links++];
@@ -319,6 +326,15 @@ static void clear_unfinished(struct sim_outcome *o)
     if (o->ttft_s < 0) o->ttft_s = 0;
 }
 
+/* When nothing more happens, or nobody looks any more. */
+static double over_s(const struct sim_cluster *c)
+{
+    const struct sim_result *res = c->result;
+    double last_s = fmax(res->end_s, res->last_arrival_s);
+    if (res->n_timeline) last_s = fmax(last_s, res->timeline[res->n_timeline - 1].time_s);
+    return all_idle(c) ? last_s : fmax(last_s, c->config->load.horizon_s);
+}
+
 static void conclude(struct sim_cluster *c)
 {
     struct sim_result *res = c->result;
@@ -342,6 +358,7 @@ static void conclude(struct sim_cluster *c)
             clear_unfinished(o);
     }
     res->n_arrived = c->n_arrived;
+    res->at_end = sample_at(c, over_s(c));
 }
 
 struct sim_result *sim_run(const struct sim_config *config)

@@ -46,12 +46,21 @@ enum sim_fallback {
     SIM_FALLBACK_SHORT      /* input + output is below fallback_tokens */
 };
 
+/* What steps cost from a time on: rates that a strategy meets change during a run, and what it makes of them. Batches
+ * that form at from_s or later are priced by it. Memory stays as it is. */
+struct sim_cost_phase {
+    double from_s;
+    const struct sim_cost *cost; /* of as many stages as the fleet's; outlives the run */
+};
+
 struct sim_fleet {
     const char *name;
     uint32_t n_replicas;
     uint32_t gpus_per_replica;
     struct sim_engine engine;
     const struct sim_cost *cost;  /* outlives the run; shared by the replicas */
+    const struct sim_cost_phase *later; /* rising in from_s; NULL = it stays as it is */
+    uint32_t n_later;
     uint64_t slo_class_mask;      /* router by_class: bit c = serves class c; 0 = all not pinned elsewhere */
     const struct sim_kv_rule *kv; /* NULL = full: one block for block_size tokens */
     const struct sim_kv_rule *plain; /* what a request that falls back holds, in the same units */
@@ -63,6 +72,14 @@ struct sim_fleet {
     uint32_t
         replicas_per_link; /* replicas that share a root complex, <= SIM_LINK_USERS; 0 or 1 = each has its own */
 };
+
+/* Host links of a fleet whose load is known: those of one rank of each replica. None where link_s counts what pipeline
+ * stages hand over. */
+static inline uint32_t sim_host_links(const struct sim_fleet *f)
+{
+    uint32_t users = f->replicas_per_link > 1 ? f->replicas_per_link : 1;
+    return f->cost && f->cost->n_stages > 1 ? 0 : (f->n_replicas + users - 1) / users;
+}
 
 /* How well the routers predicted_* know what is to come: 1 - mean relative error; 1 or 0 = they know it. */
 struct sim_predictor {
@@ -122,11 +139,12 @@ struct sim_config {
     void *plan_user;
 };
 
-/* One sample of the whole cluster. */
+/* One sample of the whole cluster: what is there, and what there was so far. */
 struct sim_sample {
     double time_s;
-    uint64_t running, waiting, used_blocks;
+    uint64_t running, waiting, used_blocks, host_blocks;
     uint64_t arrived, completed, output_tokens;
+    double link_s; /* host links carried data, all replicas; of a step in flight evenly over its time */
 };
 
 /* What a fleet did. Averages are over the run's duration and the fleet's replicas. */
@@ -159,7 +177,8 @@ struct sim_result {
     uint32_t n_fleets;
     struct sim_sample *timeline;
     uint32_t n_timeline;
-    struct sim_itl *itl; /* inter-token gaps per class, then of requests not measured: sim/histogram.h */
+    struct sim_sample at_end; /* when nothing more happens, or at the horizon: what the timeline comes to */
+    struct sim_itl *itl;      /* inter-token gaps per class, then of requests not measured: sim/histogram.h */
     uint32_t n_classes;
 };
 

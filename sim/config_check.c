@@ -100,6 +100,19 @@ static bool check_strategy(const struct sim_fleet *f, struct sim_status *st)
     return true;
 }
 
+static bool check_later(const struct sim_fleet *f, struct sim_status *st)
+{
+    for (uint32_t i = 0; i < f->n_later; i++) {
+        const struct sim_cost_phase *p = &f->later[i];
+        double before_s = i ? p[-1].from_s : 0;
+        if (!isfinite(p->from_s) || !(p->from_s >= before_s))
+            return sim_fail(st, "fleet %s: costs change at %g s, expected finite times in order", f->name, p->from_s);
+        if (!p->cost || p->cost->n_stages != f->cost->n_stages)
+            return sim_fail(st, "fleet %s: later costs need as many pipeline stages as the first", f->name);
+    }
+    return true;
+}
+
 static bool check_fleets(const struct sim_config *c, struct sim_status *st)
 {
     uint64_t n = 0;
@@ -109,6 +122,7 @@ static bool check_fleets(const struct sim_config *c, struct sim_status *st)
             c->fleets[f].cost->n_stages > SIM_MAX_STAGES)
             return sim_fail(st, "fleet %s: expected 1 to %d pipeline stages", c->fleets[f].name,
                             SIM_MAX_STAGES);
+        if (!check_later(&c->fleets[f], st)) return false;
         if (!check_strategy(&c->fleets[f], st) || !check_engine(&c->fleets[f], st)) return false;
     }
     if (!n || n > UINT16_MAX)

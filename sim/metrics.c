@@ -299,13 +299,11 @@ static enum sim_load_state load_state(const struct sim_config *config, const str
 
 /* --- the cluster --- */
 
-/* Mean over a fleet's host links. Between pipeline stages link_s counts what they hand over, which is not KV. */
+/* Mean over a fleet's host links. */
 static double host_link_s(const struct sim_fleet *fleet, const struct sim_fleet_stats *s)
 {
-    bool staged = fleet->cost && fleet->cost->n_stages > 1;
-    uint32_t users = fleet->replicas_per_link > 1 ? fleet->replicas_per_link : 1;
-    uint32_t n_links = (fleet->n_replicas + users - 1) / users;
-    return staged ? 0 : s->link_s / n_links;
+    uint32_t n_links = sim_host_links(fleet);
+    return n_links ? s->link_s / n_links : 0;
 }
 
 static struct sim_fleet_report fleet_report(const struct sim_fleet *fleet, const struct sim_fleet_stats *s,

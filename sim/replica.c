@@ -33,7 +33,8 @@ void sim_replica_init(struct sim_replica *r, struct sim_shared *shared, const st
     r->start_s = INFINITY;
     r->full = sim_kv_full(e->block_size);
     r->kv = fleet->kv ? fleet->kv : &r->full;
-    r->rich = is_rich(r->kv) || fleet->plain || r->cost->n_draws;
+    r->later_s = fleet->n_later ? fleet->later->from_s : INFINITY;
+    r->rich = is_rich(r->kv) || fleet->plain || sim_fleet_draws(fleet);
     r->draw_stream = sim_stream("recall") + r->id;
     sim_kvpool_init(&r->pool, arena, e->n_blocks, n);
     sim_kvpool_init(&r->host, arena, e->n_host_blocks, n);
@@ -199,7 +200,8 @@ static void form_batch(struct sim_replica *r, struct sim_step *step, double now_
     uint64_t preemptions;
     step->n_rows = 0;
     step->swapped_tokens = 0;
-    step->pages = step->heads = 0;
+    step->pages = step->heads = step->link_s = 0;
+    step->on_line = false;
     step->start_s = now_s;
     do {
         preemptions = r->stats.preemptions;
@@ -211,6 +213,7 @@ static void start_step(struct sim_replica *r, double now_s)
 {
     struct sim_step *step = &r->steps[(r->first_step + r->n_in_flight) % n_stages(r)];
     sim_replica_book_time(r, now_s);
+    if (now_s >= r->later_s) sim_replica_change_cost(r, now_s);
     form_batch(r, step, now_s);
     r->start_s = INFINITY;
     if (!step->n_rows) return;
@@ -226,6 +229,7 @@ static void start_step(struct sim_replica *r, double now_s)
     r->stats.computed_tokens += b.new_tokens;
     r->stats.swapped_tokens += step->swapped_tokens;
     r->stats.link_s += swap_s;
+    step->link_s += swap_s;
     if (r->n_running > r->stats.max_running) r->stats.max_running = r->n_running;
     if (r->waiting.n > r->stats.max_waiting) r->stats.max_waiting = r->waiting.n;
     if (r->n_in_flight < n_stages(r)) r->start_s = r->stage_free_s[0];

@@ -45,6 +45,9 @@ struct sim_step {
     uint32_t n_rows;
     uint64_t swapped_tokens; /* moved over the host link for this step, preemption by swapping only */
     double start_s, end_s;
+    double link_s;                 /* links carry data for it, what it moves on a line not counted: ... */
+    bool on_line;                  /* ... decodes that move something, priced by the line in use ... */
+    uint64_t selecting;            /* ... at these reads */
     double pages, heads;           /* recalled and corrected in it; rounded, ... */
     uint32_t row_pages, row_heads; /* ... a row's part of them, while a plan is told */
 };
@@ -99,7 +102,9 @@ struct sim_replica {
     struct sim_shared *shared;
     const struct sim_fleet *of;
     const struct sim_engine *engine;
-    const struct sim_cost *cost;
+    const struct sim_cost *cost; /* now: of the fleet, or of its later[n_later - 1] */
+    uint32_t n_later;            /* changes so far */
+    double later_s;              /* the next one; infinity when there is none */
     struct sim_fleet_stats stats; /* its own; summed over the fleet in replica order when the run is over */
     uint32_t id, fleet;
 
@@ -147,6 +152,9 @@ sim_key sim_replica_next(const struct sim_replica *r);
 /* Plays every event before `limit`. A completion in a closed loop lowers the limit to the arrival that it
  * causes. */
 void sim_replica_advance(struct sim_replica *r, sim_key limit);
+
+/* Seconds that links carried data until now_s; what a step in flight moves is spread evenly over it. O(1). */
+double sim_replica_link_s(const struct sim_replica *r, double now_s);
 
 /* Books what was priced by the line in use to the statistics; call once more at the end. */
 void sim_replica_close(struct sim_replica *r);
@@ -211,6 +219,13 @@ double sim_replica_price_decodes(struct sim_replica *r, const struct sim_reads *
 double sim_replica_price_stages(struct sim_replica *r, const struct sim_batch *b, struct sim_step *step,
                                 double extra_s);
 void sim_replica_book_line(struct sim_replica *r);
+
+/* A batch forms at now_s >= later_s: by what it and those after it are priced. */
+void sim_replica_change_cost(struct sim_replica *r, double now_s);
+
+/* At any time of the run: steps draw their rates, steps may use the host link. */
+bool sim_fleet_draws(const struct sim_fleet *f);
+bool sim_fleet_moves(const struct sim_fleet *f);
 
 /* Tells a row of a step, 0 tokens being a preemption; and all rows of a step. */
 void sim_plan_tell(const struct sim_replica *r, const struct sim_seq *s, const struct sim_step *step,

@@ -25,6 +25,33 @@ static double mean_wire_s(const struct sim_line_use *u)
     return steps * sim_recall_wire_s(&m, (struct sim_recall_draw){1, 1});
 }
 
+/* Of the line in use. */
+static double line_wire_s(const struct sim_replica *r)
+{
+    if (!r->rich) return 0;
+    return r->cost->n_draws > 0 || r->link ? r->use.wire_s : mean_wire_s(&r->use);
+}
+
+/* Of a step that was priced last where lines price it. */
+static double step_link_s(const struct sim_replica *r, const struct sim_step *step)
+{
+    const struct sim_decode_line *line = &r->use.line;
+    if (!step->on_line) return step->link_s;
+    struct sim_recall m = sim_recall_plus(&line->recall, &line->recall_token, (double)step->selecting);
+    return step->link_s + sim_recall_wire_s(&m, sim_replica_draw(r, r->stats.iterations - 1));
+}
+
+double sim_replica_link_s(const struct sim_replica *r, double now_s)
+{
+    double sum_s = r->stats.link_s + line_wire_s(r);
+    for (uint32_t i = 0; i < r->n_in_flight; i++) {
+        const struct sim_step *step = &r->steps[(r->first_step + i) % r->cost->n_stages];
+        if (step->end_s > now_s && step->end_s > step->start_s)
+            sum_s -= step_link_s(r, step) * (step->end_s - now_s) / (step->end_s - step->start_s);
+    }
+    return sum_s;
+}
+
 void sim_replica_book_line(struct sim_replica *r)
 {
     struct sim_line_use *u = &r->use;
@@ -40,7 +67,7 @@ void sim_replica_book_line(struct sim_replica *r)
         r->stats.by_evidence_s[line->select] += selecting_s;
         r->stats.by_evidence_s[line->recall.how] += u->exposed_s;
         r->stats.exposed_s += u->exposed_s;
-        r->stats.link_s += drawn || r->link ? u->wire_s : mean_wire_s(u);
+        r->stats.link_s += line_wire_s(r);
         book_recall(r, &line->recall, steps, drawn ? u->miss_sum : steps, drawn ? u->correct_sum : steps);
         book_recall(r, &line->recall_token, selecting, drawn ? u->miss_selecting_sum : selecting, 0);
     }
@@ -54,6 +81,30 @@ void sim_replica_fetch_line(struct sim_replica *r, const struct sim_reads *reads
     r->use.n_seqs = reads->n_seqs;
     r->use.n_selecting = reads->n_selecting;
     r->cost->decode_line(r->cost, reads, &r->use.line);
+}
+
+/* What the line in use has priced is booked by the cost that it came from; the next step fetches one anew. */
+void sim_replica_change_cost(struct sim_replica *r, double now_s)
+{
+    const struct sim_fleet *f = r->of;
+    sim_replica_book_line(r);
+    while (r->n_later < f->n_later && f->later[r->n_later].from_s <= now_s) r->cost = f->later[r->n_later++].cost;
+    r->later_s = r->n_later < f->n_later ? f->later[r->n_later].from_s : INFINITY;
+    r->use.n_seqs = 0;
+}
+
+bool sim_fleet_draws(const struct sim_fleet *f)
+{
+    bool any = f->cost->n_draws > 0;
+    for (uint32_t i = 0; i < f->n_later; i++) any |= f->later[i].cost->n_draws > 0;
+    return any;
+}
+
+bool sim_fleet_moves(const struct sim_fleet *f)
+{
+    bool any = f->cost->moves;
+    for (uint32_t i = 0; i < f->n_later; i++) any |= f->later[i].cost->moves;
+    return any;
 }
 
 struct sim_recall_draw sim_replica_draw(const struct sim_replica *r, uint64_t iteration)
@@ -97,7 +148,9 @@ static double stage_s(struct sim_replica *r, const struct sim_price *price, stru
     double beside_s = fmax(price->gpu_s, price->launch_s);
     double step_s = fmax(moved_s(r, &m, draw, beside_s, start_s) + price->cpu_add_s, price->step_s);
     double exposed_s = (step_s - price->step_s) / r->cost->n_stages;
-    r->stats.link_s += sim_recall_wire_s(&m, draw) / r->cost->n_stages;
+    double link_s = sim_recall_wire_s(&m, draw) / r->cost->n_stages;
+    r->stats.link_s += link_s;
+    step->link_s += link_s;
     book_recall(r, &m, 1, draw.miss, draw.correct);
     r->stats.exposed_s += exposed_s;
     r->stats.by_evidence_s[m.how] += exposed_s;
@@ -136,6 +189,8 @@ double sim_replica_price_decodes(struct sim_replica *r, const struct sim_reads *
     u->steps++;
     u->kept_sum += reads->kept;
     if (!r->rich) return sim_line_plain_s(&u->line, reads->kept);
+    step->on_line = true;
+    step->selecting = reads->selecting;
     struct sim_recall_draw draw = sim_replica_draw(r, r->stats.iterations);
     struct sim_step_time t = r->link || r->cost->n_draws
                                  ? sim_replica_drawn_time(r, reads, draw, step->start_s)

@@ -4,7 +4,7 @@
  * sequences whose strategy reads more of a longer one, and the units needed repeat with the period of the
  * strategy's pages, counted beforehand. A run also ends where a sequence changes its pattern: a budget is
  * reached, a window is full. Sequences are brought up to date when the run ends. Every step is priced and
- * booked by itself, in order. Compiled once for each kind of strategy. */
+ * booked by itself, in order; where the fleet's cost changes the run ends. Compiled once for each kind of strategy. */
 #include "sim/check.h"
 #include "sim/replica.h"
 
@@ -169,7 +169,7 @@ IN_LOOP void store(struct sim_replica *r, struct sim_step *step, const struct pa
     sim_kv_lend(&r->host, r->host.n_free - p->host_free);
     r->stats.host_block_s = p->host_block_s;
     r->run.reads.all = p->all;
-    r->run.reads.selecting = p->selecting;
+    r->run.reads.selecting = step->selecting = p->selecting;
     r->use.all_sum = p->priced_all;
     r->use.selecting_sum = p->priced_selecting;
     r->use.exposed_s = p->exposed_s;
@@ -310,6 +310,7 @@ IN_LOOP bool take_step_as(struct sim_replica *r, struct sim_step *step, const en
     bool over = p.steps == r->run.steps_limit;
     if (sim_replica_inbox_ready_s(r) <= p.start_s) over |= joined(r, p.start_s);
     over |= sim_key_of(p.start_s, SIM_EV_STEP_START, r->id, 0) >= r->limit;
+    over |= p.start_s >= r->later_s;
     over |= !room(r, &p, mode);
     if (!over) {
         struct sim_reads reads = next_reads(r, &p);
@@ -330,7 +331,8 @@ IN_LOOP bool advance_as(struct sim_replica *r, const enum mode mode)
 {
     struct sim_step *step = &r->steps[r->first_step];
     while (sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) < r->limit) {
-        coast_as(r, step, fmin(sim_key_time_s(r->limit), sim_replica_inbox_ready_s(r)), mode);
+        double quiet_s = fmin(r->later_s, fmin(sim_key_time_s(r->limit), sim_replica_inbox_ready_s(r)));
+        coast_as(r, step, quiet_s, mode);
         if (sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) >= r->limit) return false;
         if (!take_step_as(r, step, mode)) return true;
     }

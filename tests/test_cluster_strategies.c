@@ -71,7 +71,8 @@ static void moving_price(const struct sim_cost *base, const struct sim_batch *b,
 struct strategy_case {
     struct toy t;
     struct sim_kv_rule kv, plain;
-    struct moving_cost cost;
+    struct moving_cost cost, later_cost[2];
+    struct sim_cost_phase later[2];
     struct sim_recall_draw draws[DRAWS];
     float factors[DRAWS];
 };
@@ -180,8 +181,28 @@ enum {
     V_LINK = 16,
     V_LENGTHS = 32,
     V_FALLBACK = 64,
-    V_END = 128
+    V_LATER = 128,
+    V_END = 256
 };
+
+/* Rates change twice: all that is recalled takes three times as long, then half as long and without draws. */
+static void change_rates(struct strategy_case *s)
+{
+    static const double by[] = {3, 0.5}, from_s[] = {1.3, 2.9};
+    for (int i = 0; i < 2; i++) {
+        struct moving_cost *c = &s->later_cost[i];
+        *c = s->cost;
+        c->recall.up_s *= by[i];
+        c->recall.submit_s *= by[i];
+        c->token.up_s *= by[i];
+        c->recall.pages *= by[i];
+        s->later[i] = (struct sim_cost_phase){from_s[i], &c->base};
+    }
+    s->later_cost[1].base.draws = NULL;
+    s->later_cost[1].base.n_draws = 0;
+    s->t.fleets[0].later = s->later;
+    s->t.fleets[0].n_later = 2;
+}
 
 static void set_case(struct strategy_case *s, int kind, int variant, uint64_t spare)
 {
@@ -206,6 +227,7 @@ static void set_case(struct strategy_case *s, int kind, int variant, uint64_t sp
     if (variant & V_LINK) f->replicas_per_link = 2;
     for (int i = 0; i < DRAWS; i++) s->factors[i] = 0.4f + 0.1f * (float)i;
     if (variant & V_LENGTHS) f->length_factor = s->factors, f->n_length_factors = DRAWS;
+    if (variant & V_LATER) change_rates(s);
     if (!(variant & V_FALLBACK)) return;
     s->plain = sim_kv_full(PAGE);
     s->plain.term[0].units = s->kv.term[0].units;
@@ -253,6 +275,7 @@ START_TEST(every_rule_conserves_and_fast_forward_changes_no_byte)
     for (int variant = 0; variant < V_END; variant++) {
         if ((variant & V_SWAP) && (variant & V_FALLBACK)) continue; /* refused */
         for (int p = 0; p < 4; p++) {
+            if ((variant & V_LATER) && p % 2) continue; /* half of the pools will do */
             struct strategy_case s;
             set_case(&s, _i, variant, spare[p]);
             load(&s, (uint64_t)variant);

@@ -68,6 +68,18 @@ static struct outcome study_of(const char *const *settings, const char *strategi
     return out;
 }
 
+/* With the scenario of the study and its report. */
+static bool write_to(const struct outcome *o, const char *dir, struct sim_status *st)
+{
+    struct exp_scenario *s = scenario_of(base_text, NULL);
+    struct exp_cache *cache = cache_new();
+    struct exp_compare_made made = {s, exp_cache_data_dir(cache)};
+    bool ok = exp_compare_write(&o->c, &made, dir, st);
+    exp_cache_free(cache);
+    free(s);
+    return ok;
+}
+
 static void runs(const struct outcome *o, uint32_t row)
 {
     ck_assert_msg(o->ok, "%s", o->st.message);
@@ -213,8 +225,9 @@ END_TEST
 START_TEST(without_longer_outputs_a_study_gives_what_speed_alone_does)
 {
     struct outcome with = study_of(NULL, "kivi4,gear4,fp8", (struct exp_compare_options){.n_threads = 2});
-    struct outcome without = study_of(NULL, "kivi4,gear4,fp8",
-                                      (struct exp_compare_options){.n_threads = 2, .no_length_shift = true});
+    static const char *const same_length[] = {"length_shift=false", NULL};
+    struct outcome without =
+        study_of(same_length, "kivi4,gear4,fp8", (struct exp_compare_options){.n_threads = 2});
     ck_assert(with.c.length_shift && !without.c.length_shift);
     for (uint32_t i = 0; i < 4; i++) {
         runs(&with, i);
@@ -519,7 +532,7 @@ START_TEST(json_has_the_promised_names_and_csv_a_row_for_each_strategy)
     uint32_t csv[2] = {0, 0};
     char *path = sim_printf("%s/compared/compare.csv", test_dir()),
          *dir = sim_printf("%s/compared", test_dir());
-    ck_assert_msg(exp_compare_write(&o.c, dir, &st), "%s", st.message);
+    ck_assert_msg(write_to(&o, dir, &st), "%s", st.message);
     ck_assert_msg(sim_csv_read(path, take_row, csv, &st), "%s", st.message);
     ck_assert_uint_eq(csv[1], 4);
     struct stat is;
@@ -540,7 +553,7 @@ START_TEST(a_folder_gets_every_file_or_none)
     char *dir = sim_printf("%s/half", test_dir()), *in_the_way = sim_printf("%s/summary-h2o.json", dir);
     char *first = sim_printf("%s/compare.json", dir);
     ck_assert(sim_make_dir(in_the_way, &st));
-    ck_assert(!exp_compare_write(&o.c, dir, &st));
+    ck_assert(!write_to(&o, dir, &st));
     ck_assert_ptr_nonnull(strstr(st.message, "summary-h2o.json"));
     ck_assert_int_ne(stat(first, &is), 0);
     free(first);
@@ -566,7 +579,7 @@ START_TEST(summaries_of_an_earlier_study_do_not_stay_in_a_folder)
         snprintf(name, sizeof name, "used/%s", i < 2 ? stale[i] : kept[i - 2]);
         test_file(name, "{}\n");
     }
-    ck_assert_msg(exp_compare_write(&o.c, dir, &st), "%s", st.message);
+    ck_assert_msg(write_to(&o, dir, &st), "%s", st.message);
     for (int i = 0; i < 8; i++) {
         char *path = sim_printf("%s/%s", dir, i < 2 ? stale[i] : kept[i - 2]);
         ck_assert_msg((stat(path, &is) == 0) == (i >= 2), "%s", path);

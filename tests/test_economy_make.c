@@ -522,7 +522,7 @@ START_TEST(a_bound_before_any_run_counts_no_machine_too_many)
 {
     struct fixture *f = fixture_new();
     keep_old(f);
-    f->entry.point = (struct exp_point){0};
+    f->entry.point = (struct exp_trial_point){0};
     f->entry.n_replicas = 0;
     f->plan->growth_per_year = 3;
     f->plan->horizon_months = 36;

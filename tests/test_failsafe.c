@@ -56,7 +56,7 @@ static struct exp_failsafe failsafe(struct fixture *f, const struct exp_candidat
 /* The oracle: a plain run. One class. */
 static double attained(struct fixture *f, const struct exp_candidate *c, uint32_t n, bool *met)
 {
-    struct exp_point p = {0};
+    struct exp_trial_point p = {0};
     struct sim_status st = {0};
     struct exp_trial *t = exp_trial_new(f->plan, c, f->cache, f->loads, NULL, &st);
     ck_assert_msg(t && exp_trial_run(t, n, 1, f->plan->base->seed, false, &p, &st), "%s", st.message);

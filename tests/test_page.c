@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "experiments/planning/sheet/page.h"
+#include "experiments/page.h"
 #include "experiments/planning/sheet/words.h"
 #include "tests/page_help.h"
 

@@ -449,7 +449,7 @@ START_TEST(time_times_f_is_load_times_f_when_limits_scale_too)
     struct exp_trial_change change = {.factors = slow, .miss = NAN, .correction = NAN};
     exp_factors_none(slow);
     for (double by = 0.9; by < 1.3; by += 0.1) {
-        struct exp_point slower, busier;
+        struct exp_trial_point slower, busier;
         for (int i = 0; i < EXP_MAX_FLEETS; i++) slow->residual[i] = by;
         f.plan->base->slo.e2el_ms = 1e3 * LIMIT_S * by;
         struct exp_trial *t = exp_trial_new(f.plan, &f.entry.candidate, f.cache, f.loads, &change, &st);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "experiments/planning/sheet/facts.h"
-#include "experiments/planning/sheet/page.h"
+#include "experiments/page.h"
 #include "experiments/planning/pilot/pilot.h"
 #include "tests/decision_help.h"
 #include "tests/page_help.h"

@@ -166,7 +166,7 @@ START_TEST(fewer_replicas_than_the_bound_cannot_keep_up)
     uint32_t least = exp_candidate_at_least(f.plan, &f.candidates[0], f.cache, load);
     ck_assert_uint_gt(least, 2);
     struct exp_trial *t = exp_trial_new(f.plan, &f.candidates[0], f.cache, f.loads, NULL, &st);
-    struct exp_point p;
+    struct exp_trial_point p;
     ck_assert_msg(t && exp_trial_run(t, least - 1, 1, 1, false, &p, &st), "%s", st.message);
     ck_assert(!p.met);
     ck_assert_double_gt(p.miss, 0.5);
@@ -182,7 +182,7 @@ START_TEST(a_trial_is_the_run_of_its_scenario)
     struct fixture f = fixture(PLAN_SAMPLE);
     for (uint32_t i = 0; i < f.n_candidates; i += 5) {
         struct sim_status st = {0};
-        struct exp_point p;
+        struct exp_trial_point p;
         struct exp_trial *t = exp_trial_new(f.plan, &f.candidates[i], f.cache, f.loads, NULL, &st);
         ck_assert_msg(t && exp_trial_run(t, 3, 1, f.plan->base->seed, true, &p, &st), "%s", st.message);
         struct exp_scenario *s = exp_candidate_scenario(f.plan, &f.candidates[i], 3, &st);
@@ -200,11 +200,11 @@ START_TEST(a_trial_is_the_run_of_its_scenario)
 }
 END_TEST
 
-static struct exp_point tried(const struct fixture *f, const struct exp_candidate *c,
-                              const struct exp_trial_change *change)
+static struct exp_trial_point tried(const struct fixture *f, const struct exp_candidate *c,
+                                    const struct exp_trial_change *change)
 {
     struct sim_status st = {0};
-    struct exp_point p = {0};
+    struct exp_trial_point p = {0};
     struct exp_trial *t = exp_trial_new(f->plan, c, f->cache, f->loads, change, &st);
     ck_assert_msg(t && exp_trial_run(t, 3, 1, 1, false, &p, &st), "%s", st.message);
     exp_trial_free(t);
@@ -217,12 +217,12 @@ START_TEST(what_is_changed_in_a_trial_is_what_changes)
                                "slo: {ttft_ms: 1000, tpot_ms: 50}\nlength_shift: false\n"
                                "search: {gpu: [h100-sxm], tensor_parallel: [1], strategy: [freekv]}\n");
     const struct exp_candidate *freekv = &f.candidates[f.n_candidates - 1];
-    struct exp_point plain = tried(&f, freekv, NULL);
-    struct exp_point longer = tried(&f, freekv, &(struct exp_trial_change){.length_factor = 1.5});
-    struct exp_point misses = tried(&f, freekv, &(struct exp_trial_change){.miss = 1, .correction = 1});
-    struct exp_point link = tried(&f, freekv, &(struct exp_trial_change){.miss = 1, .link_frac = 0.25});
-    struct exp_point full = tried(&f, freekv, &(struct exp_trial_change){.full_kv = true});
-    struct exp_point itself = tried(&f, &f.candidates[0], NULL);
+    struct exp_trial_point plain = tried(&f, freekv, NULL);
+    struct exp_trial_point longer = tried(&f, freekv, &(struct exp_trial_change){.length_factor = 1.5});
+    struct exp_trial_point misses = tried(&f, freekv, &(struct exp_trial_change){.miss = 1, .correction = 1});
+    struct exp_trial_point link = tried(&f, freekv, &(struct exp_trial_change){.miss = 1, .link_frac = 0.25});
+    struct exp_trial_point full = tried(&f, freekv, &(struct exp_trial_change){.full_kv = true});
+    struct exp_trial_point itself = tried(&f, &f.candidates[0], NULL);
     ck_assert_double_eq(plain.length_ratio, 1);
     ck_assert_double_eq_tol(longer.length_ratio, 1.5, 0.01); /* whole tokens */
     ck_assert_double_gt(misses.tpot_p99_s, plain.tpot_p99_s);
@@ -321,7 +321,7 @@ START_TEST(the_server_that_does_most_is_lost)
     const struct exp_trial_change robust = {.lose_server = true};
     struct exp_candidate kept = f.candidates[0], new = f.candidates[0];
     struct sim_status st = {0};
-    struct exp_point p[4];
+    struct exp_trial_point p[4];
     uint32_t serving;
     ck_assert(kept.keeps_have);
     new.keeps_have = false;

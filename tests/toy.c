@@ -89,5 +89,6 @@ bool toy_equal(const struct sim_result *a, const struct sim_result *b)
         if (!same_outcome(&a->outcomes[i], &b->outcomes[i])) return false;
     return !memcmp(a->fleets, b->fleets, a->n_fleets * sizeof *a->fleets) &&
            (!a->n_timeline || !memcmp(a->timeline, b->timeline, a->n_timeline * sizeof *a->timeline)) &&
+           !memcmp(&a->at_end, &b->at_end, sizeof a->at_end) &&
            !memcmp(a->itl, b->itl, a->n_classes * sizeof *a->itl);
 }

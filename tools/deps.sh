@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the packages that kvsim needs and this machine lacks: deps.sh [--check] build|lint|fuzz|cover
+# Installs the packages that kvsim needs and this machine lacks: deps.sh [--check] build|lint|fuzz|cover|mpi|report
 # Debian and Ubuntu: apt-get, with sudo when not root. Elsewhere it prints what to install. --check only tells.
 # Runs on a machine that has nothing but git and make, so it uses no tool beyond sh, sed, awk and dpkg-query.
 set -eu
@@ -15,10 +15,16 @@ build | pc:gsl              | libgsl-dev     | gsl-devel          | gsl         
 build | hdr:csv.h           | libcsv-dev     | libcsv-devel       | libcsv(AUR) | libcsv
 build | pc:jansson          | libjansson-dev | jansson-devel      | jansson     | jansson
 build | pc:yaml-0.1         | libyaml-dev    | libyaml-devel      | libyaml     | libyaml
+build | pc:sqlite3          | libsqlite3-dev | sqlite-devel       | sqlite      | sqlite
 build | pc:zlib             | zlib1g-dev     | zlib-devel         | zlib        | zlib
 build | pc:check            | check          | check-devel        | check       | check
 chart | file:/usr/share/javascript/chart.js/chart.min.js | libjs-chart.js | - | - | -
 blas  | so:libopenblas.so.0 | libopenblas0   | openblas           | openblas    | openblas
+mpi   | pc:ompi-c           | libopenmpi-dev | openmpi-devel      | openmpi     | open-mpi
+mpi   | cmd:mpirun          | openmpi-bin    | openmpi            | -           | -
+report | cmd:chromium       | chromium       | chromium           | chromium    | chromium
+report | cmd:chromedriver   | chromium-driver | chromedriver      | -           | chromedriver
+report | py:selenium        | python3-selenium | python3-selenium | python-selenium | -
 lint  | cmd:clang-format    | clang-format   | clang-tools-extra  | clang       | clang-format
 lint  | cmd:shellcheck      | shellcheck     | ShellCheck         | shellcheck  | shellcheck
 fuzz  | cmd:clang           | clang          | clang              | clang       | llvm
@@ -32,6 +38,7 @@ there() {
         cmd:*) for c in ${1#cmd:}; do command -v "$c" >/dev/null 2>&1 && return 0; done; return 1 ;;
         pc:*) pkg-config --exists "${1#pc:}" 2>/dev/null ;;
         hdr:*) echo "#include <${1#hdr:}>" | cc -E -x c - >/dev/null 2>&1 ;;
+        py:*) /usr/bin/python3 -c "import ${1#py:}" >/dev/null 2>&1 ;;
         file:*) [ -r "${1#file:}" ] ;;
         so:*) for f in /usr/lib/*/"${1#so:}" /usr/lib*/"${1#so:}"; do [ ! -r "$f" ] || return 0; done; return 1 ;;
     esac

@@ -41,7 +41,7 @@ static bool make_finalists(struct exp_decision *d, struct exp_cache *cache, stru
 static double attainment_today(const struct exp_decision *d, struct exp_cache *cache, struct exp_loads *loads)
 {
     struct sim_status ignored = {0};
-    struct exp_point p;
+    struct exp_trial_point p;
     if (d->search.baseline == UINT32_MAX || !d->plan->n_have) return NAN;
     const struct exp_candidate *c = &d->search.entry[d->search.baseline].candidate;
     struct exp_trial *t = exp_trial_new(d->plan, c, cache, loads, NULL, &ignored);

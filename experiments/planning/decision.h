@@ -5,6 +5,7 @@
 #define KVSIM_EXPERIMENTS_PLANNING_DECISION_H
 
 #include "experiments/planning/money/risk.h"
+#include "experiments/report/words.h"
 
 struct exp_pilot_findings;
 
@@ -79,7 +80,6 @@ void exp_decision_why(const struct exp_decision *d, const struct exp_decision_ro
 
 /* ---- what comes out: sheet*.c, decision_out.c ---- */
 
-enum exp_language { EXP_ENGLISH, EXP_JAPANESE };
 struct exp_sheet_options {
     enum exp_language language;
     bool all; /* the losers too */
@@ -90,11 +90,17 @@ struct exp_sheet_options {
 void exp_sheet_print(const struct exp_decision *d, const struct exp_sheet_options *o, FILE *out);
 void exp_sheet_print_details(const struct exp_decision *d, const struct exp_sheet_options *o, FILE *out);
 
+/* The same as parts of a report: what is decided and what it hangs on; losers, assumptions, prices and notes; page two.
+ * section: what exp_doc_languages gives for the language. */
+enum exp_sheet_piece { EXP_SHEET_DECISION, EXP_SHEET_REST, EXP_SHEET_DETAILS };
+void exp_sheet_parts(const struct exp_decision *d, enum exp_language language, enum exp_sheet_piece piece,
+                     json_t *section);
+
 /* {"candidates": [...], "best": {...}, ...} as design.md has it. The caller's. */
 json_t *exp_decision_json(const struct exp_decision *d);
 void exp_decision_csv(const struct exp_decision *d, FILE *out);
-/* decision.md, plan.json, plan.csv, plan.yaml (every value that was used) and scenario.yaml (the winner, for `kvsim run`):
- * all of them or none. */
+/* decision.md, plan.json, plan.csv, plan.yaml (every value that was used), report.json, report.html and scenario.yaml (the
+ * winner, for `kvsim run`): all of them or none. */
 bool exp_decision_write(const struct exp_decision *d, enum exp_language language, const char *dir,
                         struct sim_status *st);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/planning/sheet/page.h"
+#include "experiments/page.h"
 #include "sim/check.h"
 #include "sim/memory.h"
 

@@ -1,4 +1,4 @@
-/* A table of any number of columns for a page (experiments/planning/sheet/page.h): columns to the right but the first; those
+/* A table of any number of columns for a page (experiments/page.h): columns to the right but the first; those
  * that do not fit go into further blocks below, each with the fixed first columns again. */
 #ifndef KVSIM_EXPERIMENTS_QUALITY_GRID_H
 #define KVSIM_EXPERIMENTS_QUALITY_GRID_H

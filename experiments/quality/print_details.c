@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/planning/sheet/page.h"
+#include "experiments/page.h"
 #include "sim/memory.h"
 
 /* ---- by threshold, by task ---- */

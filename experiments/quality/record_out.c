@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/planning/sheet/page.h"
+#include "experiments/page.h"
 #include "experiments/quality/record_as.h"
 #include "sim/memory.h"
 #include "sim/outfile.h"

@@ -7,7 +7,7 @@
 
 #include "experiments/cli.h"
 #include "experiments/parallel.h"
-#include "experiments/planning/sheet/page.h"
+#include "experiments/page.h"
 #include "sim/memory.h"
 
 /* ---- names ---- */

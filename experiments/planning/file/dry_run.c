@@ -99,7 +99,7 @@ static double time_one(const struct look *l, const struct exp_workload *window)
     for (uint32_t i = 0; i < l->n_candidates; i++) {
         const struct exp_candidate *c = &l->candidate[i];
         double begin_s = exp_clock_s();
-        struct exp_point point;
+        struct exp_trial_point point;
         struct exp_trial *t = exp_trial_new(l->plan, c, l->cache, l->loads, NULL, &ignored);
         uint32_t n = t ? exp_candidate_at_least(l->plan, c, l->cache, window) : 0;
         bool ok = t && exp_trial_run(t, 2 * n + 1, 1, l->plan->base->seed, false, &point, &ignored);

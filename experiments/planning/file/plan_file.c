@@ -267,7 +267,7 @@ static bool walk(struct reader *r, const char *path, const struct mdl_yaml_node 
     }
     if (!exp_plan_to_scenario(path, scenario_path, sizeof scenario_path))
         return walk_section(r, path, node, st);
-    struct exp_alias as = {scenario_path, path, r->folder};
+    struct exp_alias as = {scenario_path, path, r->folder, false};
     if (!exp_scenario_set_node(r->p->base, &as, node, st)) return false;
     note_origin(r->p, path, node);
     return true;

@@ -178,7 +178,7 @@ static struct exp_curve miss_line(double x, double miss)
 static void set_curves(const struct maker *m)
 {
     struct exp_economy *e = m->out;
-    const struct exp_point *p = &m->entry->point;
+    const struct exp_trial_point *p = &m->entry->point;
     double sized = (1 + m->plan->headroom) / fleet_capacity(m);
     if (!was_run(m)) return; /* a bound: nothing is busy, nothing missed */
     if (m->response) {
@@ -208,7 +208,7 @@ static double weight_of(const struct exp_class_point *c, bool missed)
 /* Share of a class in all of them; classes count alike where there are none. */
 static double share_of(const struct maker *m, uint32_t class, bool missed)
 {
-    const struct exp_point *p = &m->entry->point;
+    const struct exp_trial_point *p = &m->entry->point;
     double all = 0;
     for (uint32_t c = 0; c < p->n_classes; c++) all += weight_of(&p->class[c], missed);
     return all > 0 ? weight_of(&p->class[class], missed) / all : 1.0 / m->plan->n_classes;
@@ -228,7 +228,7 @@ static void set_load(const struct maker *m)
 {
     struct exp_economy *e = m->out;
     const struct exp_entry *entry = m->entry;
-    const struct exp_point *p = &entry->point;
+    const struct exp_trial_point *p = &entry->point;
     e->requests_per_s = entry->request_rate;
     e->input_tokens = p->input_tokens;
     e->output_tokens = p->output_tokens;

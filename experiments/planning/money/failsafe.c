@@ -26,7 +26,7 @@ struct outcome {
     bool met;
 };
 
-static struct outcome outcome_of(const struct exp_trial *t, const struct exp_point *p)
+static struct outcome outcome_of(const struct exp_trial *t, const struct exp_trial_point *p)
 {
     struct outcome o = {.attainment = 1, .met = p->met};
     for (uint32_t c = 0; c < p->n_classes; c++)
@@ -39,7 +39,7 @@ static struct exp_trial *set_up(const struct fleet *f, struct sim_status *st)
     return exp_trial_new(f->plan, &f->candidate, f->cache, f->loads, &f->change, st);
 }
 
-static bool run(const struct fleet *f, struct exp_trial *t, uint32_t n, struct exp_point *p,
+static bool run(const struct fleet *f, struct exp_trial *t, uint32_t n, struct exp_trial_point *p,
                 struct sim_status *st)
 {
     return exp_trial_run(t, n, 1, f->plan->base->seed, false, p, st);
@@ -47,7 +47,7 @@ static bool run(const struct fleet *f, struct exp_trial *t, uint32_t n, struct e
 
 static bool serve(const struct fleet *f, struct outcome *out, struct sim_status *st)
 {
-    struct exp_point p;
+    struct exp_trial_point p;
     *out = (struct outcome){0};
     if (f->n == 0 && !f->candidate.keeps_have) return true; /* nothing is left */
     struct exp_trial *t = set_up(f, st);
@@ -96,7 +96,7 @@ static bool serve_less_a_server(const struct fleet *f, struct outcome *worst, st
 /* ---- rollback ---- */
 
 /* Fewest servers more with which it holds; UINT32_MAX = never. */
-static uint32_t servers_to_rent(const struct fleet *f, struct exp_trial *t, struct exp_point *p,
+static uint32_t servers_to_rent(const struct fleet *f, struct exp_trial *t, struct exp_trial_point *p,
                                 struct sim_status *st)
 {
     uint32_t each = exp_replicas_per_server(&f->candidate), below = 0, servers = 1;
@@ -123,7 +123,7 @@ static uint32_t servers_to_rent(const struct fleet *f, struct exp_trial *t, stru
 static void roll_back(const struct fleet *f, struct exp_failsafe *out, struct sim_status *st)
 {
     struct sim_status why = {0};
-    struct exp_point p;
+    struct exp_trial_point p;
     out->rollback_attainment = 0;
     out->rollback_met = false;
     out->rollback_rent_servers = UINT32_MAX;

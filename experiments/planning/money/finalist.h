@@ -6,6 +6,7 @@
 #ifndef KVSIM_EXPERIMENTS_PLANNING_MONEY_FINALIST_H
 #define KVSIM_EXPERIMENTS_PLANNING_MONEY_FINALIST_H
 
+#include "experiments/compare.h"
 #include "experiments/planning/search/search.h"
 
 /* What is not known exactly. Families as in models/profile.h come first. */
@@ -18,6 +19,17 @@ enum exp_driver {
     EXP_N_DRIVERS
 };
 const char *exp_driver_name(int driver); /* "decode attention kernels", for people */
+
+/* The replicas that are needed (not those that fill servers, nor spares) under one load, as they are, on the busiest stretch. */
+enum { EXP_SEEN_LOADS = 16 };
+struct exp_seen_load {
+    double load; /* over the planned peak */
+    uint32_t n_classes;
+    double attainment[SIM_MAX_CLASSES];
+    double gpu_busy, kv_peak, kv_mean, link_busy; /* shares */
+    double mean_running;                          /* sequences, of all replicas together */
+    struct exp_spread spread;
+};
 
 struct exp_response {
     double headroom; /* load at which the SLA breaks over the planned peak, of the fleet as it is deployed */
@@ -34,6 +46,10 @@ struct exp_response {
     char stream[EXP_N_DRIVERS][160]; /* options with the same name err together (profile, engine, strategy) */
     double fit_error;                /* root mean square of the log of equivalent load, at points kept out */
     uint32_t n_points;               /* simulated */
+    uint32_t n_seen;
+    struct exp_seen_load seen[EXP_SEEN_LOADS]; /* by rising load */
+    struct exp_anatomy
+        anatomy; /* of a decode step and a prompt on a new replica, at the load seen nearest to the peak */
 };
 
 struct exp_stress_case {

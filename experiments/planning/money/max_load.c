@@ -63,8 +63,8 @@ struct attempt {
     uint32_t n_threads;
     struct exp_trial *trial;
     int edge;
-    struct exp_point broken; /* at the least load that failed */
-    struct exp_verdict held; /* at the largest that was judged to hold */
+    struct exp_trial_point broken; /* at the least load that failed */
+    struct exp_verdict held;       /* at the largest that was judged to hold */
     char limit[EXP_NAME_BYTES + 16];
     struct sim_status st;
 };
@@ -72,7 +72,7 @@ struct attempt {
 static bool meets_on_stretch(void *attempt, int power)
 {
     struct attempt *a = attempt;
-    struct exp_point p;
+    struct exp_trial_point p;
     uint64_t seed = a->plan->base->seed;
     if (a->st.message[0] || !exp_trial_run(a->trial, 0, factor_of(power), seed, false, &p, &a->st))
         return false;

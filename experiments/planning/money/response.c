@@ -15,7 +15,7 @@ struct source {
 };
 
 /* Of the class that is nearest to its limit. A percentile of 100 allows less than one request of a long run. */
-static double strain_of(const struct exp_setup *u, const struct exp_point *p)
+static double strain_of(const struct exp_setup *u, const struct exp_trial_point *p)
 {
     static const double LEAST_ALLOWED = 1e-5;
     double most = 0;
@@ -32,7 +32,7 @@ static double over(double latency_s, double limit_s)
     return limit_s > 0 ? latency_s / limit_s : 0;
 }
 
-static double pressure_of(const struct exp_setup *u, const struct exp_point *p)
+static double pressure_of(const struct exp_setup *u, const struct exp_trial_point *p)
 {
     double most = 0;
     for (uint32_t c = 0; c < p->n_classes; c++) {
@@ -64,19 +64,33 @@ static struct exp_trial *moved_trial(const struct source *s, const struct exp_pr
     return t;
 }
 
+static struct exp_seen_load seen(const struct exp_trial_point *p)
+{
+    struct exp_seen_load s = {.n_classes = p->n_classes,
+                              .gpu_busy = p->gpu_busy,
+                              .kv_peak = p->kv_peak_utilization,
+                              .kv_mean = p->kv_mean_utilization,
+                              .link_busy = p->host_link_busy,
+                              .mean_running = p->mean_running,
+                              .spread = p->spread};
+    for (uint32_t c = 0; c < p->n_classes; c++) s.attainment[c] = p->class[c].attainment;
+    return s;
+}
+
 static bool simulate(void *source, const struct exp_probe_at *at, struct exp_probe_point *out,
                      struct sim_status *st)
 {
     const struct source *s = source;
     struct exp_trial *own = is_moved(at) ? moved_trial(s, at, st) : NULL, *t = own ? own : s->as_it_is;
-    struct exp_point p;
+    struct exp_trial_point p;
     bool ok = (own || !is_moved(at)) &&
               exp_trial_run(t, at->n_replicas, at->load, s->plan->base->seed, false, &p, st);
     if (ok)
         *out = (struct exp_probe_point){.strain = strain_of(exp_trial_setup(t), &p),
                                         .pressure = pressure_of(exp_trial_setup(t), &p),
                                         .miss = p.miss,
-                                        .busy = p.gpu_busy};
+                                        .busy = p.gpu_busy,
+                                        .seen = seen(&p)};
     exp_trial_free(own);
     return ok;
 }
@@ -99,6 +113,19 @@ static uint32_t whole_servers(const struct exp_candidate *c, uint32_t n)
     return (n + each - 1) / each * each;
 }
 
+/* At the load that was seen nearest to the planned peak; of what is kept when nothing new serves. */
+static struct exp_anatomy anatomy_of(const struct exp_setup *u, uint32_t n_replicas,
+                                     const struct exp_response *r)
+{
+    uint32_t last = u->n_fleets - 1, nearest = 0;
+    double replicas = n_replicas;
+    for (uint32_t f = 0; f < last; f++) replicas += u->sim_fleets[f].n_replicas;
+    for (uint32_t i = 1; i < r->n_seen; i++)
+        if (fabs(log(r->seen[i].load)) < fabs(log(r->seen[nearest].load))) nearest = i;
+    struct exp_point_load load = exp_point_load_at(u, r->seen[nearest].mean_running / fmax(1, replicas));
+    return exp_anatomy_of(u, n_replicas ? last : 0, &load);
+}
+
 bool exp_response_make(const struct exp_plan *plan, const struct exp_entry *entry, struct exp_cache *cache,
                        struct exp_loads *loads, uint32_t n_threads, struct exp_response *out,
                        struct sim_status *st)
@@ -109,6 +136,7 @@ bool exp_response_make(const struct exp_plan *plan, const struct exp_entry *entr
     *out = (struct exp_response){0};
     s.as_it_is = exp_trial_new(plan, c, cache, loads, NULL, st);
     if (!s.as_it_is) return false;
+    exp_trial_keep_spread(s.as_it_is);
     exp_serving(plan, c, entry->n_replicas, &serving);
     const struct exp_setup *u = exp_trial_setup(s.as_it_is);
     struct exp_probe_job job = {.probe = {&s, simulate},
@@ -122,6 +150,7 @@ bool exp_response_make(const struct exp_plan *plan, const struct exp_entry *entr
                                 .n_threads = n_threads};
     exp_drivers_describe(plan, u, entry->n_replicas, &job, out);
     bool ok = exp_response_probe(&job, out, st);
+    if (ok) out->anatomy = anatomy_of(u, entry->n_replicas, out);
     exp_trial_free(s.as_it_is);
     return ok;
 }

@@ -9,7 +9,7 @@
 
 #include "experiments/planning/money/finalist.h"
 
-enum { EXP_RESPONSE_POINTS = 32, EXP_NOMINAL_POINTS = 16 };
+enum { EXP_RESPONSE_POINTS = 32, EXP_NOMINAL_POINTS = EXP_SEEN_LOADS };
 
 /* ---- probe ---- */
 
@@ -21,6 +21,7 @@ struct exp_probe_at {
 
 struct exp_probe_point {
     double strain, pressure, miss, busy;
+    struct exp_seen_load seen; /* load aside */
 };
 
 struct exp_probe {

@@ -185,12 +185,22 @@ static void fill_curves(struct exp_soundings *w)
     fill_curve(&w->out->busy, x, busy, n);
 }
 
+static void fill_seen(struct exp_soundings *w)
+{
+    w->out->n_seen = w->n;
+    for (uint32_t i = 0; i < w->n; i++) {
+        w->out->seen[i] = w->at[i].p.seen;
+        w->out->seen[i].load = exp_grid_load(w, w->at[i].k);
+    }
+}
+
 static void finish_nominal(struct exp_soundings *w)
 {
     for (uint32_t i = 0; i < w->n; i++)
         exp_pressure_add(&w->curve, exp_grid_log(w->at[i].k), w->at[i].p.pressure);
     exp_pressure_finish(&w->curve);
     fill_curves(w);
+    fill_seen(w);
 }
 
 /* ---- drivers ---- */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/planning/sheet/page.h"
+#include "experiments/page.h"
 #include "experiments/results.h"
 #include "experiments/scenario_out.h"
 #include "sim/memory.h"

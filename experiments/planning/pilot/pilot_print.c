@@ -6,7 +6,7 @@
 
 #include "experiments/cli.h"
 #include "experiments/planning/sheet/facts.h"
-#include "experiments/planning/sheet/page.h"
+#include "experiments/page.h"
 #include "sim/memory.h"
 
 struct printer {

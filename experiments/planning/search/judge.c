@@ -27,7 +27,7 @@ struct known {
     uint32_t n_replicas, n_done; /* members 0 .. n_done - 1 have run */
     double load_factor;
     bool stretch;
-    struct exp_point point[EXP_REPLICATIONS];
+    struct exp_trial_point point[EXP_REPLICATIONS];
 };
 
 struct exp_panel {

@@ -7,7 +7,7 @@ enum { MAX_TRIED = 64 };
 
 struct tried {
     uint32_t n;
-    struct exp_point point;
+    struct exp_trial_point point;
 };
 
 /* What is known of an entry while its number is searched. */
@@ -20,7 +20,7 @@ struct hunt {
     struct sim_status st;
 };
 
-static const struct exp_point *try_number(struct hunt *x, uint32_t n)
+static const struct exp_trial_point *try_number(struct hunt *x, uint32_t n)
 {
     for (uint32_t i = 0; i < x->n_tried; i++)
         if (x->tried[i].n == n) return &x->tried[i].point;
@@ -43,7 +43,7 @@ static bool meets(struct hunt *x, uint32_t n)
 }
 
 /* Did more replicas help? Where nearly all miss, latencies show it before misses do. */
-static bool helped(const struct exp_point *now, const struct exp_point *before)
+static bool helped(const struct exp_trial_point *now, const struct exp_trial_point *before)
 {
     static const double LESS = 0.95;
     return now->load_state == SIM_OVERLOADED || now->miss < LESS * before->miss ||
@@ -54,9 +54,9 @@ static bool helped(const struct exp_point *now, const struct exp_point *before)
  * that the fleet keeps up with is served no better than before. `below` gets the last that failed. */
 static uint32_t climb(struct hunt *x, uint32_t n, double by, uint32_t *below)
 {
-    struct exp_point last = {.miss = 2};
+    struct exp_trial_point last = {.miss = 2};
     for (int in_vain = 0; in_vain < 2 && n < EXP_MOST_REPLICAS && !x->st.message[0]; by = fmax(by, 1.5)) {
-        const struct exp_point *p = try_number(x, n);
+        const struct exp_trial_point *p = try_number(x, n);
         in_vain = helped(p, &last) ? 0 : in_vain + 1;
         last = *p;
         *below = n;

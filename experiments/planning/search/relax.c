@@ -63,7 +63,7 @@ static bool meets_as_predicted(struct exp_hunters *h, const struct exp_plan *pla
 {
     const struct exp_trial_change change = {.lose_server = plan->robust};
     struct sim_status ignored = {0};
-    struct exp_point p = {0};
+    struct exp_trial_point p = {0};
     struct exp_trial *t = exp_trial_new(plan, &e->candidate, h->cache, h->loads, &change, &ignored);
     bool ok = t && exp_trial_run(t, number_of(e), 1 + plan->headroom, plan->base->seed, false, &p, &ignored);
     exp_trial_free(t);

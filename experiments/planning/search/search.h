@@ -27,7 +27,7 @@ struct exp_entry {
     uint32_t at_least;                   /* replicas, by roofline */
     uint32_t n_replicas;                 /* needed */
     double request_rate;                 /* of the whole trace at the load of the plan, per second */
-    struct exp_point point;              /* at n_replicas on the busiest stretch, sized load */
+    struct exp_trial_point point;        /* at n_replicas on the busiest stretch, sized load */
     struct exp_verdict below, at, above; /* finalists: N - 1, N, N + 1 */
     bool checked;  /* with fresh seeds: those whose cost is near the cheapest's, and the baseline */
     bool verified; /* with fresh seeds N meets and N - 1 fails; else "between N - 1 and N" */

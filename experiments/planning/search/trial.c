@@ -15,7 +15,7 @@ struct exp_trial {
     uint32_t n_have; /* fleets before the one that is searched */
     enum exp_overlong overlong;
     float *factor[EXP_MAX_FLEETS]; /* length factors that are not the strategy's own */
-    bool lose_server;
+    bool lose_server, keeps_spread;
     uint32_t per_server[EXP_MAX_FLEETS]; /* replicas */
 };
 
@@ -133,7 +133,51 @@ const struct exp_setup *exp_trial_setup(const struct exp_trial *t)
     return t->setup;
 }
 
+void exp_trial_keep_spread(struct exp_trial *t)
+{
+    t->keeps_spread = true;
+}
+
 /* ---- a run ---- */
+
+const double exp_spread_quantile[EXP_SPREAD_QUANTILES] = {
+    0,    0.05, 0.1,  0.15, 0.2,  0.25, 0.3,  0.35, 0.4,  0.45, 0.5,   0.55, 0.6,
+    0.65, 0.7,  0.75, 0.8,  0.85, 0.9,  0.93, 0.96, 0.98, 0.99, 0.995, 1};
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void quantiles(double *value, uint64_t n, double out[EXP_SPREAD_QUANTILES])
+{
+    qsort(value, n, sizeof *value, by_size);
+    for (int i = 0; i < EXP_SPREAD_QUANTILES; i++) {
+        double rank = n ? exp_spread_quantile[i] * (double)(n - 1) : NAN;
+        uint64_t below = n ? (uint64_t)rank : 0, above = below + 1 < n ? below + 1 : below;
+        out[i] = n ? value[below] + (rank - (double)below) * (value[above] - value[below]) : NAN;
+    }
+}
+
+static struct exp_spread spread_of(const struct sim_result *r)
+{
+    struct exp_spread s;
+    double *ttft = sim_alloc(r->n_requests + 1, sizeof *ttft),
+           *tpot = sim_alloc(r->n_requests + 1, sizeof *tpot);
+    uint64_t n_ttft = 0, n_tpot = 0;
+    for (uint64_t i = 0; i < r->n_requests; i++) {
+        const struct sim_outcome *o = &r->outcomes[i];
+        if (o->status != SIM_COMPLETED) continue;
+        ttft[n_ttft++] = o->ttft_s;
+        if (o->output_tokens > 1) tpot[n_tpot++] = sim_tpot_s(o);
+    }
+    quantiles(ttft, n_ttft, s.ttft_s);
+    quantiles(tpot, n_tpot, s.tpot_s);
+    free(ttft);
+    free(tpot);
+    return s;
+}
 
 static double share(uint64_t n, uint64_t of)
 {
@@ -154,23 +198,26 @@ static struct exp_class_point class_point(const struct sim_summary *s)
                                     .met = s->sla_met};
 }
 
-static struct exp_point point_of(const struct sim_config *config, const struct sim_report *r,
-                                 const struct sim_result *result)
+static struct exp_trial_point point_of(const struct sim_config *config, const struct sim_report *r,
+                                       const struct sim_result *result)
 {
     const struct sim_summary *all = &r->all;
     double span_s = result->last_arrival_s - result->first_arrival_s, input = 0;
-    struct exp_point p = {.n_classes = r->n_classes,
-                          .met = true,
-                          .miss = 1 - (all->arrived ? all->slo_attainment : 1),
-                          .gpu_busy = r->gpu_busy,
-                          .request_rate = span_s > 0 ? (double)(all->arrived - 1) / span_s : 0,
-                          .length_ratio = all->length_factor > 0 ? all->length_factor : 1,
-                          .output_tokens =
-                              all->completed ? (double)all->output_tokens / (double)all->completed : 0,
-                          .ttft_p99_s = all->ttft.p99,
-                          .tpot_p99_s = all->tpot.p99,
-                          .kv_peak_utilization = r->kv_peak_utilization,
-                          .load_state = r->load_state};
+    struct exp_trial_point p = {.n_classes = r->n_classes,
+                                .met = true,
+                                .miss = 1 - (all->arrived ? all->slo_attainment : 1),
+                                .gpu_busy = r->gpu_busy,
+                                .request_rate = span_s > 0 ? (double)(all->arrived - 1) / span_s : 0,
+                                .length_ratio = all->length_factor > 0 ? all->length_factor : 1,
+                                .output_tokens =
+                                    all->completed ? (double)all->output_tokens / (double)all->completed : 0,
+                                .ttft_p99_s = all->ttft.p99,
+                                .tpot_p99_s = all->tpot.p99,
+                                .kv_peak_utilization = r->kv_peak_utilization,
+                                .kv_mean_utilization = r->kv_mean_utilization,
+                                .host_link_busy = r->host_link_busy,
+                                .mean_running = r->mean_running,
+                                .load_state = r->load_state};
     for (uint64_t i = 0; i < config->load.n_requests; i++) input += config->load.requests[i].input_tokens;
     p.input_tokens = config->load.n_requests ? input / (double)config->load.n_requests : 0;
     memcpy(p.evidence, r->time_frac, sizeof p.evidence);
@@ -181,11 +228,12 @@ static struct exp_point point_of(const struct sim_config *config, const struct s
     return p;
 }
 
-static void simulate(const struct sim_config *config, struct exp_point *out)
+static void simulate(const struct exp_trial *t, const struct sim_config *config, struct exp_trial_point *out)
 {
     struct sim_result *result = sim_run(config);
     struct sim_report *report = sim_report_new(config, result);
     *out = point_of(config, report, result);
+    if (t->keeps_spread) out->spread = spread_of(result);
     sim_report_free(report);
     sim_result_free(result);
 }
@@ -210,7 +258,7 @@ static void lose_server(const struct exp_trial *t, struct sim_fleet *fleets, uin
 }
 
 bool exp_trial_run(struct exp_trial *t, uint32_t n, double load_factor, uint64_t seed, bool whole,
-                   struct exp_point *out, struct sim_status *st)
+                   struct exp_trial_point *out, struct sim_status *st)
 {
     const struct exp_workload *load = exp_loads_get(t->loads, load_factor, seed, whole, st);
     if (!load) return false;
@@ -231,7 +279,7 @@ bool exp_trial_run(struct exp_trial *t, uint32_t n, double load_factor, uint64_t
     config.load.requests = w.requests;
     config.load.n_requests = w.n_requests;
     bool ok = sim_config_check(&config, st);
-    if (ok) simulate(&config, out);
+    if (ok) simulate(t, &config, out);
     exp_workload_fini(&w);
     return ok;
 }

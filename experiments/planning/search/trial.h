@@ -17,8 +17,16 @@ struct exp_class_point {
     bool met; /* attainment >= the class's percentile; a class without requests is met */
 };
 
+/* Latency at these quantiles of completed requests, numpy's linear percentiles; NaN = none completed. */
+enum { EXP_SPREAD_QUANTILES = 25 };
+extern const double exp_spread_quantile[EXP_SPREAD_QUANTILES]; /* rising; 0.5, 0.9 and 0.99 among them */
+struct exp_spread {
+    double ttft_s[EXP_SPREAD_QUANTILES];
+    double tpot_s[EXP_SPREAD_QUANTILES]; /* of requests with more than one output token */
+};
+
 /* What one run shows. */
-struct exp_point {
+struct exp_trial_point {
     uint32_t n_classes;
     struct exp_class_point class[SIM_MAX_CLASSES];
     bool met;                           /* by every class */
@@ -29,8 +37,10 @@ struct exp_point {
     double length_ratio;                /* output tokens over those with full KV */
     double ttft_p99_s, tpot_p99_s;
     double evidence[SIM_N_EVIDENCE]; /* shares of GPU time */
-    double kv_peak_utilization;
+    double kv_peak_utilization, kv_mean_utilization, host_link_busy;
+    double mean_running; /* sequences, of all replicas together */
     enum sim_load_state load_state;
+    struct exp_spread spread; /* of a trial that keeps it */
 };
 
 /* What is changed in a trial beside replicas and load; zero = nothing. */
@@ -52,10 +62,13 @@ struct exp_trial *exp_trial_new(const struct exp_plan *plan, const struct exp_ca
                                 const struct exp_trial_change *change, struct sim_status *st);
 void exp_trial_free(struct exp_trial *t);
 
+/* From now on runs tell their latencies' distribution, too: 4 ms for 20,000 requests. */
+void exp_trial_keep_spread(struct exp_trial *t);
+
 /* n new replicas under a load; seed is the run's (lengths, router) and, with the load's, the trace's. False with one line in
  * st when the load cannot be made. n = 0 needs machines that there are. */
 bool exp_trial_run(struct exp_trial *t, uint32_t n, double load_factor, uint64_t seed, bool whole,
-                   struct exp_point *out, struct sim_status *st);
+                   struct exp_trial_point *out, struct sim_status *st);
 
 /* The setup behind it, for profiles, engines, memory and notes. */
 const struct exp_setup *exp_trial_setup(const struct exp_trial *t);

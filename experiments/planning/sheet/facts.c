@@ -290,7 +290,7 @@ static const char *fill(const struct why *w, enum exp_phrase phrase, const char 
 static const double POOL_IS_FULL = 0.95;
 
 /* The limit that the most requests are over, of all classes; "" when none is missed. */
-static const char *tightest(const struct exp_point *p)
+static const char *tightest(const struct exp_trial_point *p)
 {
     static const char *const names[] = {"TTFT", "TPOT", "E2EL"};
     double missed[3] = {0}, most = 0;
@@ -310,7 +310,7 @@ static const char *tightest(const struct exp_point *p)
 
 static const char *limit_of(const struct why *w)
 {
-    const struct exp_point *p = &w->row->entry->point;
+    const struct exp_trial_point *p = &w->row->entry->point;
     return p->kv_peak_utilization >= POOL_IS_FULL ? say(w, EXP_SAY_WHY_MEMORY) : tightest(p);
 }
 

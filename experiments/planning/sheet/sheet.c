@@ -226,7 +226,7 @@ static const char *payback_check(const struct exp_sheet *s)
 
 static void print_checks(const struct exp_sheet *s)
 {
-    struct exp_grid g = {0};
+    struct exp_grid g = {.id = "checks"};
     exp_grid_add_column(&g, "", EXP_CELLS_LEFT);
     exp_grid_add_column(&g, "", EXP_CELLS_LEFT);
     exp_grid_add_column(&g, "", EXP_CELLS_WRAP);
@@ -297,12 +297,12 @@ static void add_row(const struct exp_sheet *s, struct exp_grid *g, uint32_t i)
 static void print_table(const struct exp_sheet *s)
 {
     const struct exp_decision *d = s->d;
-    struct exp_grid g = {0};
+    struct exp_grid g = {.id = "finalists"};
     if (!d->n_finalists) return;
     add_columns(s, &g);
     for (uint32_t i = 0; i < d->n_rows; i++)
         if (d->row[i].finalist) add_row(s, &g, i);
-    if (!s->page.markdown) fputc('\n', s->page.out);
+    exp_page_gap_in_text(&s->page);
     exp_page_grid(&s->page, &g);
     if (s->best && d->best != 0) exp_page_text(&s->page, 0, 2, exp_say(s, EXP_SAY_NO_WINNER));
     exp_page_text(&s->page, 0, 2, exp_say(s, EXP_SAY_LEGEND));
@@ -338,7 +338,7 @@ static uint32_t shown_losers(const struct exp_sheet *s)
 static void print_losers(const struct exp_sheet *s, uint32_t most)
 {
     const struct exp_decision *d = s->d;
-    struct exp_grid g = {0};
+    struct exp_grid g = {.id = "losers", .folded = true};
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_LOSERS_TITLE));
     exp_grid_add_column(&g, "GPU", EXP_CELLS_LEFT);
     exp_grid_add_column(&g, "TP", EXP_CELLS_RIGHT);
@@ -369,27 +369,53 @@ static void print_notes(const struct exp_sheet *s)
     const struct exp_notes *notes = &s->d->notes;
     if (!notes->n) return;
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_NOTES_TITLE));
-    if (s->page.markdown) fputc('\n', s->page.out);
+    exp_page_gap_in_markdown(&s->page);
     for (uint32_t i = 0; i < notes->n; i++) exp_page_item(&s->page, notes->text[i]);
+}
+
+static void print_decision(const struct exp_sheet *s)
+{
+    print_headline(s);
+    print_checks(s);
+    print_table(s);
+    if (!s->all) print_all_losers(s);
+    exp_sheet_weakest(s);
+    exp_sheet_tornado(s);
+    exp_sheet_measure(s);
+    exp_sheet_references(s);
+    exp_sheet_failsafe(s);
+    exp_sheet_pilot(s);
+}
+
+static void print_rest(const struct exp_sheet *s)
+{
+    if (s->all) print_all_losers(s);
+    exp_sheet_assumptions(s);
+    exp_sheet_prices(s, false);
+    print_notes(s);
 }
 
 void exp_sheet_print(const struct exp_decision *d, const struct exp_sheet_options *o, FILE *out)
 {
     struct exp_sheet s;
     exp_sheet_init(&s, d, o, out);
-    print_headline(&s);
-    print_checks(&s);
-    print_table(&s);
-    if (!s.all) print_all_losers(&s);
-    exp_sheet_weakest(&s);
-    exp_sheet_tornado(&s);
-    exp_sheet_measure(&s);
-    exp_sheet_references(&s);
-    exp_sheet_failsafe(&s);
-    exp_sheet_pilot(&s);
-    if (s.all) print_all_losers(&s);
-    exp_sheet_assumptions(&s);
-    exp_sheet_prices(&s, false);
-    print_notes(&s);
+    print_decision(&s);
+    print_rest(&s);
+    exp_sheet_fini(&s);
+}
+
+void exp_sheet_parts(const struct exp_decision *d, enum exp_language language, enum exp_sheet_piece piece,
+                     json_t *section)
+{
+    static void (*const print[])(const struct exp_sheet *s) = {[EXP_SHEET_DECISION] = print_decision,
+                                                               [EXP_SHEET_REST] = print_rest,
+                                                               [EXP_SHEET_DETAILS] = exp_sheet_details};
+    const struct exp_sheet_options o = {.language = language, .all = true};
+    struct exp_page_parts parts = {.section = section};
+    struct exp_sheet s;
+    exp_sheet_init(&s, d, &o, NULL);
+    s.page.parts = &parts;
+    print[piece](&s);
+    exp_page_parts_end(&parts);
     exp_sheet_fini(&s);
 }

@@ -184,7 +184,7 @@ static void add_parameter(const struct exp_sheet *s, struct exp_grid *g, const s
 static void print_parameters(const struct exp_sheet *s)
 {
     const struct mdl_strategy *strategy = strategy_of(s);
-    struct exp_grid g = {0};
+    struct exp_grid g = {.id = "parameters"};
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_PARAMETERS_TITLE));
     if (strategy->n_defaults == 0) {
         exp_page_text(&s->page, 0, 2, EXP_SAY(s, NO_PARAMETERS, strategy->name));
@@ -235,7 +235,7 @@ static const char *what_seeds_say(const struct exp_sheet *s)
 static void print_verified(const struct exp_sheet *s)
 {
     const struct exp_entry *e = s->best->entry;
-    struct exp_grid g = {0};
+    struct exp_grid g = {.id = "verified"};
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_VERIFY_TITLE));
     exp_page_text(&s->page, 0, 2, exp_say(s, EXP_SAY_VERIFY_SAYS));
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_REPLICAS), EXP_CELLS_RIGHT);
@@ -257,7 +257,7 @@ static void print_verified(const struct exp_sheet *s)
 static void print_drivers(const struct exp_sheet *s)
 {
     const struct exp_response *r = &s->best->finalist->response;
-    struct exp_grid g = {0};
+    struct exp_grid g = {.id = "drivers"};
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_SENSITIVE_TITLE));
     exp_page_text(&s->page, 0, 2, exp_say(s, EXP_SAY_SENSITIVE_SAYS));
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_DRIVER), EXP_CELLS_LEFT);
@@ -289,26 +289,31 @@ static void print_values(const struct exp_sheet *s)
     free(text);
 }
 
+void exp_sheet_details(const struct exp_sheet *s)
+{
+    exp_page_heading(&s->page, 1, exp_say(s, EXP_SAY_DETAILS_TITLE));
+    if (s->best) {
+        exp_page_text(&s->page, 0, 2, exp_say_row(s, s->best));
+        print_flags(s);
+        print_parameters(s);
+        exp_sheet_bill(s);
+        exp_sheet_schedule(s);
+        exp_sheet_costs(s);
+        print_verified(s);
+        print_drivers(s);
+    }
+    exp_sheet_prices(s, true);
+    print_values(s);
+    exp_page_text(&s->page, 0, 2,
+                  EXP_SAY(s, TOOK, exp_say_count(s, (double)s->d->n_runs),
+                          exp_text(s->arena, "%s", exp_duration_words(s->d->wall_s).text)));
+}
+
 void exp_sheet_print_details(const struct exp_decision *d, const struct exp_sheet_options *o, FILE *out)
 {
     struct exp_sheet s;
     exp_sheet_init(&s, d, o, out);
     fputc('\n', out);
-    exp_page_heading(&s.page, 1, exp_say(&s, EXP_SAY_DETAILS_TITLE));
-    if (s.best) {
-        exp_page_text(&s.page, 0, 2, exp_say_row(&s, s.best));
-        print_flags(&s);
-        print_parameters(&s);
-        exp_sheet_bill(&s);
-        exp_sheet_schedule(&s);
-        exp_sheet_costs(&s);
-        print_verified(&s);
-        print_drivers(&s);
-    }
-    exp_sheet_prices(&s, true);
-    print_values(&s);
-    exp_page_text(&s.page, 0, 2,
-                  EXP_SAY(&s, TOOK, exp_say_count(&s, (double)d->n_runs),
-                          exp_text(s.arena, "%s", exp_duration_words(d->wall_s).text)));
+    exp_sheet_details(&s);
     exp_sheet_fini(&s);
 }

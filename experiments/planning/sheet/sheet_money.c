@@ -28,7 +28,7 @@ static void add_option(const struct exp_sheet *s, struct exp_grid *g, const char
 
 void exp_sheet_references(const struct exp_sheet *s)
 {
-    struct exp_grid g = {0};
+    struct exp_grid g = {.id = "references"};
     if (!s->best) return;
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_REFERENCE_TITLE));
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_OPTION), EXP_CELLS_LEFT);
@@ -80,7 +80,7 @@ void exp_sheet_assumptions(const struct exp_sheet *s)
 {
     const struct exp_plan *p = s->d->plan;
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_ASSUMPTIONS_TITLE));
-    if (s->page.markdown) fputc('\n', s->page.out);
+    exp_page_gap_in_markdown(&s->page);
     assume_load(s);
     exp_page_item(
         &s->page,
@@ -102,7 +102,7 @@ void exp_sheet_prices(const struct exp_sheet *s, bool sources)
     struct exp_price_used used[EXP_MAX_PRICES_USED];
     uint32_t n = exp_prices_used(s->arena, s->d, s->language, used);
     bool any_old = false;
-    struct exp_grid g = {0};
+    struct exp_grid g = {.id = "prices"};
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_PRICES_TITLE));
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_ITEM), EXP_CELLS_LEFT);
     exp_grid_add_column(&g, s->d->prices->currency, EXP_CELLS_RIGHT);

@@ -70,7 +70,7 @@ void exp_sheet_bill(const struct exp_sheet *s)
 {
     const char *currency = s->d->plan->currency;
     const struct exp_cash *cash = exp_row_cash(s->best);
-    struct bill b = {.s = s};
+    struct bill b = {.s = s, .g = {.id = "bill"}};
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_BILL_TITLE));
     exp_grid_add_column(&b.g, exp_say(s, EXP_SAY_HEAD_ITEM), EXP_CELLS_LEFT);
     exp_grid_add_column(&b.g, exp_say(s, EXP_SAY_HEAD_COUNT), EXP_CELLS_RIGHT);
@@ -105,7 +105,7 @@ static bool is_news(const struct exp_cash *c, uint32_t m)
 void exp_sheet_schedule(const struct exp_sheet *s)
 {
     const struct exp_cash *c = exp_row_cash(s->best);
-    struct exp_grid g = {0};
+    struct exp_grid g = {.id = "schedule"};
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_SCHEDULE_TITLE));
     exp_page_text(&s->page, 0, 2, exp_say(s, EXP_SAY_SCHEDULE_SAYS));
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_MONTH_NO), EXP_CELLS_RIGHT);
@@ -153,7 +153,7 @@ static void add_unit_costs(struct costs *k, const struct exp_unit_costs *own, co
 void exp_sheet_costs(const struct exp_sheet *s)
 {
     const struct exp_cash *own = exp_row_cash(s->best), *base = &s->d->baseline_cash;
-    struct costs k = {.s = s, .compared = s->d->search.baseline != UINT32_MAX};
+    struct costs k = {.s = s, .g = {.id = "costs"}, .compared = s->d->search.baseline != UINT32_MAX};
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_COST_TITLE));
     exp_grid_add_column(&k.g, exp_say(s, EXP_SAY_HEAD_ITEM), EXP_CELLS_LEFT);
     exp_grid_add_column(&k.g, s->d->plan->currency, EXP_CELLS_RIGHT);

@@ -4,7 +4,7 @@
 #define KVSIM_EXPERIMENTS_PLANNING_SHEET_SHEET_PARTS_H
 
 #include "experiments/planning/sheet/facts.h"
-#include "experiments/planning/sheet/page.h"
+#include "experiments/page.h"
 
 struct exp_sheet {
     const struct exp_decision *d;
@@ -40,6 +40,8 @@ const char *exp_say_share(const struct exp_sheet *s, double frac);
 
 /* ---- the sections beside sheet.c's own ---- */
 
+/* sheet_details.c: page two as a whole */
+void exp_sheet_details(const struct exp_sheet *s);
 /* sheet_sure.c: the weakest number and the next step; what would change the answer; what to measure; the pilot */
 void exp_sheet_weakest(const struct exp_sheet *s);
 void exp_sheet_tornado(const struct exp_sheet *s);

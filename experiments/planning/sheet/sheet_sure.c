@@ -87,7 +87,7 @@ static void say_whose(const struct exp_sheet *s, const struct exp_decision_row *
 
 static void print_bars(const struct exp_sheet *s, const struct exp_risk *risk)
 {
-    struct exp_grid g = {0};
+    struct exp_grid g = {.id = "tornado"};
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_INPUT), EXP_CELLS_LEFT);
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_LOW), EXP_CELLS_RIGHT);
     exp_grid_add_column(&g, exp_say(s, EXP_SAY_HEAD_HIGH), EXP_CELLS_RIGHT);
@@ -210,7 +210,7 @@ static bool is_first(const struct exp_decision *d, uint32_t row, uint32_t stress
 void exp_sheet_failsafe(const struct exp_sheet *s)
 {
     const struct exp_decision *d = s->d;
-    struct exp_grid g = {0};
+    struct exp_grid g = {.id = "failsafe"};
     if (!d->n_finalists) return;
     exp_page_heading(&s->page, 2, exp_say(s, EXP_SAY_FAILSAFE_TITLE));
     exp_page_text(&s->page, 0, 2, exp_say(s, EXP_SAY_FAILSAFE_SAYS));
@@ -236,7 +236,7 @@ void exp_sheet_pilot(const struct exp_sheet *s)
     const struct exp_decision *d = s->d;
     const struct exp_pilot_findings *p = d->pilot;
     char why[400] = "";
-    struct exp_grid g = {0};
+    struct exp_grid g = {.id = "pilot"};
     if (!p) return;
     enum exp_verdict_word word = exp_pilot_verdict(d, why, sizeof why);
     const struct exp_decision_row *tried = exp_row_tried(d);

@@ -10,7 +10,7 @@ void exp_sheet_init(struct exp_sheet *s, const struct exp_decision *d, const str
                             .best = d->best == UINT32_MAX ? NULL : &d->row[d->best],
                             .language = o->language,
                             .all = o->all,
-                            .page = {out, o->markdown, o->bold},
+                            .page = {.out = out, .markdown = o->markdown, .bold = o->bold},
                             .arena = sim_arena_new()};
 }
 

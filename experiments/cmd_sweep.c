@@ -1,0 +1,403 @@
+/* `kvsim sweep`: the points of a study, computed and stored. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "experiments/cli.h"
+#include "experiments/command.h"
+#include "experiments/parallel.h"
+#include "experiments/study/sweep_print.h"
+#include "sim/memory.h"
+#include "sim/outfile.h"
+
+enum { MAX_FILES = 65536, MAX_SHARDS = 1000000 };
+
+struct arguments {
+    const char *study, *db, *csv;
+    const char **file; /* to merge */
+    uint32_t n_files;
+    struct exp_sweep_options sweep;
+    bool merge, dry_run, json, shard, jobs;
+};
+
+enum { KEY_DB = 0x100, KEY_SHARD, KEY_MERGE, KEY_DRY_RUN, KEY_CSV, KEY_JSON, KEY_VERBOSE, KEY_KEEP_FAILED };
+
+static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "What is done:", 1},
+    {"jobs", 'j', "N", 0, "threads (default: all cores; under mpirun one in each process)", 0},
+    {"db", KEY_DB, "FILE", 0,
+     "the database (default: NAME.sqlite in the current folder, of the study's name)", 0},
+    {"dry-run", KEY_DRY_RUN, NULL, 0, "axes, points, expected time and size; nothing is written", 0},
+    {"keep-failed", KEY_KEEP_FAILED, NULL, 0, "leave points alone that failed before", 0},
+    {NULL, 0, NULL, 0, "Over many machines:", 2},
+    {"shard", KEY_SHARD, "K/N", 0,
+     "part K of N, into a database of its own (default: NAME-K-of-N.sqlite), as for a job array", 0},
+    {"merge", KEY_MERGE, "FILE...", 0, "take the points of other databases into --db, and stop", 0},
+    {NULL, 0, NULL, 0, "How it is shown:", 3},
+    {"csv", KEY_CSV, "FILE", 0, "write every point as CSV; - is standard output", 0},
+    {"json", KEY_JSON, NULL, 0, "print one JSON object instead of tables", 0},
+    {"verbose", KEY_VERBOSE, NULL, 0, "a line on stderr as each point begins and when it is stored", 0},
+    {0},
+};
+
+/* ---- options ---- */
+
+static void parse_shard(const struct argp_state *state, const char *text, struct exp_sweep_options *o)
+{
+    char part[24] = "";
+    const char *slash = strchr(text, '/');
+    if (!slash || slash - text >= (int)sizeof part)
+        argp_failure(state, SIM_EXIT_USAGE, 0, "--shard is `%.40s`, expected K/N, as 3/8", text);
+    else
+        memcpy(part, text, (size_t)(slash - text));
+    o->n_shards = slash ? (uint32_t)exp_cli_count(state, "--shard: N", slash + 1, 1, MAX_SHARDS) : 1;
+    o->shard = (uint32_t)exp_cli_count(state, "--shard: K", part, 1, o->n_shards);
+}
+
+static const char *named(const struct argp_state *state, const char *option, const char *text)
+{
+    if (!*text) argp_failure(state, SIM_EXIT_USAGE, 0, "%s is empty, expected a file", option);
+    return text;
+}
+
+static void add_file(const struct argp_state *state, struct arguments *a, const char *path)
+{
+    if (a->n_files == MAX_FILES)
+        argp_failure(state, SIM_EXIT_USAGE, 0, "more than %d files to merge", MAX_FILES);
+    a->file[a->n_files++] = named(state, "--merge", path);
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+    switch (key) {
+    case 'j':
+        a->sweep.n_threads = (uint32_t)exp_cli_count(state, "--jobs", arg, 1, 1024);
+        a->jobs = true;
+        return 0;
+    case KEY_DB:
+        a->db = named(state, "--db", arg);
+        return 0;
+    case KEY_SHARD:
+        parse_shard(state, arg, &a->sweep);
+        a->shard = true;
+        return 0;
+    case KEY_MERGE:
+        a->merge = true;
+        add_file(state, a, arg);
+        return 0;
+    case KEY_DRY_RUN:
+        a->dry_run = true;
+        return 0;
+    case KEY_CSV:
+        a->csv = named(state, "--csv", arg);
+        return 0;
+    case KEY_JSON:
+        a->json = true;
+        return 0;
+    case KEY_VERBOSE:
+        a->sweep.verbose = true;
+        return 0;
+    case KEY_KEEP_FAILED:
+        a->sweep.keep_failed = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void check_together(const struct arguments *a, struct argp_state *state)
+{
+    const bool many = exp_ranks_started() > 1, on_stdout = a->csv && strcmp(a->csv, "-") == 0;
+    const struct {
+        bool both;
+        const char *names;
+    } apart[] = {{a->merge && a->shard, "--merge and --shard"},
+                 {a->merge && a->dry_run, "--merge and --dry-run"},
+                 {a->merge && a->sweep.keep_failed, "--merge and --keep-failed"},
+                 {a->dry_run && a->csv, "--dry-run and --csv"},
+                 {a->json && on_stdout, "--json and --csv -"},
+                 {a->shard && many, "--shard and mpirun"}};
+    for (size_t i = 0; i < sizeof apart / sizeof apart[0]; i++)
+        if (apart[i].both)
+            argp_failure(state, SIM_EXIT_USAGE, 0, "%s: cannot be had together, expected one",
+                         apart[i].names);
+    if (!a->study && !a->merge)
+        argp_failure(state, SIM_EXIT_USAGE, 0, "no study given; `kvsim init study` writes one");
+    if (!a->study && !a->db)
+        argp_failure(state, SIM_EXIT_USAGE, 0, "--merge: into what? expected --db FILE, or the study");
+}
+
+/* Files follow --merge; a study is known by its ending wherever it stands. */
+static bool is_study(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+    switch (key) {
+    case ARGP_KEY_ARG:
+        if (a->merge && !is_study(arg)) {
+            add_file(state, a, arg);
+            return 0;
+        }
+        if (a->study)
+            argp_failure(state, SIM_EXIT_USAGE, 0, "too many arguments: `%s`, expected one study", arg);
+        a->study = arg;
+        return 0;
+    case ARGP_KEY_END:
+        check_together(a, state);
+        return 0;
+    default:
+        return parse_option(key, arg, state);
+    }
+}
+
+static const struct argp argp = {
+    options,
+    parse,
+    "STUDY.yaml\n--db FILE --merge FILE... [STUDY.yaml]",
+    "Computes the points of a study and stores each the moment it is done. Points that are stored already "
+    "are not "
+    "computed again: the same command goes on where it stopped, however it stopped."
+    "\v"
+    "A point is known by what determines it: the scenario, the contents of its trace, profile, engine, "
+    "quality and "
+    "prices, and the version of the model. Where one of them changed, what is stored is stale and computed "
+    "anew.\n\n"
+    "Under mpirun every process computes and the first stores. As a job array, each job takes --shard K/N "
+    "into a "
+    "database of its own, and --merge brings them together.\n\n"
+    "A point that fails is stored with its reason and tried again by the next start. Exit 0 also when some "
+    "failed; 1 "
+    "when all did or nothing can be stored; 130 when interrupted.",
+    NULL,
+    NULL,
+    NULL};
+
+/* ---- the command ---- */
+
+struct job {
+    const struct arguments *a;
+    struct exp_sweep_options sweep;
+    struct exp_ranks ranks;
+    struct exp_study *study;
+    char *db;
+    bool kept; /* the study, for threads that were left behind */
+};
+
+/* A study's name as that of a file in this folder. */
+static char *default_db(const struct job *j)
+{
+    const struct exp_sweep_options *o = &j->sweep;
+    char *name = sim_strdup(exp_study_name(j->study));
+    for (char *c = name; *c; c++)
+        if ((unsigned char)*c <= ' ' || strchr("/\\:*?\"<>|", *c) || (c == name && (*c == '-' || *c == '.')))
+            *c = '_';
+    char *path = o->n_shards > 1 ? sim_printf("%s-%u-of-%u.sqlite", name, o->shard, o->n_shards)
+                                 : sim_printf("%s.sqlite", name);
+    free(name);
+    return path;
+}
+
+static bool write_csv(const struct job *j, struct exp_store *s, struct sim_status *st)
+{
+    const char *path = j->a->csv, *study = j->study ? exp_study_name(j->study) : NULL;
+    if (!path) return true;
+    if (strcmp(path, "-") == 0) return exp_store_csv(s, study, stdout, st);
+    struct sim_outfile *f = sim_outfile_open(path, st);
+    if (!f) return false;
+    if (exp_store_csv(s, study, sim_outfile_stream(f), st)) return sim_outfile_commit(f, st);
+    sim_outfile_abandon(f);
+    return false;
+}
+
+static bool dry_run(const struct job *j, struct sim_status *st)
+{
+    struct exp_sweep_forecast f;
+    if (!exp_sweep_forecast(j->study, &j->sweep, true, &f, st)) return false;
+    if (j->a->json) return exp_print_json(exp_sweep_forecast_json(&j->sweep, &f), st);
+    exp_sweep_print_forecast(j->study, &j->sweep, &f, stdout);
+    if (f.points > f.stored) exp_next("kvsim sweep %s", j->a->study);
+    return true;
+}
+
+/* ---- merging ---- */
+
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static bool take_files(const struct job *j, struct exp_store *s, struct exp_merged *sum,
+                       struct sim_status *st)
+{
+    const struct arguments *a = j->a;
+    for (uint32_t i = 0; i < a->n_files; i++) {
+        if (is_same_file(a->file[i], j->db))
+            return sim_fail_as(st, SIM_EXIT_USAGE, "--merge: %s is --db itself, expected other files",
+                               a->file[i]);
+        if (!exp_store_merge(s, a->file[i], sum, st)) return false;
+    }
+    return true;
+}
+
+static bool show_merged(const struct job *j, const struct exp_merged *sum, struct sim_status *st)
+{
+    struct exp_sweep_forecast f = {0};
+    if (j->study && !exp_sweep_forecast(j->study, &j->sweep, false, &f, st)) return false;
+    uint64_t open = f.points - f.stored;
+    if (j->a->json) {
+        json_t *o = json_pack("{s:I, s:I, s:I, s:s}", "files", (json_int_t)sum->n_files, "added",
+                              (json_int_t)sum->n_added, "known", (json_int_t)sum->n_known, "db", j->db);
+        if (j->study) json_object_set_new(o, "points", json_integer((json_int_t)f.points));
+        if (j->study) json_object_set_new(o, "open", json_integer((json_int_t)open));
+        return exp_print_json(o, st);
+    }
+    FILE *out = j->a->csv && strcmp(j->a->csv, "-") == 0 ? stderr : stdout;
+    fprintf(out, "%llu files: %s points added, %s known before\n", (unsigned long long)sum->n_files,
+            exp_count_words((double)sum->n_added).text, exp_count_words((double)sum->n_known).text);
+    if (j->study)
+        fprintf(out, "%s of %s points are still open\n", exp_count_words((double)open).text,
+                exp_count_words((double)f.points).text);
+    if (open)
+        exp_next("kvsim sweep %s --db %s", j->a->study, j->db);
+    else
+        exp_next("kvsim report %s", j->db);
+    return true;
+}
+
+static bool merge(const struct job *j, struct sim_status *st)
+{
+    struct exp_merged sum = {0};
+    struct exp_store *s = exp_store_open(j->db, EXP_STORE_WRITE, st);
+    bool ok = s && take_files(j, s, &sum, st) && write_csv(j, s, st);
+    exp_store_close(s);
+    return ok && show_merged(j, &sum, st);
+}
+
+/* ---- computing ---- */
+
+static bool any_done(const struct exp_sweep_sum *sum, const struct exp_sweep_digest *d, struct sim_status *st)
+{
+    if (!sum->computed || sum->failed < sum->computed || sum->reused) return true;
+    json_t *first = json_array_get(d->failures, 0);
+    const char *why = json_string_value(json_object_get(first, "reason"));
+    return sim_fail(st, "all %s points failed: %s", exp_count_words((double)sum->failed).text,
+                    why ? why : "reasons are in the database");
+}
+
+static bool show(const struct job *j, const struct exp_sweep_sum *sum, struct sim_status *st)
+{
+    struct exp_sweep_digest d = {0};
+    struct exp_store *s = exp_store_open(j->db, EXP_STORE_READ, st);
+    bool csv_here = j->a->csv && strcmp(j->a->csv, "-") == 0;
+    bool ok = s && write_csv(j, s, st) && exp_sweep_digest(s, exp_study_name(j->study), &d, st);
+    exp_store_close(s);
+    if (ok && j->a->json)
+        ok = exp_print_json(exp_sweep_json(sum, j->db), st);
+    else if (ok && !csv_here)
+        exp_sweep_print(sum, &d, stdout);
+    ok = ok && any_done(sum, &d, st);
+    exp_sweep_digest_fini(&d);
+    return ok;
+}
+
+static void say_next(const struct job *j)
+{
+    const struct exp_sweep_options *o = &j->sweep;
+    if (o->n_shards > 1)
+        exp_next("kvsim sweep --db %s.sqlite --merge %s   (with those of the other shards)",
+                 exp_study_name(j->study), j->db);
+    else
+        exp_next("kvsim report %s", j->db);
+}
+
+static bool sweep(struct job *j, struct sim_status *st)
+{
+    struct exp_sweep_sum sum = {0};
+    bool ok = exp_sweep(j->study, &j->sweep, &sum, st);
+    j->kept = sum.abandoned;
+    if (!ok || j->ranks.rank) return ok;
+    if (!show(j, &sum, st)) return false;
+    say_next(j);
+    return true;
+}
+
+/* Rank 0 reads the study first, so that a mistake in it is told once. */
+static bool load(struct job *j, struct sim_status *st)
+{
+    const char *path = j->a->study;
+    if (path && j->ranks.rank == 0) j->study = exp_study_load(path, st);
+    bool ok = exp_ranks_agree(&j->ranks, st);
+    if (ok && path && j->ranks.rank > 0) j->study = exp_study_load(path, st);
+    ok = exp_ranks_agree(&j->ranks, st);
+    if (ok) j->sweep.db = j->db = j->a->db ? sim_strdup(j->a->db) : default_db(j);
+    return ok;
+}
+
+/* What only one process does. */
+static bool is_for_one(const struct arguments *a)
+{
+    return a->merge || a->dry_run;
+}
+
+static bool carry_out(struct job *j, struct sim_status *st)
+{
+    if (!load(j, st)) return false;
+    if (is_for_one(j->a) && j->ranks.rank) return true;
+    return j->a->merge ? merge(j, st) : j->a->dry_run ? dry_run(j, st) : sweep(j, st);
+}
+
+/* Standard output or error to nowhere; the descriptor that it was. */
+static int mute(int fd)
+{
+    int was = dup(fd), nowhere = open("/dev/null", O_WRONLY);
+    if (nowhere >= 0) dup2(nowhere, fd);
+    if (nowhere >= 0) close(nowhere);
+    return was;
+}
+
+static void end_quietly(void)
+{
+    _exit(SIM_EXIT_OK);
+}
+
+/* Only the first of several processes speaks, and its exit code is that of all: one that ends with another code, be it
+ * on wrong usage, has mpirun kill the first before it speaks. */
+static void read_arguments(int argc, char **argv, struct arguments *a)
+{
+    bool first = exp_ranks_is_first();
+    int was = first ? -1 : mute(STDERR_FILENO);
+    if (!first) {
+        close(mute(STDOUT_FILENO));
+        atexit(end_quietly);
+    }
+    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, a);
+    if (was >= 0) dup2(was, STDERR_FILENO);
+    if (was >= 0) close(was);
+}
+
+bool exp_cmd_sweep(int argc, char **argv, struct sim_status *st)
+{
+    struct arguments a = {.sweep = {.n_shards = 1, .shard = 1}};
+    a.file = sim_alloc(MAX_FILES, sizeof *a.file);
+    read_arguments(argc, argv, &a);
+    struct job j = {.a = &a, .sweep = a.sweep};
+    if (!a.jobs) j.sweep.n_threads = exp_ranks_started() > 1 ? 1 : exp_processors();
+    bool ok = exp_ranks_begin(&j.ranks, st);
+    j.sweep.ranks = &j.ranks;
+    ok = ok && carry_out(&j, st);
+    exp_ranks_end(&j.ranks);
+    if (!j.kept) exp_study_free(j.study);
+    if (!j.kept) free(j.db);
+    free(a.file);
+    return ok || !exp_ranks_is_first();
+}

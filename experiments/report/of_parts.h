@@ -1,0 +1,42 @@
+/* What the documents of runs, comparisons and validations have in common: charts of latency, of evidence and over time. */
+#ifndef KVSIM_EXPERIMENTS_REPORT_OF_PARTS_H
+#define KVSIM_EXPERIMENTS_REPORT_OF_PARTS_H
+
+#include "experiments/report/curves.h"
+#include "experiments/report/doc.h"
+
+/* Five digits: more than a screen shows, and half of what a double takes. */
+double exp_report_rounded(double value);
+
+/* "TTFT" */
+const char *exp_report_latency(enum exp_latency latency);
+
+/* A chart of shares of requests over milliseconds, and a series of it. */
+json_t *exp_report_cdf(json_t *section, const char *id, const char *title);
+void exp_report_cdf_add(json_t *chart, const char *name, const double ms[EXP_QUANTILES]);
+
+/* A chart over seconds, and a series of it: one member of each moment, times `scale`. */
+json_t *exp_report_over_time(json_t *section, const char *id, const char *title, const char *y,
+                             const char *unit);
+void exp_report_over_time_add(json_t *chart, const char *name, const struct exp_run_curves *c, size_t member,
+                              double scale);
+#define EXP_MOMENT(member) offsetof(struct exp_moment, member)
+
+/* Does it ever differ from 0? */
+bool exp_report_moves(const struct exp_run_curves *c, size_t member);
+
+/* Bars of parts, one upon the other, in percent or another unit; a series per part. */
+json_t *exp_report_stacked(json_t *section, const char *id, const char *title, const char *unit);
+
+/* Shares of GPU time by what they rest on, of one name after another; 0 everywhere adds no series. */
+void exp_report_evidence(json_t *section, uint32_t n, const char *(*name)(const void *of, uint32_t i),
+                         double (*frac)(const void *of, uint32_t i, enum sim_evidence e), const void *of);
+
+/* A fact with its interval where there are replications. */
+void exp_report_band_fact(json_t *facts, const char *name, struct exp_band b, double scale, const char *unit,
+                          bool banded);
+
+/* A table of {"files":[{"path","sha256"}...]}, folded. */
+void exp_report_files(json_t *section, const json_t *files);
+
+#endif

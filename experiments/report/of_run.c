@@ -1,0 +1,399 @@
+/* What a run says: did it keep its service levels and who did not, figures, distributions, the cluster over time. What was
+ * simulated, and on what it rests, is in of_run_machine.c. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "experiments/cli.h"
+#include "experiments/print_run.h"
+#include "experiments/report/of.h"
+#include "experiments/report/of_run_parts.h"
+#include "sim/memory.h"
+
+/* ---- the answer ---- */
+
+/* The metric by which a class is judged, or by which most of its requests are late. */
+struct level {
+    uint32_t slo_class;
+    double share, goal, met; /* of requests; met: of replications */
+    const char *metric;      /* NULL: they never complete */
+    bool limited, per_metric;
+};
+
+static double figure_of(const struct exp_results *r, uint32_t c, const char *name)
+{
+    return exp_figure_of_class(r->figures, c, name).mean;
+}
+
+static void judge(const struct exp_results *r, struct level *l)
+{
+    const struct sim_slo *slo = &r->run->setup->sim_classes[l->slo_class].slo;
+    const double limits[] = {slo->ttft_s, slo->tpot_s, slo->e2el_s};
+    static const char *const violations[] = {"slo_violations_ttft", "slo_violations_tpot",
+                                             "slo_violations_e2el"};
+    double arrived = figure_of(r, l->slo_class, "arrived"),
+           completed = figure_of(r, l->slo_class, "completed"), most = 0;
+    for (int k = 0; k < EXP_N_LATENCIES; k++) {
+        double late = figure_of(r, l->slo_class, violations[k]);
+        if (!(limits[k] > 0) || late < most) continue;
+        most = late;
+        l->metric = exp_report_latency((enum exp_latency)k);
+    }
+    if (l->per_metric)
+        l->share = (completed - most) / arrived;
+    else if (arrived - completed > most)
+        l->metric = NULL;
+}
+
+static struct level level_of(const struct exp_results *r, uint32_t c)
+{
+    const struct sim_slo *slo = &r->run->setup->sim_classes[c].slo;
+    struct level l = {.slo_class = c,
+                      .share = figure_of(r, c, "slo_attainment"),
+                      .goal = slo->percentile / 100,
+                      .met = figure_of(r, c, "sla_met"),
+                      .limited = (slo->ttft_s > 0 || slo->tpot_s > 0 || slo->e2el_s > 0) &&
+                                 figure_of(r, c, "arrived") > 0,
+                      .per_metric = slo->per_metric};
+    if (l.limited) judge(r, &l);
+    return l;
+}
+
+/* Never rounded up: 99.999 is not 100. */
+static struct exp_words floored(double frac)
+{
+    struct exp_words w;
+    snprintf(w.text, sizeof w.text, "%.4g", floor(frac * 1e4 + 1e-9) / 100);
+    return w;
+}
+
+/* The class that is furthest from its goal, one that misses it before all that do not. */
+static struct level worst_level(const struct exp_results *r, uint32_t *n_missed)
+{
+    struct level worst = {0};
+    for (uint32_t c = 0; c < r->figures->n_classes; c++) {
+        struct level l = level_of(r, c);
+        if (!l.limited) continue;
+        *n_missed += l.met < 1;
+        bool worse = l.met < worst.met || (l.met == worst.met && l.share - l.goal < worst.share - worst.goal);
+        if (!worst.limited || worse) worst = l;
+    }
+    return worst;
+}
+
+static void put_missed(json_t *s, const struct exp_results *r, const struct level *l)
+{
+    const char *name = r->figures->class_names[l->slo_class];
+    struct exp_words share = floored(l->share), goal = exp_short_words(100 * l->goal);
+    if (l->met > 0)
+        exp_doc_text(s, EXP_WARN_TONE, "The service level of class {0} is met in {1} % of replications.",
+                     name, exp_short_words(100 * l->met).text, NULL);
+    else if (l->per_metric)
+        exp_doc_text(s, EXP_WARN_TONE,
+                     "The service level of class {0} is missed: {1} % of its requests keep the limit of {2}, "
+                     "{3} % should.",
+                     name, share.text, l->metric, goal.text, NULL);
+    else if (l->metric)
+        exp_doc_text(s, EXP_WARN_TONE,
+                     "The service level of class {0} is missed: {1} % of its requests keep every limit, {2} "
+                     "% should. Most of the others miss {3}.",
+                     name, share.text, goal.text, l->metric, NULL);
+    else
+        exp_doc_text(s, EXP_WARN_TONE,
+                     "The service level of class {0} is missed: {1} % of its requests keep every limit, {2} "
+                     "% should. Most of the others never complete.",
+                     name, share.text, goal.text, NULL);
+}
+
+static void put_levels_answer(json_t *s, const struct exp_results *r)
+{
+    uint32_t n_missed = 0;
+    struct level worst = worst_level(r, &n_missed);
+    if (!worst.limited) {
+        exp_doc_text(s, EXP_PLAIN_TONE, "No service level is set: nothing is met or missed.", NULL);
+        return;
+    }
+    if (n_missed)
+        put_missed(s, r, &worst);
+    else if (r->figures->n_classes > 1)
+        exp_doc_text(s, EXP_GOOD_TONE,
+                     "Every service level is met. Class {0} is the closest: {1} % of its requests keep their "
+                     "limits, {2} % should.",
+                     r->figures->class_names[worst.slo_class], floored(worst.share).text,
+                     exp_short_words(100 * worst.goal).text, NULL);
+    else
+        exp_doc_text(s, EXP_GOOD_TONE,
+                     "The service level is met: {0} % of requests keep their limits, {1} % should.",
+                     floored(worst.share).text, exp_short_words(100 * worst.goal).text, NULL);
+    if (n_missed > 1)
+        exp_doc_text(s, EXP_WARN_TONE, "{0} classes miss their service level.",
+                     exp_count_words(n_missed).text, NULL);
+}
+
+static void put_load_state(json_t *s, const struct exp_figures *f)
+{
+    switch (f->load_state) {
+    case SIM_STABLE:
+        exp_doc_text(s, EXP_PLAIN_TONE, "The fleet keeps up with the load.", NULL);
+        return;
+    case SIM_BACKLOGGED:
+        if (f->load_is_brief)
+            exp_doc_text(s, EXP_WARN_TONE,
+                         "The load is over before the first answers: nothing can be said about whether the "
+                         "fleet keeps up. Give more requests.",
+                         NULL);
+        else
+            exp_doc_text(s, EXP_WARN_TONE,
+                         "Requests are still waiting at the last arrival: latencies depend on how long the "
+                         "trace is.",
+                         NULL);
+        return;
+    case SIM_OVERLOADED:
+        exp_doc_text(s, EXP_WARN_TONE,
+                     "The fleet is overloaded: requests pile up, and latencies depend on how long the trace "
+                     "is.",
+                     NULL);
+    }
+}
+
+static void put_facts(json_t *s, const struct exp_figures *f)
+{
+    static const struct {
+        const char *name, *figure, *unit;
+        double scale;
+        bool only_when_used;
+    } facts[] = {
+        {"requests completed", "completed", "", 1, false},
+        {"throughput", "request_throughput", "requests/s", 1, false},
+        {"goodput", "request_goodput", "requests/s", 1, false},
+        {"output", "output_throughput", "tokens/s", 1, false},
+        {"output per GPU", "output_throughput_per_gpu", "tokens/s", 1, false},
+        {"GPU busy", "gpu_busy", "%", 100, false},
+        {"KV memory, peak", "kv_peak_utilization", "%", 100, false},
+        {"KV on the host, peak", "kv_host_peak_utilization", "%", 100, true},
+        {"host link busy", "host_link_busy", "%", 100, true},
+        {"waits for transfers", "exposed_frac", "%", 100, true},
+        {"preemptions", "preemptions", "", 1, false},
+        {"requests rejected", "rejected", "", 1, true},
+        {"requests unfinished", "unfinished", "", 1, true},
+    };
+    json_t *o = exp_doc_facts(s);
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
+        struct exp_band b = exp_figure(f, facts[i].figure);
+        if (!facts[i].only_when_used || b.hi > 0)
+            exp_report_band_fact(o, facts[i].name, b, facts[i].scale, facts[i].unit, f->n_replications > 0);
+    }
+}
+
+static void put_answer(json_t *doc, const struct exp_results *r)
+{
+    const struct exp_figures *f = r->figures;
+    const struct exp_notes *notes = &r->run->setup->notes;
+    json_t *s = exp_doc_section(doc, "answer", "Result");
+    if (exp_figure(f, "arrived").mean > 0)
+        put_levels_answer(s, r);
+    else
+        exp_doc_text(s, EXP_WARN_TONE, "No request was measured.", NULL);
+    put_load_state(s, f);
+    if (f->n_replications)
+        exp_doc_text(s, EXP_SOFT_TONE, "Means and 90 % intervals of {0} replications.",
+                     exp_count_words(f->n_replications).text, NULL);
+    put_facts(s, f);
+    for (uint32_t i = 0; i < notes->n; i++) exp_doc_text(s, EXP_SOFT_TONE, "Note: {0}", notes->text[i], NULL);
+}
+
+/* ---- service levels ---- */
+
+static const char *verdict(const struct exp_results *r, uint32_t c)
+{
+    double met = figure_of(r, c, "sla_met");
+    if (figure_of(r, c, "arrived") == 0) return "no requests";
+    return met >= 1 ? "met" : met > 0 ? "met in some replications" : "missed";
+}
+
+static void put_levels(json_t *doc, const struct exp_results *r)
+{
+    const struct exp_figures *f = r->figures;
+    json_t *s = exp_doc_section(doc, "levels", "Service levels");
+    json_t *t = exp_doc_table(s, "service-levels", "Limits, and who kept them");
+    exp_doc_column_text(t, "class");
+    exp_doc_column_text(t, "limits, ms");
+    exp_doc_column(t, "requests", "");
+    exp_doc_column(t, "within limits", "%");
+    if (f->n_replications) {
+        exp_doc_column(t, "from", "%");
+        exp_doc_column(t, "to", "%");
+    }
+    exp_doc_column(t, "worst 5 minutes", "%");
+    exp_doc_column(t, "goal", "%");
+    exp_doc_column_text(t, "service level");
+    for (uint32_t c = 0; c < f->n_classes; c++) {
+        const struct sim_slo *slo = &r->run->setup->sim_classes[c].slo;
+        struct exp_band share = exp_figure_of_class(f, c, "slo_attainment");
+        json_t *row = exp_doc_row(t);
+        char limits[80];
+        exp_limits_text(slo, limits, sizeof limits);
+        exp_doc_cell_text(row, f->class_names[c]);
+        exp_doc_cell_text(row, limits);
+        exp_doc_cell(row, figure_of(r, c, "arrived"));
+        exp_doc_cell(row, 100 * share.mean);
+        if (f->n_replications) exp_doc_cell(row, 100 * share.lo);
+        if (f->n_replications) exp_doc_cell(row, 100 * share.hi);
+        exp_doc_cell(row, 100 * figure_of(r, c, "slo_attainment_worst_5min"));
+        exp_doc_cell(row, slo->percentile);
+        exp_doc_cell_text(row, verdict(r, c));
+    }
+}
+
+/* ---- latency ---- */
+
+static void put_latency_table(json_t *s, const struct exp_figures *f)
+{
+    static const char *const rows[][2] = {
+        {"ttft", "TTFT"}, {"tpot", "TPOT"}, {"itl", "ITL"}, {"e2el", "E2EL"}, {"queue", "queueing"}};
+    static const char *const columns[] = {"mean", "p50", "p90", "p95", "p99"};
+    json_t *t = exp_doc_table(s, "latency-table", "Latency of completed requests");
+    exp_doc_column_text(t, "latency");
+    for (int c = 0; c < 5; c++) exp_doc_column(t, columns[c], "ms");
+    if (f->n_replications) {
+        exp_doc_column(t, "mean from", "ms");
+        exp_doc_column(t, "mean to", "ms");
+        exp_doc_column(t, "p99 from", "ms");
+        exp_doc_column(t, "p99 to", "ms");
+    }
+    bool any = exp_figure(f, "completed").mean > 0;
+    for (int r = 0; r < 5; r++) {
+        json_t *row = exp_doc_row(t);
+        struct exp_band b[5];
+        exp_doc_cell_text(row, rows[r][1]);
+        for (int c = 0; c < 5; c++) {
+            char name[32];
+            snprintf(name, sizeof name, "%s_%s_ms", columns[c], rows[r][0]);
+            bool there = any && !(r == 4 && c == 3); /* queueing has no p95 */
+            b[c] = there ? exp_figure(f, name) : (struct exp_band){NAN, NAN, NAN};
+            exp_doc_cell(row, b[c].mean);
+        }
+        for (int c = 0; c < 5 && f->n_replications; c += 4) {
+            exp_doc_cell(row, b[c].lo);
+            exp_doc_cell(row, b[c].hi);
+        }
+    }
+}
+
+static void put_latency(json_t *doc, const struct exp_results *r, const struct exp_run_curves *curves)
+{
+    const struct exp_figures *f = r->figures;
+    json_t *s = exp_doc_section(doc, "latency", "Latency");
+    put_latency_table(s, f);
+    if (!curves->n_latency) return;
+    json_t *all = exp_report_cdf(s, "latency-all", "How latency is distributed");
+    if (f->n_replications) exp_doc_note(all, "Of the run without drawn errors; the table has the intervals.");
+    for (int l = 0; l < EXP_N_LATENCIES; l++)
+        exp_report_cdf_add(all, exp_report_latency((enum exp_latency)l), curves->latency_ms[l]);
+    if (f->n_classes < 2) return;
+    json_t *classes = exp_report_cdf(s, "latency-classes", "E2EL of each class");
+    for (uint32_t c = 0; c < f->n_classes; c++) {
+        double ms[EXP_QUANTILES];
+        if (exp_run_quantiles(r->run, EXP_LATENCY_E2EL, c, ms))
+            exp_report_cdf_add(classes, f->class_names[c], ms);
+    }
+}
+
+/* ---- the cluster over time ---- */
+
+static void put_rates(json_t *s, const struct exp_run_curves *c)
+{
+    json_t *chart = exp_report_over_time(s, "requests-over-time", "Requests per second", "requests", "1/s");
+    exp_report_over_time_add(chart, "arrived", c, EXP_MOMENT(arrived_per_s), 1);
+    exp_report_over_time_add(chart, "completed", c, EXP_MOMENT(completed_per_s), 1);
+    chart = exp_report_over_time(s, "output-over-time", "Output tokens per second", "output", "tokens/s");
+    exp_report_over_time_add(chart, "output", c, EXP_MOMENT(output_per_s), 1);
+}
+
+static void put_time(json_t *doc, const struct exp_run_curves *c)
+{
+    json_t *s = exp_doc_section(doc, "time", "The cluster over time");
+    if (!c->n_timeline) return;
+    json_t *chart = exp_report_over_time(s, "in-cluster", "Requests in the cluster", "requests", "");
+    exp_report_over_time_add(chart, "running", c, EXP_MOMENT(running), 1);
+    exp_report_over_time_add(chart, "waiting", c, EXP_MOMENT(waiting), 1);
+    chart = exp_report_over_time(s, "kv-over-time", "KV memory in use", "of the pool", "%");
+    exp_report_over_time_add(chart, "GPU", c, EXP_MOMENT(kv_used), 100);
+    if (exp_report_moves(c, EXP_MOMENT(host_kv_used)))
+        exp_report_over_time_add(chart, "host", c, EXP_MOMENT(host_kv_used), 100);
+    if (exp_report_moves(c, EXP_MOMENT(link_busy))) {
+        chart = exp_report_over_time(s, "link-over-time", "Host link in use", "of the time", "%");
+        exp_doc_note(chart, "Mean over the host links, since the point before.");
+        exp_report_over_time_add(chart, "host link", c, EXP_MOMENT(link_busy), 100);
+    }
+    put_rates(s, c);
+}
+
+/* ---- all figures ---- */
+
+static void put_figures(json_t *doc, const struct exp_figures *f)
+{
+    json_t *s = exp_doc_section(doc, "figures", "All figures");
+    json_t *t = exp_doc_table(s, "all-figures", "Every figure of the run");
+    bool classes = f->n_classes > 1;
+    exp_doc_folded(t);
+    exp_doc_column_text(t, "figure");
+    exp_doc_column(t, "all", "");
+    if (f->n_replications) {
+        exp_doc_column(t, "from", "");
+        exp_doc_column(t, "to", "");
+    }
+    for (uint32_t c = 0; classes && c < f->n_classes; c++) exp_doc_column(t, f->class_names[c], "");
+    for (size_t i = 0; i < exp_figure_count(); i++) {
+        json_t *row = exp_doc_row(t);
+        struct exp_band b = exp_figure(f, exp_figure_name(i));
+        exp_doc_cell_text(row, exp_figure_name(i));
+        exp_doc_cell(row, b.mean);
+        if (f->n_replications) exp_doc_cell(row, b.lo);
+        if (f->n_replications) exp_doc_cell(row, b.hi);
+        for (uint32_t c = 0; classes && c < f->n_classes; c++)
+            exp_doc_cell(row, exp_figure_of_class(f, c, exp_figure_name(i)).mean);
+    }
+}
+
+/* ---- the whole ---- */
+
+static json_t *titled(const struct exp_results *r)
+{
+    const struct exp_setup *u = r->run->setup;
+    char *fleets = exp_report_fleets(u), *seed = sim_printf("%llu", (unsigned long long)r->scenario->seed);
+    json_t *doc = exp_doc_new("run", "{0} on {1}", u->arch.name, fleets, NULL);
+    exp_doc_subtitle(doc, "{0} weights, KV {1}, router {2}, seed {3}",
+                     mdl_dtype_name((enum mdl_dtype)r->scenario->weights), u->fleets[0].kv.use.strategy->name,
+                     r->scenario->router, seed, NULL);
+    free(fleets);
+    free(seed);
+    return doc;
+}
+
+json_t *exp_report_of_run(const struct exp_results *r, struct sim_status *st)
+{
+    struct exp_run_curves curves;
+    struct sim_status why = {0};
+    json_t *doc = titled(r);
+    exp_run_curves_take(r->run, &curves);
+    put_answer(doc, r);
+    put_levels(doc, r);
+    put_latency(doc, r, &curves);
+    put_time(doc, &curves);
+    exp_run_curves_fini(&curves);
+    exp_report_run_machine(doc, r);
+    put_figures(doc, r->figures);
+    char *replications = r->figures->n_replications
+                             ? sim_printf(" --replications %u", r->figures->n_replications)
+                             : sim_strdup("");
+    char *line = sim_printf("kvsim run scenario.yaml --out DIR%s", replications);
+    exp_report_reproduce(doc, r->scenario, line, &why);
+    free(line);
+    free(replications);
+    exp_doc_finish(doc);
+    if (!why.code) return doc;
+    json_decref(doc);
+    sim_fail_as(st, why.code, "%s", why.message);
+    return NULL;
+}

@@ -1,0 +1,146 @@
+/* The report of a study: what it holds, when to use what, the best points, pictures, what failed, every point, and how to make
+ * it again. */
+#include "experiments/report/of.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "experiments/cli.h"
+#include "experiments/report/of_parts.h"
+#include "experiments/report/of_study_parts.h"
+#include "experiments/version.h"
+
+enum { BEST = 10 };
+
+/* ---- the head ---- */
+
+static void put_head(const struct exp_study_report *r, json_t *section)
+{
+    const struct exp_study_rows *s = r->rows;
+    if (*s->note) exp_doc_text(section, EXP_PLAIN_TONE, "{0}", s->note, NULL);
+    json_t *facts = exp_doc_facts(section);
+    if (s->n_points) exp_doc_fact(facts, "points of the study", (double)s->n_points, "");
+    exp_doc_fact(facts, "done", (double)s->n_done, "");
+    exp_doc_fact(facts, "failed", (double)s->n_failed, "");
+    exp_doc_fact(facts, "stale", (double)s->n_stale, "");
+    if (s->n_points > s->n_done + s->n_failed)
+        exp_doc_text(section, EXP_WARN_TONE, "Not finished: {0} points are open. `kvsim sweep` goes on.",
+                     exp_count_words((double)(s->n_points - s->n_done - s->n_failed)).text, NULL);
+    if (s->all_stale && s->n)
+        exp_doc_text(
+            section, EXP_WARN_TONE,
+            "Every point is of another model version or other files: `kvsim sweep` computes them again.",
+            NULL);
+    else if (s->n_stale)
+        exp_doc_text(
+            section, EXP_SOFT_TONE,
+            "Stale points are of another model version or other files; they are listed and take no part.",
+            NULL);
+}
+
+static void put_axes(const struct exp_study_report *r, json_t *section)
+{
+    json_t *table = exp_doc_table(section, "keys", "What varies");
+    exp_doc_column_text(table, "key");
+    exp_doc_column(table, "values", "");
+    exp_doc_column_text(table, "from");
+    exp_doc_column_text(table, "to");
+    for (uint32_t c = 0; c < r->rows->n_columns; c++) {
+        const struct exp_study_column *k = &r->rows->column[c];
+        json_t *row = exp_doc_row(table);
+        exp_doc_cell_text(row, k->path);
+        exp_doc_cell(row, k->n_values);
+        exp_doc_cell_text(row, k->n_values ? k->value[0] : "");
+        exp_doc_cell_text(row, k->n_values ? k->value[k->n_values - 1] : "");
+    }
+}
+
+/* ---- winners and the best points ---- */
+
+static void put_winners(const struct exp_study_report *r)
+{
+    const struct exp_winners *w = r->winners;
+    if (!w->n) return;
+    json_t *section = exp_doc_section(r->doc, "winners-of", "When to use what");
+    exp_doc_text(
+        section, EXP_PLAIN_TONE,
+        "Of every combination the one with the most {0}, among points that meet the service levels, over all "
+        "loads. Within 2 % of each other two are a tie.",
+        exp_study_basis_name(w->basis), NULL);
+    exp_winners_put(section, w);
+}
+
+struct ranked {
+    double score;
+    const struct exp_study_row *row;
+};
+
+static int by_score(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+    if (x->score != y->score) return x->score > y->score ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+static void put_best(const struct exp_study_report *r, json_t *section)
+{
+    struct ranked *all = sim_alloc(r->rows->n + 1, sizeof *all);
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < r->rows->n; i++) {
+        const struct exp_study_row *row = &r->rows->row[i];
+        double score = exp_study_score(row, r->winners->basis);
+        if (exp_study_row_counts(r->rows, row) && exp_study_row_meets(row) && isfinite(score))
+            all[n++] = (struct ranked){score, row};
+    }
+    qsort(all, n, sizeof *all, by_score);
+    json_t *table =
+        exp_study_points_table(r->rows, section, "best", "The best points that meet the service levels");
+    for (uint64_t i = 0; i < n && i < BEST; i++) exp_study_put_point(r->rows, table, all[i].row);
+    if (!n && r->winners->n) exp_doc_text(section, EXP_WARN_TONE, "No point meets the service levels.", NULL);
+    free(all);
+}
+
+/* ---- how to make it again ---- */
+
+static void put_reproduce(const struct exp_study_report *r)
+{
+    const struct exp_study_rows *s = r->rows;
+    json_t *section = exp_doc_section(r->doc, "reproduce", "Make it again");
+    const char *model = json_string_value(json_object_get(s->versions, "model_version"));
+    exp_doc_text(section, EXP_PLAIN_TONE, "kvsim {0}, model version {1}.", EXP_VERSION, model ? model : "?",
+                 NULL);
+    exp_doc_code(section, "kvsim sweep STUDY.yaml --db STUDY.db\nkvsim report STUDY.db");
+    exp_doc_text(section, EXP_PLAIN_TONE, "STUDY.yaml: the study as it was read.", NULL);
+    exp_doc_code(section, s->file);
+    exp_doc_text(section, EXP_PLAIN_TONE, "Its base scenario, with every setting that is not a default.",
+                 NULL);
+    exp_doc_code(section, s->scenario);
+    exp_report_files(section, s->versions);
+}
+
+/* ---- the whole ---- */
+
+json_t *exp_report_of_study(struct exp_store *store, const char *name, struct sim_status *st)
+{
+    struct exp_study_rows *rows = exp_study_rows_load(store, name, st);
+    if (!rows) return NULL;
+    struct exp_winners *winners = exp_winners_of(rows);
+    struct exp_study_report r = {exp_doc_new("study", "Study {0}", rows->name, NULL), rows, winners};
+    json_t *head = exp_doc_section(r.doc, "head", "The study");
+    exp_doc_subtitle(r.doc, "{0} points done", exp_count_words((double)rows->n_done).text, NULL);
+    put_head(&r, head);
+    put_winners(&r);
+    put_best(&r, exp_doc_section(r.doc, "best-of", "The best points"));
+    exp_study_report_load(&r);
+    exp_study_report_cost(&r);
+    exp_study_report_effects(&r);
+    exp_study_report_strategies(&r);
+    exp_study_report_failed(&r);
+    exp_study_report_points(&r);
+    put_axes(&r, exp_doc_section(r.doc, "keys-of", "What varies"));
+    put_reproduce(&r);
+    exp_winners_free(winners);
+    exp_study_rows_free(rows);
+    exp_doc_finish(r.doc);
+    return r.doc;
+}

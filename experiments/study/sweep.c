@@ -1,0 +1,141 @@
+#include "experiments/study/sweep.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "experiments/study/sweep_parts.h"
+#include "sim/memory.h"
+
+/* ---- the same everywhere ---- */
+
+struct sameness {
+    char host[64], version[80], key[EXP_KEY_BYTES];
+};
+
+/* Ranks on other machines may have another program, trace or profile: their rows would be of another study. */
+static bool is_same_everywhere(const struct exp_sweep_parts *p, struct sim_status *st)
+{
+    const struct exp_ranks *ranks = p->o->ranks;
+    struct sameness mine = {0}, *all = sim_alloc(ranks->n, sizeof *all);
+    struct exp_scenario *room = exp_scenario_new();
+    struct exp_point_result r = {0};
+    gethostname(mine.host, sizeof mine.host - 1);
+    strncpy(mine.version, exp_model_version(), sizeof mine.version - 1);
+    if (exp_sweep_n_places(p)) exp_sweep_name(p, exp_sweep_point_at(p, 0), room, &r);
+    memcpy(mine.key, r.key, sizeof mine.key);
+    exp_ranks_gather(ranks, &mine, sizeof mine, all);
+    for (uint32_t i = 1; ranks->rank == 0 && i < ranks->n; i++)
+        if (strcmp(all[i].version, mine.version) != 0 || strcmp(all[i].key, mine.key) != 0)
+            sim_fail(
+                st,
+                "kvsim sweep: rank %u on %s has another kvsim (%s) or other files than rank 0 on %s (%s), "
+                "expected the same program, data and traces on every host",
+                i, all[i].host, all[i].version, mine.host, mine.version);
+    free(room);
+    free(all);
+    return exp_ranks_agree(ranks, st);
+}
+
+/* ---- before and after ---- */
+
+static bool open_store(struct exp_sweep_parts *p, struct sim_status *st)
+{
+    const struct exp_sweep_options *o = p->o;
+    if (o->ranks->rank) return true;
+    p->store = exp_store_open(o->db, o->n_shards > 1 ? EXP_STORE_SHARD : EXP_STORE_WRITE, st);
+    p->writes = p->store != NULL;
+    return p->writes;
+}
+
+/* The study's row, with the files that were read so far. */
+static bool describe(const struct exp_sweep_parts *p, struct sim_status *st)
+{
+    if (!p->store) return true;
+    json_t *versions = exp_hasher_json(p->hasher);
+    bool ok = exp_store_put_study(p->store, p->study, versions, st);
+    json_decref(versions);
+    return ok;
+}
+
+/* ---- points ---- */
+
+static bool interrupted(const struct exp_sweep_sum *sum, struct sim_status *st)
+{
+    return sim_fail_as(st, (enum sim_exit)EXP_EXIT_INTERRUPTED,
+                       "interrupted: %llu of %llu points are stored; the same command goes on",
+                       (unsigned long long)(sum->reused + sum->computed), (unsigned long long)sum->points);
+}
+
+/* Threads that were left behind read the crew and its list of points: both stay with them. */
+static bool compute(struct exp_sweep_parts *p, const struct exp_sweep_open *open, const sigset_t *stop,
+                    struct exp_sweep_sum *sum, struct sim_status *st)
+{
+    struct exp_crew *c = sim_alloc(1, sizeof *c);
+    bool started = exp_crew_start(c, p, open->point, st), leads = p->o->ranks->rank == 0, quiet = true;
+    if (!exp_ranks_agree(p->o->ranks, st)) {
+        started = false;
+        exp_crew_stop(c);
+    }
+    if (started) quiet = leads ? exp_sweep_lead(c, stop, open) : exp_sweep_follow(c, stop);
+    sum->abandoned = !exp_crew_end(c);
+    if (leads) sum->computed = c->computed, sum->failed = c->failed, sum->busy_s = c->busy_s;
+    if (c->st.code != SIM_EXIT_OK) *st = c->st;
+    if (!quiet) interrupted(sum, st);
+    if (!sum->abandoned) free(c);
+    return st->code == SIM_EXIT_OK;
+}
+
+static bool carry_out(struct exp_sweep_parts *p, const sigset_t *stop, struct exp_sweep_sum *sum,
+                      struct sim_status *st)
+{
+    struct exp_sweep_open open = {0};
+    bool stopped = false;
+    describe(p, st);
+    bool ok = exp_ranks_agree(p->o->ranks, st) && exp_sweep_find_open(p, stop, &open, &stopped, st);
+    sum->points = open.points, sum->reused = open.reused, sum->stale = open.stale;
+    if (ok && stopped) ok = interrupted(sum, st);
+    if (ok) describe(p, st);
+    if (ok && exp_ranks_agree(p->o->ranks, st) && open.n > 0) compute(p, &open, stop, sum, st);
+    if (!sum->abandoned) free(open.point);
+    return exp_ranks_agree(p->o->ranks, st);
+}
+
+static bool sweep(struct exp_sweep_parts *p, const sigset_t *stop, struct exp_sweep_sum *sum,
+                  struct sim_status *st)
+{
+    bool ok = exp_sweep_has_room(p, st) && exp_sweep_parts_open(p, st) && open_store(p, st);
+    ok = exp_ranks_agree(p->o->ranks, st) && is_same_everywhere(p, st) && carry_out(p, stop, sum, st);
+    exp_store_close(p->store);
+    if (!sum->abandoned) exp_sweep_parts_close(p);
+    return ok;
+}
+
+bool exp_sweep(const struct exp_study *study, const struct exp_sweep_options *o, struct exp_sweep_sum *out,
+               struct sim_status *st)
+{
+    static const struct exp_ranks alone = {.rank = 0, .n = 1};
+    struct exp_sweep_options *mine = sim_alloc(1, sizeof *mine);
+    struct exp_sweep_parts *p = sim_alloc(1, sizeof *p);
+    struct exp_sweep_sum sum = {0};
+    sigset_t stop, before;
+    double begin_s = exp_clock_s();
+    *mine = *o;
+    if (!mine->ranks) mine->ranks = &alone;
+    p->study = study;
+    p->o = mine;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGINT);
+    sigaddset(&stop, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stop, &before);
+    bool ok = sweep(p, &stop, &sum, st);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    sum.wall_s = exp_clock_s() - begin_s;
+    if (!sum.abandoned) {
+        free(p);
+        free(mine);
+    }
+    *out = sum;
+    return ok;
+}
