@@ -7,6 +7,7 @@
 #include "experiments/cli.h"
 #include "experiments/command.h"
 #include "experiments/compare.h"
+#include "experiments/report/report.h"
 #include "experiments/results.h"
 #include "experiments/parallel.h"
 #include "sim/memory.h"
@@ -206,6 +207,7 @@ static bool show(const struct job *j, const struct exp_compare *c, struct sim_st
     const struct arguments *a = j->a;
     struct exp_compare_made made = {j->scenario, exp_cache_data_dir(j->cache)};
     if (a->out && !exp_compare_write(c, &made, a->out, st)) return false;
+    if (a->out) exp_report_note_charts();
     if (a->json) {
         if (!exp_print_json(exp_compare_json(c), st)) return false;
     } else if (a->csv) {

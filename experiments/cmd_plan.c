@@ -11,6 +11,7 @@
 #include "experiments/parallel.h"
 #include "experiments/planning/file/dry_run.h"
 #include "experiments/planning/pilot/pilot.h"
+#include "experiments/report/report.h"
 #include "experiments/results.h"
 #include "sim/memory.h"
 #include "sim/outfile.h"
@@ -439,6 +440,7 @@ static bool decide(const struct job *j, struct sim_status *st)
     if (ok) {
         ok = take_pilot(j, d, findings, st) && print(j, d, st) &&
              (!j->a->out || exp_decision_write(d, j->a->sheet.language, j->a->out, st));
+        if (ok && j->a->out) exp_report_note_charts();
         if (ok && d->best == UINT32_MAX)
             ok = infeasible(j, d, st);
         else if (ok)

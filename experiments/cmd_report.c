@@ -86,17 +86,16 @@ static const struct argp argp = {
 
 /* ---- what is given ---- */
 
-enum kind { A_FOLDER, A_DOCUMENT, A_DATABASE };
-
-struct source {
-    enum kind kind;
-    const char *path;
-    char *document; /* path of the document; NULL for a database */
-    char *base;     /* what outputs are named after: DIR/report, or the file without its extension */
+struct job {
+    const struct arguments *a;
+    bool database;
+    char *file; /* the document or the database */
+    char *base; /* what outputs are named after: DIR/report, or the file without its extension */
+    json_t *doc;
 };
 
 /* By its first bytes, whatever its name is. */
-static bool look_into(const char *path, enum kind *kind, struct sim_status *st)
+static bool look_into(const char *path, bool *database, struct sim_status *st)
 {
     static const char magic[] = "SQLite format 3";
     char head[sizeof magic] = "";
@@ -106,10 +105,9 @@ static bool look_into(const char *path, enum kind *kind, struct sim_status *st)
                         strerror(errno));
     size_t n = fread(head, 1, sizeof head, f);
     fclose(f);
-    bool database = n == sizeof head && memcmp(head, magic, sizeof head) == 0;
+    *database = n == sizeof head && memcmp(head, magic, sizeof head) == 0;
     size_t blanks = strspn(head, " \t\r\n");
-    *kind = database ? A_DATABASE : A_DOCUMENT;
-    return database || head[blanks < n ? blanks : 0] == '{' ||
+    return *database || head[blanks < n ? blanks : 0] == '{' ||
            sim_fail(
                st,
                "%s: is neither a report.json nor a study's database, expected a folder that --out wrote, its "
@@ -123,39 +121,39 @@ static char *without_extension(const char *path)
     return dot && dot > name ? sim_printf("%.*s", (int)(dot - path), path) : sim_strdup(path);
 }
 
-static bool take_folder(struct source *s, struct sim_status *st)
+static bool take_folder(struct job *j, struct sim_status *st)
 {
-    size_t n = strlen(s->path);
-    while (n > 1 && s->path[n - 1] == '/') n--;
-    s->base = sim_printf("%.*s/report", (int)n, s->path);
-    s->document = sim_printf("%s.json", s->base);
+    const char *path = j->a->input;
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    j->base = sim_printf("%.*s/report", (int)n, path);
+    j->file = sim_printf("%s.json", j->base);
     struct stat is;
-    return stat(s->document, &is) == 0 || errno != ENOENT ||
+    return stat(j->file, &is) == 0 || errno != ENOENT ||
            sim_fail(st,
                     "%s: holds no report.json, expected a folder that `kvsim run`, `compare`, `plan` or "
                     "`validate` "
                     "wrote with --out; run one again with --out %s",
-                    s->path, s->path);
+                    path, path);
 }
 
-static bool find(const struct arguments *a, struct source *s, struct sim_status *st)
+static bool find(struct job *j, struct sim_status *st)
 {
+    const char *path = j->a->input;
     struct stat is;
-    s->path = a->input;
-    if (stat(s->path, &is) != 0)
+    if (stat(path, &is) != 0)
         return sim_fail(
             st,
             "%s: cannot be opened (%s), expected a folder that --out wrote, or a study's database; "
             "correct the path",
-            s->path, strerror(errno));
-    if (S_ISDIR(is.st_mode)) return take_folder(s, st);
+            path, strerror(errno));
+    if (S_ISDIR(is.st_mode)) return take_folder(j, st);
     if (!S_ISREG(is.st_mode))
         return sim_fail(st, "%s: is no file or folder, expected a folder that --out wrote; correct the path",
-                        s->path);
-    s->base = without_extension(s->path);
-    if (!look_into(s->path, &s->kind, st)) return false;
-    if (s->kind == A_DOCUMENT) s->document = sim_strdup(s->path);
-    return true;
+                        path);
+    j->base = without_extension(path);
+    j->file = sim_strdup(path);
+    return look_into(path, &j->database, st);
 }
 
 /* The database's rows are texts of others, too. */
@@ -169,13 +167,13 @@ static json_t *study(const struct arguments *a, struct sim_status *st)
     return NULL;
 }
 
-static json_t *read_document(const struct arguments *a, const struct source *s, struct sim_status *st)
+static bool load(struct job *j, struct sim_status *st)
 {
-    if (s->kind == A_DATABASE) return study(a, st);
-    if (!a->study) return exp_report_read(s->document, st);
-    sim_fail_as(st, SIM_EXIT_USAGE, "--study: %s is no database, expected one that `kvsim sweep` wrote",
-                a->input);
-    return NULL;
+    if (j->a->study && !j->database)
+        return sim_fail_as(st, SIM_EXIT_USAGE,
+                           "--study: %s is no database, expected one that `kvsim sweep` wrote", j->a->input);
+    j->doc = j->database ? study(j->a, st) : exp_report_read(j->file, st);
+    return j->doc != NULL;
 }
 
 /* ---- what is written ---- */
@@ -187,34 +185,33 @@ static bool is_same_file(const char *a, const char *b)
            first.st_ino == second.st_ino;
 }
 
-static bool write_html(const struct arguments *a, const json_t *doc, FILE *out, struct sim_status *st)
+typedef bool writer(const struct job *j, FILE *out, struct sim_status *st);
+
+static bool write_html(const struct job *j, FILE *out, struct sim_status *st)
 {
     char *data_dir = mdl_data_dir(st);
-    bool ok = data_dir && exp_report_html(doc, a->language, data_dir, out, st);
+    bool ok = data_dir && exp_report_html(j->doc, j->a->language, data_dir, out, st);
     free(data_dir);
     return ok;
 }
 
-static bool write_markdown(const struct arguments *a, const json_t *doc, FILE *out, struct sim_status *st)
+static bool write_markdown(const struct job *j, FILE *out, struct sim_status *st)
 {
     (void)st;
-    exp_report_markdown(doc, a->language, out);
+    exp_report_markdown(j->doc, j->a->language, out);
     return true;
 }
 
-typedef bool writer(const struct arguments *a, const json_t *doc, FILE *out, struct sim_status *st);
-
 /* Whole or not at all; says how large it became. */
-static bool write_file(const struct arguments *a, const json_t *doc, const char *path, writer *write,
-                       struct sim_status *st)
+static bool write_file(const struct job *j, const char *path, writer *write, struct sim_status *st)
 {
-    if (is_same_file(path, a->input))
+    if (is_same_file(path, j->file))
         return sim_fail_as(st, SIM_EXIT_USAGE,
                            "--out: %s is what is reported on and would be lost, expected another file", path);
     struct sim_outfile *f = sim_outfile_open(path, st);
     if (!f) return false;
     FILE *out = sim_outfile_stream(f);
-    if (!write(a, doc, out, st)) {
+    if (!write(j, out, st)) {
         sim_outfile_abandon(f);
         return false;
     }
@@ -224,58 +221,44 @@ static bool write_file(const struct arguments *a, const json_t *doc, const char 
     return true;
 }
 
-static bool print_markdown(const struct arguments *a, const json_t *doc, struct sim_status *st)
+static bool html(const struct job *j, struct sim_status *st)
 {
-    exp_report_markdown(doc, a->language, stdout);
-    return (fflush(stdout) == 0 && !ferror(stdout)) ||
-           sim_fail(st, "standard output: cannot be written (%s); name another place", strerror(errno));
-}
-
-static bool html(const struct arguments *a, const struct source *s, const json_t *doc, struct sim_status *st)
-{
-    char *path = a->out ? sim_strdup(a->out) : sim_printf("%s.html", s->base);
-    bool ok = write_file(a, doc, path, write_html, st);
-    if (ok && !exp_report_has_charts())
-        fputs("note: the charts are tables, Chart.js 3 is not here; install the package libjs-chart.js\n",
-              stderr);
+    char *path = j->a->out ? sim_strdup(j->a->out) : sim_printf("%s.html", j->base);
+    bool ok = write_file(j, path, write_html, st);
+    if (ok) exp_report_note_charts();
     if (ok) exp_next("open %s in a browser", path);
     free(path);
     return ok;
 }
 
-static bool csv(const struct arguments *a, const struct source *s, const json_t *doc, struct sim_status *st)
+static bool markdown(const struct job *j, struct sim_status *st)
+{
+    if (j->a->out) return write_file(j, j->a->out, write_markdown, st);
+    exp_report_markdown(j->doc, j->a->language, stdout);
+    return (fflush(stdout) == 0 && !ferror(stdout)) ||
+           sim_fail(st, "standard output: cannot be written (%s); name another place", strerror(errno));
+}
+
+static bool csv(const struct job *j, struct sim_status *st)
 {
     int n = 0;
-    char *dir = a->out ? sim_strdup(a->out) : sim_printf("%s-csv", s->base);
-    bool ok = exp_report_csv(doc, a->language, dir, &n, st);
+    char *dir = j->a->out ? sim_strdup(j->a->out) : sim_printf("%s-csv", j->base);
+    bool ok = exp_report_csv(j->doc, j->a->language, dir, &n, st);
     if (ok) fprintf(stderr, "%s: %d file%s\n", dir, n, n == 1 ? "" : "s");
     free(dir);
     return ok;
 }
 
-static bool write_report(const struct arguments *a, const struct source *s, const json_t *doc,
-                         struct sim_status *st)
-{
-    switch (a->format) {
-    case HTML:
-        return html(a, s, doc, st);
-    case CSV:
-        return csv(a, s, doc, st);
-    case MARKDOWN:
-        break;
-    }
-    return a->out ? write_file(a, doc, a->out, write_markdown, st) : print_markdown(a, doc, st);
-}
-
 bool exp_cmd_report(int argc, char **argv, struct sim_status *st)
 {
+    static bool (*const formats[])(const struct job *j, struct sim_status *st) = {
+        [HTML] = html, [MARKDOWN] = markdown, [CSV] = csv};
     struct arguments a = {0};
-    struct source s = {0};
+    struct job j = {.a = &a};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
-    json_t *doc = find(&a, &s, st) ? read_document(&a, &s, st) : NULL;
-    bool ok = doc && write_report(&a, &s, doc, st);
-    json_decref(doc);
-    free(s.document);
-    free(s.base);
+    bool ok = find(&j, st) && load(&j, st) && formats[a.format](&j, st);
+    json_decref(j.doc);
+    free(j.file);
+    free(j.base);
     return ok;
 }

@@ -229,9 +229,7 @@ static bool show(struct job *j, struct sim_status *st)
     struct exp_results r = {j->scenario, j->run, f, exp_cache_data_dir(j->cache)};
     if (j->a->out && !exp_results_write(&r, j->a->out, st)) return false;
     if (j->plan && !commit_plan(j, st)) return false;
-    if (j->a->out && !exp_report_has_charts())
-        fputs("note: report.html has no charts, Chart.js is not here; install the package libjs-chart.js\n",
-              stderr);
+    if (j->a->out) exp_report_note_charts();
     if (j->a->json) {
         if (!exp_print_json(exp_results_json(&r), st)) return false;
     } else {

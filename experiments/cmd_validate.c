@@ -9,6 +9,7 @@
 #include "experiments/crossval.h"
 #include "experiments/fit_engine.h"
 #include "experiments/parallel.h"
+#include "experiments/report/report.h"
 #include "experiments/results.h"
 #include "experiments/validate_out.h"
 #include "sim/memory.h"
@@ -235,6 +236,7 @@ static bool report(struct exp_reruns *t, struct exp_cache *cache, const struct a
     struct exp_validated v = {
         t, c, a->replications, a->measured, a->scenario, a->own_scenario, exp_cache_data_dir(cache)};
     if (a->out && !exp_validated_write(&v, a->out, st)) return false;
+    if (a->out) exp_report_note_charts();
     json_t *json = a->json ? exp_validated_json(&v) : NULL;
     if (!json) print_tables(t, c);
     if (a->cross && !cross_all(t, json, st)) {

@@ -6,17 +6,17 @@
 #include <string.h>
 
 #include "experiments/report/report.h"
-#include "sim/check.h"
 #include "sim/memory.h"
 #include "sim/outfile.h"
 
 FILE *exp_folder_open(struct exp_folder *f, const char *name, struct sim_status *st)
 {
-    SIM_CHECK(f->n < EXP_FOLDER_FILES);
     char *path = sim_printf("%s/%s", f->dir, name);
     struct sim_outfile *file = sim_outfile_open(path, st);
     free(path);
     if (!file) return NULL;
+    f->name = sim_realloc(f->name, (size_t)f->n + 1, sizeof *f->name);
+    f->open = sim_realloc(f->open, (size_t)f->n + 1, sizeof *f->open);
     f->name[f->n] = sim_strdup(name);
     f->open[f->n++] = file;
     return sim_outfile_stream(file);
@@ -69,7 +69,9 @@ bool exp_folder_commit(struct exp_folder *f, bool ok,
     }
     if (ok && after) ok = after(f, st);
     for (int i = 0; i < f->n; i++) free(f->name[i]);
-    f->n = 0;
+    free(f->name);
+    free(f->open);
+    *f = (struct exp_folder){.dir = f->dir};
     sigprocmask(SIG_SETMASK, &before, NULL);
     return ok;
 }

@@ -8,12 +8,11 @@
 #include <jansson.h>
 #include <stdio.h>
 
-enum { EXP_FOLDER_FILES = 256 };
-
+/* All but dir is zero at first. */
 struct exp_folder {
     const char *dir;
-    struct sim_outfile *open[EXP_FOLDER_FILES];
-    char *name[EXP_FOLDER_FILES];
+    struct sim_outfile **open;
+    char **name; /* of each, inside the folder */
     int n;
 };
 

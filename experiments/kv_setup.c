@@ -141,17 +141,23 @@ static bool check_effect(const struct exp_setup *u, const struct mdl_kv_use *use
 static bool check_later(const struct exp_kv_keys *k, struct sim_status *st)
 {
     const struct mdl_strategy *s = mdl_strategy_at((size_t)k->strategy);
-    bool any = k->later.miss.given || k->later.correction.given, misses = mdl_strategy_default(s, MDL_KV_MISS);
+    bool any = k->later.miss.given || k->later.correction.given,
+         misses = mdl_strategy_default(s, MDL_KV_MISS);
     if (k->later.miss.given && !misses)
-        return sim_fail(st, "kv.later.miss_rate: strategy %s has no kv.miss_rate that could change; leave it out", s->name);
+        return sim_fail(st,
+                        "kv.later.miss_rate: strategy %s has no kv.miss_rate that could change; leave it out",
+                        s->name);
     if (k->later.correction.given && !mdl_strategy_default(s, MDL_KV_CORRECTION))
         return sim_fail(
-            st, "kv.later.correction_rate: strategy %s has no kv.correction_rate that could change; leave it out", s->name);
+            st,
+            "kv.later.correction_rate: strategy %s has no kv.correction_rate that could change; leave it out",
+            s->name);
     if (any && !(k->later.from_s > 0))
         return sim_fail(st, "kv.later.%s: nobody says when, expected kv.later.from_s above 0; set it",
                         k->later.miss.given ? "miss_rate" : "correction_rate");
     if (k->later.from_s > 0 && !any)
-        return sim_fail(st, "kv.later.from_s %g: no rate changes then, expected kv.later.miss_rate%s; set one",
+        return sim_fail(st,
+                        "kv.later.from_s %g: no rate changes then, expected kv.later.miss_rate%s; set one",
                         k->later.from_s, misses ? " or kv.later.correction_rate" : "");
     return true;
 }
@@ -181,10 +187,12 @@ static bool choose_strategy(const struct exp_setup *u, struct exp_fleet_setup *f
                             uint32_t max_tokens, struct sim_status *st)
 {
     struct mdl_kv_decode decode = {0};
-    if (!init_use(u, f, k, &f->kv.use, st) || !check_effect(u, &f->kv.use, st) || !init_later(u, f, k, st)) return false;
+    if (!init_use(u, f, k, &f->kv.use, st) || !check_effect(u, &f->kv.use, st) || !init_later(u, f, k, st))
+        return false;
     f->kv.use.strategy->decode(&f->kv.use, &decode);
     struct mdl_kv_use memory = planned(&f->kv);
-    if (!check_stages(f, &decode, st) || !mdl_kv_plan_init(&f->kv.plan, &memory, max_tokens, st)) return false;
+    if (!check_stages(f, &decode, st) || !mdl_kv_plan_init(&f->kv.plan, &memory, max_tokens, st))
+        return false;
     if (!check_fallback(f, k, &decode, st)) return false;
     f->kv.plain = mdl_kv_plain_rule(&f->kv.plan, &f->kv.use);
     return true;
@@ -278,8 +286,11 @@ bool exp_kv_choose(struct exp_setup *u, uint32_t fleet, const struct exp_scenari
 {
     struct exp_fleet_setup *f = &u->fleets[fleet];
     const struct exp_fleet_keys *k = &s->fleet[fleet];
-    return choose_strategy(u, f, &k->kv, most_tokens(u, s, fleet), st) &&
-           choose_lengths(f, s, &k->kv, cache, st) && check_quality(f, &k->kv, cache, st) &&
+    if (!choose_strategy(u, f, &k->kv, most_tokens(u, s, fleet), st)) return false;
+    if (f->kv.changes)
+        exp_note(&u->notes, "fleet %s: rates change %g s after the first arrival (kv.later)", f->name,
+                 k->kv.later.from_s);
+    return choose_lengths(f, s, &k->kv, cache, st) && check_quality(f, &k->kv, cache, st) &&
            choose_kernels(f, &k->kv, cache, st) && choose_host(u, f, &k->host, st);
 }
 

@@ -93,7 +93,9 @@ static bool make_linear_cost(const struct exp_setup *u, struct exp_fleet_setup *
             st, "cost.kind linear: prices one stage, expected pipeline_parallel 1, found %u; use profile",
             f->pipeline_parallel);
     if (f->kv.changes)
-        return sim_fail(st, "kv.later: cost.kind linear knows no rates that could change, expected profile; leave it out");
+        return sim_fail(
+            st,
+            "kv.later: cost.kind linear knows no rates that could change, expected profile; leave it out");
     sim_cost_linear_init(&f->linear, by * s->cost_step_s, by * s->cost_token_s, by * s->cost_kv_token_s);
     return true;
 }
@@ -119,8 +121,9 @@ static struct mdl_cost *take_cost(const struct exp_setup *u, const struct mdl_co
 }
 
 /* Rates that change: a policy that adapts goes on as before for a while, and pays by the new ones at once. */
-static bool make_later_costs(const struct exp_setup *u, struct exp_fleet_setup *f, const struct mdl_cost_spec *now,
-                             const struct exp_later_keys *k, struct sim_status *st)
+static bool make_later_costs(const struct exp_setup *u, struct exp_fleet_setup *f,
+                             const struct mdl_cost_spec *now, const struct exp_later_keys *k,
+                             struct sim_status *st)
 {
     bool learns = mdl_kv_on(&f->kv.use, MDL_KV_POLICY) && k->learn_s > 0;
     if (!f->kv.changes) return true;
@@ -169,7 +172,8 @@ static bool make_profile_cost(const struct exp_setup *u, struct exp_fleet_setup 
         memcpy(spec.family_factor, u->factors->family[n], sizeof spec.family_factor);
         spec.residual_factor = u->factors->residual[n];
     }
-    return (f->cost = take_cost(u, &spec, &f->shared, st)) && make_later_costs(u, f, &spec, &s->fleet[n].kv.later, st);
+    return (f->cost = take_cost(u, &spec, &f->shared, st)) &&
+           make_later_costs(u, f, &spec, &s->fleet[n].kv.later, st);
 }
 
 static bool add_named_classes(const struct exp_setup *u, const struct exp_fleet_keys *k, uint64_t *mask,

@@ -26,11 +26,11 @@ struct mdl_cost {
     struct mdl_adaptive_setting setting[MDL_ADAPTIVE_SETTINGS];
     uint32_t n_kv;
     struct mdl_kvcost *believed; /* n_kv of them, by which the policy chooses; NULL = by kv */
-    bool chooses;               /* by what the policy believes, even where only one setting is left to it */
-    bool moves;                 /* decode steps move KV over the host link, or wait for the host */
-    double kept_frac, all_frac; /* of what decode attention reads */
-    uint32_t kv_layers;         /* that kv is made for */
-    double launch_s;            /* of what no graph holds */
+    bool chooses;                /* by what the policy believes, even where only one setting is left to it */
+    bool moves;                  /* decode steps move KV over the host link, or wait for the host */
+    double kept_frac, all_frac;  /* of what decode attention reads */
+    uint32_t kv_layers;          /* that kv is made for */
+    double launch_s;             /* of what no graph holds */
 };
 
 static const struct mdl_cost *cost_of(const struct sim_cost *base)
@@ -462,8 +462,8 @@ static bool init_settings(const struct mdl_cost *c, const struct mdl_kvcost_spec
 }
 
 /* The settings that the policy has by the rates that it believes in, and what they cost by those. */
-static bool init_believed(struct mdl_cost *c, const struct mdl_cost_spec *spec, const struct mdl_kvcost_spec *kv,
-                          struct sim_status *st)
+static bool init_believed(struct mdl_cost *c, const struct mdl_cost_spec *spec,
+                          const struct mdl_kvcost_spec *kv, struct sim_status *st)
 {
     struct mdl_kvcost_spec believed = *kv;
     if (!spec->believed || c->n_kv < 2) return true;

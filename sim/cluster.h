@@ -58,7 +58,7 @@ struct sim_fleet {
     uint32_t n_replicas;
     uint32_t gpus_per_replica;
     struct sim_engine engine;
-    const struct sim_cost *cost;  /* outlives the run; shared by the replicas */
+    const struct sim_cost *cost;        /* outlives the run; shared by the replicas */
     const struct sim_cost_phase *later; /* rising in from_s; NULL = it stays as it is */
     uint32_t n_later;
     uint64_t slo_class_mask;      /* router by_class: bit c = serves class c; 0 = all not pinned elsewhere */

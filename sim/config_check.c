@@ -106,7 +106,8 @@ static bool check_later(const struct sim_fleet *f, struct sim_status *st)
         const struct sim_cost_phase *p = &f->later[i];
         double before_s = i ? p[-1].from_s : 0;
         if (!isfinite(p->from_s) || !(p->from_s >= before_s))
-            return sim_fail(st, "fleet %s: costs change at %g s, expected finite times in order", f->name, p->from_s);
+            return sim_fail(st, "fleet %s: costs change at %g s, expected finite times in order", f->name,
+                            p->from_s);
         if (!p->cost || p->cost->n_stages != f->cost->n_stages)
             return sim_fail(st, "fleet %s: later costs need as many pipeline stages as the first", f->name);
     }

@@ -102,9 +102,9 @@ struct sim_replica {
     struct sim_shared *shared;
     const struct sim_fleet *of;
     const struct sim_engine *engine;
-    const struct sim_cost *cost; /* now: of the fleet, or of its later[n_later - 1] */
-    uint32_t n_later;            /* changes so far */
-    double later_s;              /* the next one; infinity when there is none */
+    const struct sim_cost *cost;  /* now: of the fleet, or of its later[n_later - 1] */
+    uint32_t n_later;             /* changes so far */
+    double later_s;               /* the next one; infinity when there is none */
     struct sim_fleet_stats stats; /* its own; summed over the fleet in replica order when the run is over */
     uint32_t id, fleet;
 

@@ -88,7 +88,8 @@ void sim_replica_change_cost(struct sim_replica *r, double now_s)
 {
     const struct sim_fleet *f = r->of;
     sim_replica_book_line(r);
-    while (r->n_later < f->n_later && f->later[r->n_later].from_s <= now_s) r->cost = f->later[r->n_later++].cost;
+    while (r->n_later < f->n_later && f->later[r->n_later].from_s <= now_s)
+        r->cost = f->later[r->n_later++].cost;
     r->later_s = r->n_later < f->n_later ? f->later[r->n_later].from_s : INFINITY;
     r->use.n_seqs = 0;
 }

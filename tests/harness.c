@@ -43,6 +43,15 @@ bool test_is_skipped(void)
     return skips;
 }
 
+void test_skip(const char *why)
+{
+    if (!skips) {
+        __sync_fetch_and_add(n_skipped, 1);
+        printf("skipped: %s\n", why);
+    }
+    skips = true;
+}
+
 const char *test_shared(const char *relative)
 {
     const char *base = getenv("KVSIM_SHARED");
@@ -52,11 +61,9 @@ const char *test_shared(const char *relative)
     if (access(path, R_OK) == 0) return path;
     if (!test_runs) return NULL; /* asked while the suite is put together */
     if (given) ck_abort_msg("KVSIM_SHARED is set but %s is missing", path);
-    if (!skips) {
-        __sync_fetch_and_add(n_skipped, 1);
-        printf("skipped: no shared data (%s)\n", path);
-    }
-    skips = true;
+    char why[PATH_BYTES + 300];
+    snprintf(why, sizeof why, "no shared data (%s)", path);
+    test_skip(why);
     return NULL;
 }
 

@@ -14,6 +14,9 @@ Suite *test_suite(void);
  * counts as skipped, once however often it asks, and not as passed. */
 const char *test_shared(const char *relative);
 
+/* Counts the running test as skipped, for want of something that this machine or build lacks: return after it. */
+void test_skip(const char *why);
+
 /* Has the running test been counted as skipped? */
 bool test_is_skipped(void);
 

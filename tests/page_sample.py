@@ -21,8 +21,8 @@ def axis(title, unit="", scale="linear", names=None):
     return {"title": title, "unit": unit, "scale": scale, **({"names": names} if names else {})}
 
 
-def series(name, points, own=True):
-    return {"name": name, "points": points, "own": own}
+def series(name, points, own=True, joined=False):
+    return {"name": name, "points": points, "own": own, "joined": joined}
 
 
 def chart(name, title, note, form, x, y, *all_series):
@@ -52,7 +52,7 @@ def answer():
     return [text("plain", "Buy {0} servers ({1} x H200, 1 spare), freekv, TP 1. USD 1.92M over 36 months; saves 0.41M [0.12, 0.66], payback 11 months", "2", "16"),
             table("checks", "Four checks", [("check", None), ("figures", None), ("", None)], checks), table("best", "Best candidates", head, best),
             text("warn", "{0} of its GPU time is extrapolated: measure first.", "34 %"),
-            text("good", "Every class meets its level in {0} of 8 replications.", "8"), text("soft", "Next: kvsim pilot plan.yaml"),
+            text("good", "Every class meets its level in {0} of 8 replications.", "8"), text("soft", "Next: kvsim pilot plan.yaml"), text("heading", "How sure it is"),
             {"kind": "facts", "items": [{"name": "P(saving > 0)", "value": .93, "lo": None, "hi": None, "unit": ""},
                                         {"name": "saving", "value": 412000, "lo": 120000, "hi": 660000, "unit": "USD"},
                                         {"name": "error", "value": 3.1e-7, "lo": None, "hi": None, "unit": ""},
@@ -65,14 +65,14 @@ def curves():
     sla = [series(n, [[x, 100 / (1 + (x / (10 + 2 * i)) ** 4), 96 / (1 + (x / (10 + 2 * i)) ** 4), min(100, 103 / (1 + (x / (10 + 2 * i)) ** 4))]
                       for x in loads], i != 2) for i, n in enumerate(NAMES)]
     cdf = [series(n, [[round(80 * math.exp(2.2 * q + .1 * i + .3 * math.sin(q * 9)), 1), round(100 * q, 1)] for q in (k / 200 for k in range(201))])
-           for i, n in enumerate(NAMES[:6])]
+           for i, n in enumerate(NAMES[:6])] + [series("limit", [[700, 0], [700, 100]])]
     dots = [series("candidates", [[30000 + 2900 * i, 300 + 9000 / (i + 3) + 60 * (i % 4), n] for i, n in enumerate(NAMES)]),
-            series("front", [[30000 + 2900 * i, 300 + 9000 / (i + 3)] for i in range(0, len(NAMES), 4)])]
+            series("front", [[30000 + 2900 * i, 300 + 9000 / (i + 3)] for i in range(0, len(NAMES), 4)], joined=True)]
     return [chart("sla", "Attainment against load", "Where a line leaves 100 %, the fleet is full.", "line", axis("load", "req/s", "log"), axis("attainment", "%"), *sla),
             chart("cdf", "Time to first token", "The whole distribution, not only its p99.", "line", axis("TTFT", "ms", "log"), axis("share of requests", "%"), *cdf),
             chart("front", "Cost against p99", "", "scatter", axis("cost", "USD/month"), axis("p99 TTFT", "ms", "log"), *dots),
             chart("wide", "Predicted and measured", "", "scatter", axis("measured", "ms"), axis("predicted", "ms"),
-                  series("steps", [[k, k * (1 + .1 * math.sin(k))] for k in range(5, 60)]), series("equal", [[5, 5], [60, 60]]))]
+                  series("steps", [[k, k * (1 + .1 * math.sin(k))] for k in range(5, 60)]), series("equal", [[5, 5], [60, 60]], joined=True))]
 
 
 def bars():

@@ -16,7 +16,7 @@ START_TEST(the_commented_scenario_runs_as_it_is_on_the_shipped_sample)
     json_t *o = json_of("run mine.yaml --json");
     ck_assert_double_gt(number(o, "completed"), 100);
     json_decref(o);
-    fails("init study", 2, "`study` cannot be written");
+    fails("init stduy", 2, "`stduy` cannot be written");
 }
 END_TEST
 

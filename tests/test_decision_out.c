@@ -12,8 +12,9 @@
 #include "experiments/scenario_out.h"
 #include "tests/decision_help.h"
 
-static const char *const files[] = {"decision.md", "plan.json", "plan.csv", "plan.yaml", "scenario.yaml"};
-enum { N_FILES = 5 };
+static const char *const files[] = {"decision.md", "plan.json",   "plan.csv",     "plan.yaml",
+                                    "report.json", "report.html", "scenario.yaml"};
+enum { N_FILES = 7 };
 
 /* ---- JSON ---- */
 

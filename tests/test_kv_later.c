@@ -15,6 +15,7 @@ static void open_cache(void)
     struct sim_status st = {0};
     cache = exp_cache_new(&st);
     ck_assert_msg(cache != NULL, "%s", st.message);
+    exp_cache_share_costs(cache);
 }
 
 static void close_cache(void)

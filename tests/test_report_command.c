@@ -2,9 +2,6 @@
 #include "experiments/report/report.h"
 #include "tests/command_help.h"
 
-#include <math.h>
-#include <sys/stat.h>
-
 enum { FILE_BYTES = 4 << 20 };
 
 /* A file of the test's folder; free with free(). */
@@ -85,45 +82,6 @@ START_TEST(the_page_of_a_folder_is_the_one_that_its_run_wrote)
 }
 END_TEST
 
-/* Reads the data out of the page as a browser does. */
-START_TEST(a_runs_page_asks_for_nothing_and_keeps_its_curves_short)
-{
-    run();
-    char *page = file_of("run/report.html");
-    static const char *const asking[] = {"http", "src=", "fetch", "url(", "@import", "@@"};
-    for (size_t i = 0; i < sizeof asking / sizeof asking[0]; i++)
-        ck_assert_msg(!has(page, asking[i]), "the page holds %s", asking[i]);
-    ck_assert_uint_lt(strlen(page), 600000);
-    const char *begin = strchr(strstr(page, "id=\"data\""), '>') + 1, *end = strstr(begin, "</script>");
-    json_t *data = json_loadb(begin, (size_t)(end - begin), 0, NULL), *section, *part, *series;
-    size_t i, k, s, n_charts = 0, n_distributions = 0;
-    json_array_foreach(json_object_get(data, "sections"), i, section)
-        json_array_foreach(json_object_get(section, "parts"), k, part)
-    {
-        bool share = has(json_string_value(json_object_get(part, "id"))
-                             ? json_string_value(json_object_get(part, "id"))
-                             : "",
-                         "latency-all");
-        n_charts += json_object_get(part, "series") != NULL;
-        json_array_foreach(json_object_get(part, "series"), s, series)
-        {
-            const json_t *points = json_object_get(series, "points");
-            ck_assert_uint_ge(json_array_size(points), 1);
-            ck_assert_uint_le(json_array_size(points), 500);
-            for (size_t p = 1; share && p < json_array_size(points); p++)
-                for (size_t c = 0; c < 2; c++) /* neither latencies nor shares fall */
-                    ck_assert_double_ge(json_number_value(json_array_get(json_array_get(points, p), c)),
-                                        json_number_value(json_array_get(json_array_get(points, p - 1), c)));
-            n_distributions += share;
-        }
-    }
-    ck_assert_uint_ge(n_charts, 4);
-    ck_assert_uint_eq(n_distributions, 3); /* TTFT, TPOT, E2EL */
-    json_decref(data);
-    free(page);
-}
-END_TEST
-
 START_TEST(markdown_goes_to_standard_output_or_to_a_file)
 {
     run();
@@ -197,6 +155,11 @@ START_TEST(without_the_library_a_note_says_what_to_install)
     ck_assert(has(said, "install the package libjs-chart.js"));
     ck_assert_uint_lt(strlen(page), 150000);
     free(page);
+    free(said);
+    code = shell("KVSIM_CHART_JS=/nowhere", "run s.yaml --out other", ">/dev/null 2>err.txt");
+    said = file_of("err.txt");
+    ck_assert_int_eq(code, 0);
+    ck_assert_msg(has(said, "install the package libjs-chart.js"), "%s", said);
     free(said);
 }
 END_TEST
@@ -357,7 +320,6 @@ Suite *test_suite(void)
     TCase *t = tcase_create("report_command");
     tcase_set_timeout(t, 30);
     tcase_add_test(t, the_page_of_a_folder_is_the_one_that_its_run_wrote);
-    tcase_add_test(t, a_runs_page_asks_for_nothing_and_keeps_its_curves_short);
     tcase_add_test(t, markdown_goes_to_standard_output_or_to_a_file);
     tcase_add_test(t, csv_is_a_file_for_every_table_and_chart);
     tcase_add_test(t, a_database_is_known_by_its_content);

@@ -214,7 +214,11 @@ START_TEST(what_is_not_as_it_should_be_is_named_with_its_place)
         const char *place, *value, *message;
     } cases[] = {
         {"kind", "\"letter\"", "f: kind: is `letter`, expected one of: run, compare, plan, study, validate"},
-        {"title", "\"x\"", "f: title: is `x`, expected a list of a text and up to 10 more that fill it"},
+        {"title", "\"x\"",
+         "f: title: is `x`, expected a list of a text with up to 16 places, and up to 10 more that fill "
+         "them"},
+        {"title", "[\"{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}\", \"x\"]",
+         "f: title: is a list, expected a list of a text with up to 16 places"},
         {"extra", "1", "f: holds `extra`, which no report has"},
         {"sections", "{}", "f: sections: is an object, expected a list"},
         {"sections.0", "7", "f: sections[0]: is a number, expected an object"},

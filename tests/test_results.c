@@ -18,18 +18,18 @@ START_TEST(the_scenario_beside_the_results_gives_them_again)
 }
 END_TEST
 
-static bool add_link(void *sum, const char *const *cells, size_t n, uint64_t row, struct sim_status *st)
+static bool add_link(void *user, uint64_t index, const struct sim_csv_row *row, struct sim_status *st)
 {
-    double *s = sum;
+    double *s = user;
     (void)st;
-    if (row == 1) {
-        ck_assert_uint_eq(n, 10);
-        ck_assert_str_eq(cells[8], "link_utilization");
-        ck_assert_str_eq(cells[9], "host_kv_utilization");
+    if (index == 0) {
+        ck_assert_uint_eq(row->n_fields, 10);
+        ck_assert_str_eq(row->field[8], "link_utilization");
+        ck_assert_str_eq(row->field[9], "host_kv_utilization");
         return true;
     }
-    double time_s = atof(cells[0]), host = atof(cells[9]);
-    if (row > 2) s[1] += atof(cells[8]) * (time_s - s[0]);
+    double time_s = atof(row->field[0]), host = atof(row->field[9]);
+    if (index > 1) s[1] += atof(row->field[8]) * (time_s - s[0]);
     s[0] = time_s;
     s[2] = host > s[2] ? host : s[2];
     return true;

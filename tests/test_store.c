@@ -357,6 +357,39 @@ START_TEST(studies_are_listed_with_their_texts)
 }
 END_TEST
 
+START_TEST(a_study_is_described_by_its_file_its_scenario_and_its_axes)
+{
+    static const char text[] = "name: kv-over-load\nscenario: base.yaml\nnote: of two\n"
+                               "grid: {strategy: [full, fp8], workload.open_loop.request_rate: [1, 2, 4]}\n";
+    struct sim_status st = {0};
+    test_file("base.yaml", "model: llama-3.1-8b\nfleet: [{gpu: h100-sxm, profile: analytic}]\n"
+                           "workload: {open_loop: {request_rate: 8, num_requests: 60}}\n");
+    struct exp_study *study = exp_study_parse("s.yaml", text, strlen(text), test_dir(), &st);
+    ck_assert_msg(study != NULL, "%s", st.message);
+    struct exp_store *s = store_opened(store_path("described.sqlite"), EXP_STORE_WRITE);
+    json_t *versions = json_pack("{s:s}", "model_version", exp_model_version());
+    ck_assert_msg(exp_store_put_study(s, study, versions, &st), "%s", st.message);
+    store_put(s, store_point(0, 0));
+    json_t *all = exp_store_studies(s, &st), *o = json_array_get(all, 0), *axes = json_object_get(o, "axes");
+    ck_assert_str_eq(json_string_value(json_object_get(o, "name")), "kv-over-load");
+    ck_assert_str_eq(json_string_value(json_object_get(o, "note")), "of two");
+    ck_assert_str_eq(json_string_value(json_object_get(o, "file")), text);
+    ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(o, "scenario")), "llama-3.1-8b"));
+    ck_assert_int_eq(json_integer_value(json_object_get(o, "points")), 6);
+    ck_assert(json_equal(json_object_get(o, "versions"), versions));
+    ck_assert_uint_eq(json_array_size(axes), 2);
+    ck_assert(json_is_false(json_object_get(json_array_get(axes, 0), "numeric")));
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(axes, 1), "path")),
+                     "workload.open_loop.request_rate");
+    ck_assert(json_is_true(json_object_get(json_array_get(axes, 1), "numeric")));
+    is_rows(s, "another", "");
+    json_decref(all);
+    json_decref(versions);
+    exp_store_close(s);
+    exp_study_free(study);
+}
+END_TEST
+
 /* ---- columns come and go ---- */
 
 static bool lacks_in_the_first(void *user, const struct exp_stored *row)
@@ -481,6 +514,7 @@ Suite *test_suite(void)
     tcase_add_test(c, an_adopted_point_that_is_in_its_place_is_not_written_again);
     tcase_add_test(c, a_row_is_stale_when_its_setup_has_a_newer_one_or_another_model_made_it);
     tcase_add_test(c, studies_are_listed_with_their_texts);
+    tcase_add_test(c, a_study_is_described_by_its_file_its_scenario_and_its_axes);
     tcase_add_test(c, a_measure_that_the_file_lacks_is_none_to_a_reader_and_a_new_column_to_a_writer);
     tcase_add_test(c, csv_has_a_column_per_setting_in_front_and_reads_back);
     suite_add_tcase(suite, c);

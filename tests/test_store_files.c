@@ -75,8 +75,7 @@ START_TEST(files_of_others_are_refused_and_left_as_they_are)
     left_alone(path, "by a newer kvsim");
     path = store_path("fake.sqlite");
     store_sql(path, "PRAGMA application_id = 1802924905; PRAGMA user_version = 1; CREATE TABLE point(x)");
-    store_refused(path, EXP_STORE_READ, "lacks the columns");
-    store_refused(path, EXP_STORE_WRITE, "lacks the columns");
+    left_alone(path, "lacks the columns");
 }
 END_TEST
 
@@ -159,11 +158,8 @@ START_TEST(a_file_cut_short_is_refused_and_not_written)
     char *bytes = bytes_of(path, &n);
     const size_t lengths[] = {1, 50, 99, 100, 4095, 4096, n / 2, n - 4096, n - 1};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        struct sim_status st = {0};
         write_bytes(cut, bytes, lengths[i]);
-        struct exp_store *s = exp_store_open(cut, EXP_STORE_WRITE, &st);
-        ck_assert_msg(s == NULL, "%zu of %zu bytes were taken", lengths[i], n);
-        store_one_line(&st, cut, lengths[i] < 512 ? "no SQLite file" : "damaged");
+        left_alone(cut, lengths[i] < 512 ? "no SQLite file" : "damaged");
     }
     free(bytes);
 }
@@ -176,15 +172,21 @@ static bool count(void *user, const struct exp_stored *row)
     return true;
 }
 
+/* Where the page begins that holds a text. */
+static size_t page_with(const char *bytes, size_t n, const char *text)
+{
+    size_t at = 0;
+    while (at + strlen(text) < n && memcmp(bytes + at, text, strlen(text)) != 0) at++;
+    ck_assert_uint_lt(at + strlen(text), n);
+    return at / 4096 * 4096;
+}
+
 START_TEST(a_broken_page_is_found_by_a_writer_at_once_and_by_a_reader_when_it_comes_to_it)
 {
     const char *path = filled("page.sqlite", 60);
     size_t n;
     char *bytes = bytes_of(path, &n);
-    int64_t page =
-        store_sql(path, "SELECT max(pageno) FROM dbstat WHERE name = 'point' AND pagetype = 'leaf'");
-    ck_assert_int_gt(page, 1);
-    memset(bytes + (page - 1) * 4096, 0x5a, 4096);
+    memset(bytes + page_with(bytes, n, "\"rate\":30}"), 0x5a, 4096);
     write_bytes(path, bytes, n);
     store_refused(path, EXP_STORE_WRITE, "sqlite3 ");
     store_refused(path, EXP_STORE_WRITE, ".recover`, and give --db a new file");

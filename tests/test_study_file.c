@@ -140,6 +140,7 @@ START_TEST(what_is_wrong_has_a_line)
         {"set: {seed: x}\ngrid: {seed: [1]}", "s.yaml:2: seed is `x`"},
         {"set: {strategy: all}\ngrid: {seed: [1]}", "s.yaml:2: strategy stands for "},
         {"name: ''\ngrid: {seed: [1]}", "s.yaml:2: name is empty"},
+        {"name: a/b\ngrid: {seed: [1]}", "or a path"},
         {"replications: 1\ngrid: {seed: [1]}", "s.yaml:2: replications is 1, expected 2 to 100000"},
     };
     /* clang-format on */

@@ -178,8 +178,9 @@ START_TEST(points_that_come_up_twice_are_computed_once)
 {
     sweep_scenario();
     const char *db = sweep_path("twins.sqlite");
-    const char *study = test_file("twins.yaml", "scenario: base.yaml\n"
-                                                "random: {samples: 40, seed: 3, keys: {seed: [1, 2, 3, 4]}}\n");
+    const char *study =
+        test_file("twins.yaml", "scenario: base.yaml\n"
+                                "random: {samples: 40, seed: 3, keys: {seed: [1, 2, 3, 4]}}\n");
     struct exp_sweep_sum sum = sweep(study, on(db, 3));
     ck_assert_uint_eq(sum.points, 40);
     ck_assert_uint_eq(sum.computed, 4);
@@ -207,7 +208,7 @@ END_TEST
 
 START_TEST(a_changed_trace_makes_stored_points_stale_and_its_old_text_makes_them_good_again)
 {
-    static const char head[] = "timestamp,input_tokens,output_tokens\n", common[] = "0,100,10\n0.5,200,20\n";
+    static const char head[] = "arrival_time_s,input_tokens,output_tokens\n", common[] = "0,100,10\n0.5,200,20\n";
     const char *db = sweep_path("stale.sqlite");
     char *text = sim_printf("%s%s", head, common), *other = sim_printf("%s%s1,300,30\n", head, common);
     test_file("t.csv", text);
@@ -343,9 +344,10 @@ END_TEST
 START_TEST(a_study_of_more_points_than_one_run_takes_is_sent_to_shards)
 {
     sweep_scenario();
-    struct exp_study *study = load(test_file("huge.yaml", "scenario: base.yaml\n"
-                                                          "random: {samples: 100000000, seed: 1, keys: {seed: "
-                                                          "{from: 1, to: 1000000000}}}\n"));
+    struct exp_study *study =
+        load(test_file("huge.yaml", "scenario: base.yaml\n"
+                                    "random: {samples: 100000000, seed: 1, keys: {seed: "
+                                    "{from: 1, to: 1000000000}}}\n"));
     struct exp_sweep_options o = on(sweep_path("huge.sqlite"), 2);
     struct exp_sweep_sum sum;
     ck_assert(!exp_sweep(study, &o, &sum, &st));

@@ -8,7 +8,7 @@
 #include "experiments/report/doc_parts.h"
 #include "sim/line_in.h"
 
-enum { PLACE_BYTES = 200, MAX_ARGUMENTS = 10 };
+enum { PLACE_BYTES = 200, MAX_ARGUMENTS = 10, MAX_PLACES = 16 };
 
 static void put_place(const struct exp_doc_place *p, char *out, size_t size)
 {
@@ -72,6 +72,15 @@ static bool are_texts(const json_t *v)
     return json_is_array(v);
 }
 
+/* A text with many places and a long argument would fill the memory. */
+static bool is_template(const json_t *v)
+{
+    size_t n = json_array_size(v), n_places = 0;
+    if (!are_texts(v) || n < 1 || n > 1 + MAX_ARGUMENTS) return false;
+    for (const char *at = json_string_value(json_array_get(v, 0)); (at = strchr(at, '{')); at++) n_places++;
+    return n == 1 || n_places <= MAX_PLACES;
+}
+
 static bool is_choice(const json_t *v, const char *const *choices)
 {
     const char *text = json_string_value(v);
@@ -85,7 +94,7 @@ static const char *expected(enum exp_doc_want want)
     static const char *const words[] = {
         [EXP_WANT_TEXT] = "a text",
         [EXP_WANT_ID] = "up to 64 of a-z, 0-9 and -",
-        [EXP_WANT_TEMPLATE] = "a list of a text and up to 10 more that fill it",
+        [EXP_WANT_TEMPLATE] = "a list of a text with up to 16 places, and up to 10 more that fill them",
         [EXP_WANT_NUMBER] = "a number up to 1e100, or null",
         [EXP_WANT_DIGITS] = "1 to 9",
         [EXP_WANT_TRUTH] = "true or false",
@@ -105,7 +114,7 @@ static bool is_as(const json_t *v, const struct exp_doc_field *f)
     case EXP_WANT_ID:
         return is_id(v);
     case EXP_WANT_TEMPLATE:
-        return are_texts(v) && json_array_size(v) >= 1 && json_array_size(v) <= 1 + MAX_ARGUMENTS;
+        return is_template(v);
     case EXP_WANT_NUMBER:
         return exp_doc_is_number(v);
     case EXP_WANT_DIGITS:

@@ -11,7 +11,7 @@ enum { MAX_PART_BYTES = 1 << 20, DIGITS_DRAWN = 9, DIGITS_KEPT = 12 };
 /* What is put into page.html. */
 struct page {
     const json_t *doc, *words;
-    char *style, *script, *library; /* library: NULL without */
+    char *style, *charts, *script, *library; /* library: NULL without */
     enum exp_language language;
 };
 
@@ -83,6 +83,11 @@ static void put_library(const struct page *p, FILE *out)
     if (p->library) fputs(p->library, out);
 }
 
+static void put_charts(const struct page *p, FILE *out)
+{
+    fputs(p->charts, out);
+}
+
 static void put_script(const struct page *p, FILE *out)
 {
     fputs(p->script, out);
@@ -92,8 +97,9 @@ static const struct {
     const char *name;
     void (*put)(const struct page *p, FILE *out);
 } marks[] = {
-    {"@@TITLE@@", put_title}, {"@@LANG@@", put_language}, {"@@STYLE@@", put_style},   {"@@DATA@@", put_data},
-    {"@@WORDS@@", put_words}, {"@@CHART@@", put_library}, {"@@SCRIPT@@", put_script},
+    {"@@TITLE@@", put_title},    {"@@LANG@@", put_language}, {"@@STYLE@@", put_style},
+    {"@@DATA@@", put_data},      {"@@WORDS@@", put_words},   {"@@CHART@@", put_library},
+    {"@@DRAWING@@", put_charts}, {"@@SCRIPT@@", put_script},
 };
 enum { N_MARKS = sizeof marks / sizeof marks[0] };
 
@@ -126,11 +132,12 @@ bool exp_report_html(const json_t *doc, enum exp_language language, const char *
 {
     char *template = read_part(data_dir, "page.html", st);
     char *style = template ? read_part(data_dir, "page.css", st) : NULL;
-    char *script = style ? read_part(data_dir, "page.js", st) : NULL;
+    char *charts = style ? read_part(data_dir, "page_charts.js", st) : NULL;
+    char *script = charts ? read_part(data_dir, "page.js", st) : NULL;
     if (script) {
         json_t *translated = exp_report_translated(doc, language);
         json_t *words = exp_report_page_words(language);
-        struct page p = {translated, words, style, script, exp_chart_library(), language};
+        struct page p = {translated, words, style, charts, script, exp_chart_library(), language};
         put_page(&p, template, out);
         free(p.library);
         json_decref(words);
@@ -138,6 +145,7 @@ bool exp_report_html(const json_t *doc, enum exp_language language, const char *
     }
     bool ok = script != NULL;
     free(script);
+    free(charts);
     free(style);
     free(template);
     return ok;

@@ -87,3 +87,11 @@ bool exp_report_has_charts(void)
     free(text);
     return has;
 }
+
+void exp_report_note_charts(void)
+{
+    if (!exp_report_has_charts())
+        fputs("note: the report shows tables in place of charts, Chart.js 3 is not here; install the package "
+              "libjs-chart.js\n",
+              stderr);
+}

@@ -130,7 +130,9 @@ struct exp_markdown_table exp_markdown_table_new(size_t n_rows, size_t n_columns
 
 void exp_markdown_set(struct exp_markdown_table *t, size_t row, size_t column, char *text)
 {
-    t->cell[row * t->n_columns + column] = text;
+    char **cell = &t->cell[row * t->n_columns + column];
+    free(*cell);
+    *cell = text;
 }
 
 /* Numbers are to the right in all columns but the first, which was the head. */

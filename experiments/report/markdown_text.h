@@ -25,7 +25,7 @@ struct exp_markdown_table {
     unsigned char *right; /* n_columns: numbers; the table's */
 };
 struct exp_markdown_table exp_markdown_table_new(size_t n_rows, size_t n_columns);
-/* Takes the text. */
+/* Takes the text; what stood there is freed. */
 void exp_markdown_set(struct exp_markdown_table *t, size_t row, size_t column, char *text);
 /* Rows become columns. */
 void exp_markdown_turn(struct exp_markdown_table *t);

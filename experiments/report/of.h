@@ -7,8 +7,8 @@
 #include "experiments/compare.h"
 #include "experiments/planning/decision.h"
 #include "experiments/report/curves.h"
+#include "experiments/report/of_study.h"
 #include "experiments/results.h"
-#include "experiments/study/store/store.h"
 #include "experiments/validate_out.h"
 
 json_t *exp_report_of_run(const struct exp_results *r, struct sim_status *st);
@@ -16,8 +16,6 @@ json_t *exp_report_of_compare(const struct exp_compare *c, const struct exp_scen
                               struct sim_status *st);
 json_t *exp_report_of_plan(const struct exp_decision *d, struct sim_status *st);
 json_t *exp_report_of_validation(const struct exp_validated *v, struct sim_status *st);
-/* A study of a store by its name, or its only one when name is NULL. NULL with one line in st when there are none or several. */
-json_t *exp_report_of_study(struct exp_store *store, const char *name, struct sim_status *st);
 
 /* ---- parts that several have ---- */
 

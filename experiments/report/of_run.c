@@ -229,7 +229,9 @@ static void put_levels(json_t *doc, const struct exp_results *r)
     exp_doc_column_text(t, "service level");
     for (uint32_t c = 0; c < f->n_classes; c++) {
         const struct sim_slo *slo = &r->run->setup->sim_classes[c].slo;
+        bool any = figure_of(r, c, "arrived") > 0;
         struct exp_band share = exp_figure_of_class(f, c, "slo_attainment");
+        if (!any) share = (struct exp_band){NAN, NAN, NAN};
         json_t *row = exp_doc_row(t);
         char limits[80];
         exp_limits_text(slo, limits, sizeof limits);
@@ -239,7 +241,7 @@ static void put_levels(json_t *doc, const struct exp_results *r)
         exp_doc_cell(row, 100 * share.mean);
         if (f->n_replications) exp_doc_cell(row, 100 * share.lo);
         if (f->n_replications) exp_doc_cell(row, 100 * share.hi);
-        exp_doc_cell(row, 100 * figure_of(r, c, "slo_attainment_worst_5min"));
+        exp_doc_cell(row, any ? 100 * figure_of(r, c, "slo_attainment_worst_5min") : NAN);
         exp_doc_cell(row, slo->percentile);
         exp_doc_cell_text(row, verdict(r, c));
     }

@@ -1,6 +1,6 @@
 /* The report of a study: what it holds, when to use what, the best points, pictures, what failed, every point, and how to make
  * it again. */
-#include "experiments/report/of.h"
+#include "experiments/report/of_study.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -72,7 +72,7 @@ static void put_winners(const struct exp_study_report *r)
 
 struct ranked {
     double score;
-    const struct exp_study_row *row;
+    const struct exp_study_entry *row;
 };
 
 static int by_score(const void *a, const void *b)
@@ -87,14 +87,14 @@ static void put_best(const struct exp_study_report *r, json_t *section)
     struct ranked *all = sim_alloc(r->rows->n + 1, sizeof *all);
     uint64_t n = 0;
     for (uint64_t i = 0; i < r->rows->n; i++) {
-        const struct exp_study_row *row = &r->rows->row[i];
+        const struct exp_study_entry *row = &r->rows->row[i];
         double score = exp_study_score(row, r->winners->basis);
         if (exp_study_row_counts(r->rows, row) && exp_study_row_meets(row) && isfinite(score))
             all[n++] = (struct ranked){score, row};
     }
     qsort(all, n, sizeof *all, by_score);
-    json_t *table =
-        exp_study_points_table(r->rows, section, "best", "The best points that meet the service levels");
+    json_t *table = exp_study_points_table(r->rows, section, "best",
+                                           "Points that meet the service levels, the best first");
     for (uint64_t i = 0; i < n && i < BEST; i++) exp_study_put_point(r->rows, table, all[i].row);
     if (!n && r->winners->n) exp_doc_text(section, EXP_WARN_TONE, "No point meets the service levels.", NULL);
     free(all);

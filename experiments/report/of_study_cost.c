@@ -12,7 +12,7 @@ enum { MOST_OF_A_SERIES = EXP_DOC_POINTS };
 static enum exp_study_figure cost_figure(const struct exp_study_report *r)
 {
     for (uint64_t i = 0; i < r->rows->n; i++) {
-        const struct exp_study_row *row = &r->rows->row[i];
+        const struct exp_study_entry *row = &r->rows->row[i];
         if (exp_study_row_counts(r->rows, row) && exp_study_row_meets(row) &&
             !isfinite(row->figure[EXP_STUDY_COST_GOOD]))
             return EXP_STUDY_COST_WITHIN;
@@ -46,19 +46,20 @@ static void put_bars(const struct exp_study_report *r, json_t *section, enum exp
 
 /* ---- cost against latency ---- */
 
-static bool is_placed(const struct exp_study_report *r, const struct exp_study_row *row,
+static bool is_placed(const struct exp_study_report *r, const struct exp_study_entry *row,
                       enum exp_study_figure cost)
 {
     return exp_study_row_counts(r->rows, row) && exp_study_row_meets(row) && isfinite(row->figure[cost]) &&
            isfinite(row->figure[EXP_STUDY_TPOT]);
 }
 
-static void add_label(const struct exp_study_report *r, json_t *series, const struct exp_study_row *row,
+static void add_label(const struct exp_study_report *r, json_t *series, const struct exp_study_entry *row,
                       enum exp_study_figure cost)
 {
+    uint32_t strategy = r->rows->strategy < 0 ? 0 : 1u << r->rows->strategy; /* the series is called so */
     exp_doc_xy_label(series, exp_report_rounded(row->figure[cost]),
                      exp_report_rounded(row->figure[EXP_STUDY_TPOT]),
-                     exp_study_settings_text(r->rows, row, UINT32_MAX));
+                     exp_study_settings_text(r->rows, row, ~strategy));
 }
 
 static void add_front(const struct exp_study_report *r, json_t *chart, enum exp_study_figure cost)
@@ -66,7 +67,7 @@ static void add_front(const struct exp_study_report *r, json_t *chart, enum exp_
     struct exp_front_point *p = sim_alloc(r->rows->n + 1, sizeof *p);
     uint32_t n = 0;
     for (uint64_t i = 0; i < r->rows->n && i < UINT32_MAX; i++) {
-        const struct exp_study_row *row = &r->rows->row[i];
+        const struct exp_study_entry *row = &r->rows->row[i];
         if (is_placed(r, row, cost))
             p[n++] = (struct exp_front_point){row->figure[cost], row->figure[EXP_STUDY_TPOT], (uint32_t)i};
     }
@@ -89,7 +90,7 @@ static void add_strategy(const struct exp_study_report *r, json_t *chart, int st
              exp_winner_strategy_of(r->winners, &r->rows->row[i]) == strategy;
     uint64_t every = 1 + n / MOST_OF_A_SERIES;
     for (uint64_t i = 0; i < r->rows->n; i++) {
-        const struct exp_study_row *row = &r->rows->row[i];
+        const struct exp_study_entry *row = &r->rows->row[i];
         if (!is_placed(r, row, cost) || exp_winner_strategy_of(r->winners, row) != strategy) continue;
         if (seen++ % every == 0) add_label(r, series, row, cost);
     }

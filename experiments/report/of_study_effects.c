@@ -30,7 +30,7 @@ static uint32_t fill_levels(const struct exp_study_report *r, uint32_t column, s
         l->to = k->value[v];
     }
     for (uint64_t i = 0; i < r->rows->n; i++) {
-        const struct exp_study_row *row = &r->rows->row[i];
+        const struct exp_study_entry *row = &r->rows->row[i];
         double score = exp_study_score(row, r->winners->basis);
         if (!exp_study_row_counts(r->rows, row) || !isfinite(score)) continue;
         level[bin_of(k, row->value[column])].sum += score;
@@ -75,7 +75,7 @@ static void put_effect(const struct exp_study_report *r, uint32_t column, uint32
 
 static json_t *effects_table(json_t *section)
 {
-    json_t *table = exp_doc_table(section, "effects-table", "What each key does");
+    json_t *table = exp_doc_table(section, "effects-table", "Values of each key");
     exp_doc_column_text(table, "key");
     exp_doc_column_text(table, "worst value");
     exp_doc_column(table, "mean there", "");
@@ -117,7 +117,7 @@ static struct extent extent_of(const struct exp_study_report *r, int strategy, i
     struct extent e = {.lo = INFINITY, .hi = -INFINITY};
     for (uint32_t i = 0; i < r->winners->n; i++)
         for (uint64_t k = 0; k < r->winners->winner[i].n; k++) {
-            const struct exp_study_row *row = r->winners->winner[i].row[k];
+            const struct exp_study_entry *row = r->winners->winner[i].row[k];
             double value = row->figure[figure];
             if (exp_winner_strategy_of(r->winners, row) != strategy || !isfinite(value)) continue;
             e.lo = fmin(e.lo, value);

@@ -25,7 +25,7 @@ enum { N_PICTURES = sizeof pictures / sizeof pictures[0] };
 
 /* The point that stands for a strategy at a load. */
 struct stand {
-    const struct exp_study_row **at; /* n_strategies x n_loads */
+    const struct exp_study_entry **at; /* n_strategies x n_loads */
     uint32_t n_loads;
 };
 
@@ -39,13 +39,13 @@ static void choose(const struct exp_study_report *r, const struct exp_winner *of
     const struct exp_winners *w = r->winners;
     for (uint64_t i = 0; i < (uint64_t)w->n_strategies * s->n_loads; i++) s->at[i] = NULL;
     for (uint64_t i = 0; i < of->n; i++) {
-        const struct exp_study_row *row = of->row[i];
+        const struct exp_study_entry *row = of->row[i];
         uint64_t k = (uint64_t)exp_winner_strategy_of(w, row) * s->n_loads + row->value[r->rows->load];
         if (!s->at[k] || exp_study_score(row, w->basis) > exp_study_score(s->at[k], w->basis)) s->at[k] = row;
     }
 }
 
-static void add_point(json_t *series, double x, const struct exp_study_row *row, const struct picture *p)
+static void add_point(json_t *series, double x, const struct exp_study_entry *row, const struct picture *p)
 {
     if (!row) return;
     double y = p->factor * row->figure[p->figure], lo = NAN, hi = NAN;
@@ -79,19 +79,18 @@ static void put_picture(const struct exp_study_report *r, json_t *section, const
 
 /* ---- how far each goes ---- */
 
-/* The highest load that was met, of those below the first that was not. */
+/* The highest load that was met, of those below the first that was not; what is known of more. */
 static double highest_met(const struct exp_study_report *r, const struct stand *s, uint32_t strategy,
-                          bool *all)
+                          const char **more)
 {
     double highest = NAN;
-    *all = true;
+    *more = "no point";
     for (uint32_t x = 0; x < s->n_loads; x++) {
-        const struct exp_study_row *row = s->at[(uint64_t)strategy * s->n_loads + x];
+        const struct exp_study_entry *row = s->at[(uint64_t)strategy * s->n_loads + x];
         if (!row) continue;
-        if (!exp_study_row_meets(row)) {
-            *all = false;
-            break;
-        }
+        bool meets = exp_study_row_meets(row);
+        *more = meets ? "nothing tried" : "misses it";
+        if (!meets) break;
         highest = load_of(r)->number[x];
     }
     return highest;
@@ -108,13 +107,13 @@ static void put_highest(const struct exp_study_report *r, json_t *section, struc
     for (uint32_t i = 0; i < r->winners->n; i++) {
         choose(r, &r->winners->winner[i], s);
         for (uint32_t k = 0; k < r->winners->n_strategies && n < EXP_STUDY_TABLE_ROWS; k++, n++) {
-            bool all;
-            double highest = highest_met(r, s, k, &all);
+            const char *more;
+            double highest = highest_met(r, s, k, &more);
             json_t *row = exp_doc_row(table);
             exp_doc_cell_text(row, exp_winner_cell(r->winners, &r->winners->winner[i]));
             exp_doc_cell_text(row, exp_winner_strategy(r->winners, (int)k));
             exp_doc_cell(row, highest);
-            exp_doc_cell_text(row, all ? "nothing tried" : "misses it");
+            exp_doc_cell_text(row, more);
         }
     }
 }
@@ -125,7 +124,7 @@ void exp_study_report_load(const struct exp_study_report *r)
     if (r->rows->load < 0 || !w->n) return;
     struct stand s = {.n_loads = load_of(r)->n_values};
     json_t *section = exp_doc_section(r->doc, "load", "Service levels against load");
-    s.at = sim_alloc((size_t)w->n_strategies * s.n_loads, sizeof(struct exp_study_row *));
+    s.at = sim_alloc((size_t)w->n_strategies * s.n_loads, sizeof(struct exp_study_entry *));
     uint32_t shown = w->n < EXP_STUDY_CHARTS ? w->n : EXP_STUDY_CHARTS;
     if (w->n > shown)
         exp_doc_text(section, EXP_SOFT_TONE,

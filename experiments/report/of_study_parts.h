@@ -23,7 +23,7 @@ void exp_study_report_strategies(const struct exp_study_report *r);
 /* of_study_points.c: what failed and why, and every point; a table of points, and a row of it */
 json_t *exp_study_points_table(const struct exp_study_rows *s, json_t *section, const char *id,
                                const char *title);
-void exp_study_put_point(const struct exp_study_rows *s, json_t *table, const struct exp_study_row *of);
+void exp_study_put_point(const struct exp_study_rows *s, json_t *table, const struct exp_study_entry *of);
 void exp_study_report_failed(const struct exp_study_report *r);
 void exp_study_report_points(const struct exp_study_report *r);
 

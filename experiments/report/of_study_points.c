@@ -14,7 +14,7 @@ enum { MOST_REASONS = 50 };
 
 /* Reasons that differ in their numbers only are one. */
 struct reason {
-    const struct exp_study_row *first;
+    const struct exp_study_entry *first;
     uint64_t n;
 };
 
@@ -35,7 +35,7 @@ static uint64_t group(const struct exp_study_rows *s, struct reason *out)
     json_t *known = json_object();
     uint64_t n = 0;
     for (uint64_t i = 0; i < s->n; i++) {
-        const struct exp_study_row *row = &s->row[i];
+        const struct exp_study_entry *row = &s->row[i];
         if (row->done || (row->stale && !s->all_stale)) continue;
         char *key = without_numbers(row->why);
         const json_t *at = json_object_get(known, key);
@@ -93,7 +93,7 @@ static const struct {
              {"newly failing", "%", EXP_STUDY_NEWLY_FAILING, 100}};
 enum { N_SHOWN = sizeof shown / sizeof shown[0] };
 
-static const char *state_of(const struct exp_study_row *row)
+static const char *state_of(const struct exp_study_entry *row)
 {
     return !row->done                 ? "failed"
            : row->stale               ? "stale"
@@ -116,7 +116,7 @@ static void put_columns(const struct exp_study_rows *s, json_t *table)
     for (int i = 0; i < N_SHOWN; i++) exp_doc_column(table, shown[i].name, shown[i].unit);
 }
 
-void exp_study_put_point(const struct exp_study_rows *s, json_t *table, const struct exp_study_row *of)
+void exp_study_put_point(const struct exp_study_rows *s, json_t *table, const struct exp_study_entry *of)
 {
     json_t *row = exp_doc_row(table);
     exp_doc_cell(row, (double)of->index);

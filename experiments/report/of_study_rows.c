@@ -66,7 +66,7 @@ static uint32_t value_number(struct loading *l, uint32_t column, const json_t *v
     return (uint32_t)json_integer_value(known);
 }
 
-static void take_settings(struct loading *l, const char *settings, struct exp_study_row *row)
+static void take_settings(struct loading *l, const char *settings, struct exp_study_entry *row)
 {
     json_t *o = json_loads(settings, 0, NULL);
     for (uint32_t c = 0; c < l->s->n_columns; c++)
@@ -82,7 +82,7 @@ static double banded(const json_t *bands, const char *name, const char *end)
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-static void take_figures(const struct loading *l, const struct exp_stored *from, struct exp_study_row *row)
+static void take_figures(const struct loading *l, const struct exp_stored *from, struct exp_study_entry *row)
 {
     json_t *bands = from->bands ? json_loads(from->bands, 0, NULL) : NULL;
     for (int i = 0; i < EXP_STUDY_N_FIGURES; i++)
@@ -102,12 +102,12 @@ static bool take(void *loading, const struct exp_stored *from)
         l->room = l->room ? 2 * l->room : 256;
         s->row = sim_realloc(s->row, l->room, sizeof *s->row);
     }
-    struct exp_study_row *row = &s->row[s->n++];
-    *row = (struct exp_study_row){.index = from->index,
-                                  .done = from->state == EXP_POINT_DONE,
-                                  .stale = from->stale,
-                                  .why = kept(l, from->why ? from->why : ""),
-                                  .load_state = kept(l, from->load_state ? from->load_state : "")};
+    struct exp_study_entry *row = &s->row[s->n++];
+    *row = (struct exp_study_entry){.index = from->index,
+                                    .done = from->state == EXP_POINT_DONE,
+                                    .stale = from->stale,
+                                    .why = kept(l, from->why ? from->why : ""),
+                                    .load_state = kept(l, from->load_state ? from->load_state : "")};
     take_settings(l, from->settings, row);
     take_figures(l, from, row);
     s->n_stale += row->stale;
@@ -314,12 +314,12 @@ void exp_study_rows_free(struct exp_study_rows *s)
 
 static const double ENOUGH_MET = 0.9; /* of its replications */
 
-bool exp_study_row_counts(const struct exp_study_rows *s, const struct exp_study_row *row)
+bool exp_study_row_counts(const struct exp_study_rows *s, const struct exp_study_entry *row)
 {
     return row->done && (!row->stale || s->all_stale);
 }
 
-bool exp_study_row_meets(const struct exp_study_row *row)
+bool exp_study_row_meets(const struct exp_study_entry *row)
 {
     return row->figure[EXP_STUDY_SLA_MET] >= ENOUGH_MET;
 }
@@ -336,7 +336,7 @@ enum exp_study_basis exp_study_basis(const struct exp_study_rows *s)
     return basis;
 }
 
-double exp_study_score(const struct exp_study_row *row, enum exp_study_basis basis)
+double exp_study_score(const struct exp_study_entry *row, enum exp_study_basis basis)
 {
     double goodput = row->figure[EXP_STUDY_GOODPUT];
     if (basis == EXP_STUDY_PER_COST) return 3600 * goodput / row->figure[EXP_STUDY_COST_HOUR];
@@ -351,7 +351,7 @@ const char *exp_study_basis_name(enum exp_study_basis basis)
     return names[basis];
 }
 
-const char *exp_study_settings_text(const struct exp_study_rows *s, const struct exp_study_row *row,
+const char *exp_study_settings_text(const struct exp_study_rows *s, const struct exp_study_entry *row,
                                     uint32_t columns)
 {
     char *text = sim_strdup("");

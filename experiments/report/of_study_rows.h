@@ -38,7 +38,7 @@ struct exp_study_column {
     const double *number;     /* of a numeric one */
 };
 
-struct exp_study_row {
+struct exp_study_entry {
     uint64_t index;
     bool done, stale;
     const char *why, *load_state;
@@ -55,8 +55,8 @@ struct exp_study_rows {
     struct exp_study_column
         column[EXP_STUDY_MAX_AXES]; /* in the order of the study's file; those with one value too */
     uint64_t n, n_done, n_failed, n_stale;
-    struct exp_study_row *row; /* by index */
-    bool all_stale;            /* then stale rows count after all */
+    struct exp_study_entry *row; /* by index */
+    bool all_stale;              /* then stale rows count after all */
     int strategy; /* column whose values are compared: `strategy`, else the first of names that varies; -1 = none */
     int load; /* column that is the x axis: the load, else the first number with three values; -1 = none */
     json_t *study, *texts; /* own the texts above, and those of rows */
@@ -68,9 +68,9 @@ struct exp_study_rows *exp_study_rows_load(struct exp_store *store, const char *
 void exp_study_rows_free(struct exp_study_rows *s);
 
 /* Does the row take part: done, and not stale unless all are? */
-bool exp_study_row_counts(const struct exp_study_rows *s, const struct exp_study_row *row);
+bool exp_study_row_counts(const struct exp_study_rows *s, const struct exp_study_entry *row);
 /* Did it meet the service levels? With replications nine of ten must. */
-bool exp_study_row_meets(const struct exp_study_row *row);
+bool exp_study_row_meets(const struct exp_study_entry *row);
 static inline bool exp_study_varies(const struct exp_study_rows *s, int column)
 {
     return column >= 0 && s->column[column].n_values > 1;
@@ -79,11 +79,11 @@ static inline bool exp_study_varies(const struct exp_study_rows *s, int column)
 /* What "best" means: requests within their limits per unit of cost, where the whole study has prices, else per GPU. */
 enum exp_study_basis { EXP_STUDY_PER_COST, EXP_STUDY_PER_GPU, EXP_STUDY_PER_RUN };
 enum exp_study_basis exp_study_basis(const struct exp_study_rows *s);
-double exp_study_score(const struct exp_study_row *row, enum exp_study_basis basis);
+double exp_study_score(const struct exp_study_entry *row, enum exp_study_basis basis);
 const char *exp_study_basis_name(enum exp_study_basis basis); /* "requests within limits per unit of cost" */
 
 /* "strategy=fp8, multiply=4": of the columns that vary and are asked for by their bits. The arena's. */
-const char *exp_study_settings_text(const struct exp_study_rows *s, const struct exp_study_row *row,
+const char *exp_study_settings_text(const struct exp_study_rows *s, const struct exp_study_entry *row,
                                     uint32_t columns);
 
 #endif

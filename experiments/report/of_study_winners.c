@@ -30,7 +30,7 @@ static void choose_columns(struct exp_winners *w)
 /* A row, and the number of its combination. */
 struct placed {
     uint64_t cell;
-    const struct exp_study_row *row;
+    const struct exp_study_entry *row;
 };
 
 static int by_cell(const void *a, const void *b)
@@ -40,7 +40,7 @@ static int by_cell(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-static uint64_t cell_of(const struct exp_winners *w, const struct exp_study_row *row)
+static uint64_t cell_of(const struct exp_winners *w, const struct exp_study_entry *row)
 {
     uint64_t cell = 0;
     for (uint32_t i = 0; i < w->n_columns; i++)
@@ -62,7 +62,7 @@ static void fill_cells(struct exp_winners *w)
 {
     struct placed *all = sim_alloc(w->rows->n + 1, sizeof *all);
     uint64_t n = place(w, all), n_cells = 0;
-    w->row = sim_alloc(n + 1, sizeof(struct exp_study_row *));
+    w->row = sim_alloc(n + 1, sizeof(struct exp_study_entry *));
     for (uint64_t i = 0; i < n; i++) n_cells += i == 0 || all[i].cell != all[i - 1].cell;
     w->winner = sim_alloc(n_cells + 1, sizeof *w->winner);
     for (uint64_t i = 0; i < n; i++) {
@@ -75,14 +75,14 @@ static void fill_cells(struct exp_winners *w)
 
 /* ---- the contest ---- */
 
-int exp_winner_strategy_of(const struct exp_winners *w, const struct exp_study_row *row)
+int exp_winner_strategy_of(const struct exp_winners *w, const struct exp_study_entry *row)
 {
     return w->rows->strategy < 0 ? 0 : (int)row->value[w->rows->strategy];
 }
 
 static double score_of(const struct exp_winners *w, const struct exp_winner *of, int strategy)
 {
-    const struct exp_study_row *row = strategy < 0 ? NULL : of->best[strategy];
+    const struct exp_study_entry *row = strategy < 0 ? NULL : of->best[strategy];
     return row ? exp_study_score(row, w->basis) : NAN;
 }
 
@@ -103,9 +103,9 @@ static int best_but(const struct exp_winners *w, const struct exp_winner *of, in
 
 static void contest(const struct exp_winners *w, struct exp_winner *of)
 {
-    of->best = sim_arena_alloc(w->rows->arena, w->n_strategies, sizeof(struct exp_study_row *));
+    of->best = sim_arena_alloc(w->rows->arena, w->n_strategies, sizeof(struct exp_study_entry *));
     for (uint64_t i = 0; i < of->n; i++) {
-        const struct exp_study_row *row = of->row[i], **best = &of->best[exp_winner_strategy_of(w, row)];
+        const struct exp_study_entry *row = of->row[i], **best = &of->best[exp_winner_strategy_of(w, row)];
         if (!exp_study_row_meets(row) || !isfinite(exp_study_score(row, w->basis))) continue;
         of->n_met++;
         if (!*best || exp_study_score(row, w->basis) > exp_study_score(*best, w->basis)) *best = row;
@@ -175,14 +175,12 @@ static uint32_t other_columns(const struct exp_winners *w)
 
 static void put_columns(json_t *table, const struct exp_winners *w)
 {
+    static const char *const units[] = {"per unit of cost", "per s and GPU", "per s"};
     for (uint32_t i = 0; i < w->n_columns; i++)
         exp_doc_column_text(table, w->rows->column[w->column[i]].name);
     exp_doc_column_text(table, "winner");
     exp_doc_column_text(table, "at");
-    exp_doc_column(table, w->basis == EXP_STUDY_PER_COST ? "within limits per cost" : "within limits",
-                   w->basis == EXP_STUDY_PER_COST  ? "requests"
-                   : w->basis == EXP_STUDY_PER_GPU ? "requests/s/GPU"
-                                                   : "requests/s");
+    exp_doc_column(table, "requests within limits", units[w->basis]);
     exp_doc_column_text(table, "second");
     exp_doc_column(table, "ahead of it by", "%");
     exp_doc_column(table, "ahead of full by", "%");
@@ -199,7 +197,7 @@ static const char *verdict(const struct exp_winner *of)
 }
 
 /* Of GPU time that was measured or interpolated. */
-static double measured_frac(const struct exp_study_row *row)
+static double measured_frac(const struct exp_study_entry *row)
 {
     return row->figure[EXP_STUDY_EVIDENCE + SIM_MEASURED] +
            row->figure[EXP_STUDY_EVIDENCE + SIM_INTERPOLATED];
@@ -207,7 +205,7 @@ static double measured_frac(const struct exp_study_row *row)
 
 static void put_row(json_t *table, const struct exp_winners *w, const struct exp_winner *of)
 {
-    const struct exp_study_row *best = of->first < 0 ? NULL : of->best[of->first];
+    const struct exp_study_entry *best = of->first < 0 ? NULL : of->best[of->first];
     json_t *row = exp_doc_row(table);
     for (uint32_t i = 0; i < w->n_columns; i++) exp_doc_cell_text(row, value_of(w, of, i));
     exp_doc_cell_text(row, best ? exp_winner_strategy(w, of->first) : "");
@@ -221,11 +219,13 @@ static void put_row(json_t *table, const struct exp_winners *w, const struct exp
     exp_doc_cell_text(row, verdict(of));
 }
 
+enum { MOST_ROWS = 2000 };
+
 void exp_winners_put(json_t *section, const struct exp_winners *w)
 {
-    json_t *table = exp_doc_table(section, "winners", "When to use what");
+    json_t *table = exp_doc_table(section, "winners", "The winner of each combination");
     put_columns(table, w);
-    for (uint32_t i = 0; i < w->n; i++) put_row(table, w, &w->winner[i]);
+    for (uint32_t i = 0; i < w->n && i < MOST_ROWS; i++) put_row(table, w, &w->winner[i]);
 }
 
 void exp_winners_markdown(const struct exp_winners *w, enum exp_language language, FILE *out)

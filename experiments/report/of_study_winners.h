@@ -10,9 +10,9 @@
 
 /* A combination: a value of each cell column. */
 struct exp_winner {
-    uint64_t n, n_met;                /* points that count */
-    const struct exp_study_row **row; /* [n], by index */
-    const struct exp_study_row *
+    uint64_t n, n_met;                  /* points that count */
+    const struct exp_study_entry **row; /* [n], by index */
+    const struct exp_study_entry *
         *best;         /* [n_strategies]: the best point that meets the service levels; NULL = none does */
     int first, second; /* strategies; -1 = none */
     double score, margin,
@@ -28,7 +28,7 @@ struct exp_winners {
     uint32_t n_strategies;               /* values of rows->strategy; 1 when nothing is compared */
     uint32_t n;
     struct exp_winner *winner; /* in the order of the values */
-    const struct exp_study_row **row;
+    const struct exp_study_entry **row;
 };
 
 /* Free with exp_winners_free, before the rows. */
@@ -40,7 +40,7 @@ const char *exp_winner_cell(const struct exp_winners *w, const struct exp_winner
 /* What a strategy is called; "all points" when nothing is compared. */
 const char *exp_winner_strategy(const struct exp_winners *w, int strategy);
 /* Of a row. */
-int exp_winner_strategy_of(const struct exp_winners *w, const struct exp_study_row *row);
+int exp_winner_strategy_of(const struct exp_winners *w, const struct exp_study_entry *row);
 
 /* The table, a row for each combination, as a part of a document. */
 void exp_winners_put(json_t *section, const struct exp_winners *w);

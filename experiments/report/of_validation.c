@@ -15,6 +15,13 @@ enum { WORST = 20, MAX_ROWS = 5000, MAX_SCENARIO_BYTES = 1 << 16 };
 
 /* ---- the answer ---- */
 
+static struct exp_words percent(double frac)
+{
+    struct exp_words w;
+    snprintf(w.text, sizeof w.text, "%.3g", 100 * frac);
+    return w;
+}
+
 static void put_answer(json_t *doc, const struct exp_validated *v)
 {
     json_t *s = exp_doc_section(doc, "answer", "Result");
@@ -23,13 +30,11 @@ static void put_answer(json_t *doc, const struct exp_validated *v)
     exp_doc_text(s, EXP_PLAIN_TONE,
                  "TPOT is {0} % and TTFT {1} % off on average over {2} measured points; half of them are at "
                  "most {3} % and {4} % off.",
-                 exp_short_words(100 * tpot.mape).text, exp_short_words(100 * ttft.mape).text,
-                 exp_count_words(v->reruns->n).text, exp_short_words(100 * tpot.median).text,
-                 exp_short_words(100 * ttft.median).text, NULL);
+                 percent(tpot.mape).text, percent(ttft.mape).text, exp_count_words(v->reruns->n).text,
+                 percent(tpot.median).text, percent(ttft.median).text, NULL);
     if (v->coverage)
         exp_doc_text(s, EXP_PLAIN_TONE, "90 % intervals hold {0} % of the measured TPOT and {1} % of TTFT.",
-                     exp_short_words(100 * v->coverage->tpot).text,
-                     exp_short_words(100 * v->coverage->ttft).text, NULL);
+                     percent(v->coverage->tpot).text, percent(v->coverage->ttft).text, NULL);
     if (v->reruns->n_skipped)
         exp_doc_text(s, EXP_WARN_TONE, "{0} points are left out: they cannot be simulated.",
                      exp_count_words(v->reruns->n_skipped).text, NULL);

@@ -7,7 +7,7 @@
 
 #include "sim/memory.h"
 
-enum { MAX_GROUPS = 40 };
+enum { MAX_GROUPS = 40, NAMED = 4 };
 
 /* ---- predicted against measured ---- */
 
@@ -32,20 +32,36 @@ static bool is_first(const struct exp_reruns *t, uint32_t i)
     return true;
 }
 
+/* Those with names beside them: of all the picture would be unreadable. */
+static double named_from(const struct exp_reruns *t, enum exp_quantity q)
+{
+    double *error = sim_alloc(t->n, sizeof *error);
+    for (uint32_t i = 0; i < t->n; i++) error[i] = fabs(log1p(exp_error_frac(&t->trial[i], q)));
+    gsl_sort(error, 1, t->n);
+    double least = error[t->n > NAMED ? t->n - NAMED : 0];
+    free(error);
+    return least;
+}
+
 /* A series for each GPU. */
 static void put_points(json_t *chart, const struct exp_reruns *t, enum exp_quantity q)
 {
+    double named = named_from(t, q);
     for (uint32_t first = 0; first < t->n; first++) {
         if (!is_first(t, first)) continue;
         const char *system = t->trial[first].point->system;
         json_t *series = exp_doc_series(chart, system);
         for (uint32_t i = first; i < t->n; i++) {
             const struct exp_rerun *x = &t->trial[i];
+            double across = exp_report_rounded(exp_measured_ms(x, q)),
+                   up = exp_report_rounded(exp_predicted_ms(x, q));
             if (strcmp(x->point->system, system) != 0) continue;
             char *label = sim_printf("%s, TP %u, %u in flight", exp_short_model(x), x->point->tensor_parallel,
                                      x->point->concurrency);
-            exp_doc_xy_label(series, exp_report_rounded(exp_measured_ms(x, q)),
-                             exp_report_rounded(exp_predicted_ms(x, q)), label);
+            if (fabs(log1p(exp_error_frac(x, q))) >= named)
+                exp_doc_xy_label(series, across, up, label);
+            else
+                exp_doc_xy(series, across, up);
             free(label);
         }
     }

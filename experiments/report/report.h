@@ -11,8 +11,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* Whether the charts' library is on this machine. */
+/* Whether the charts' library is on this machine; a line for people on stderr when it is not. */
 bool exp_report_has_charts(void);
+void exp_report_note_charts(void);
 
 /* report.json: the document itself, numbers with twelve digits. Errors of the stream are the caller's to look at, here and
  * below. */

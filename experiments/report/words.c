@@ -49,7 +49,8 @@ static struct translator translator_new(enum exp_language language)
 
 static const char *word(const struct translator *t, const char *english)
 {
-    const json_t *found = t->language == EXP_ENGLISH ? NULL : json_object_get(t->words, english);
+    if (t->language == EXP_ENGLISH) return english;
+    const json_t *found = json_object_get(t->words, english);
     return found ? json_string_value(found) : exp_term(t->language, english);
 }
 

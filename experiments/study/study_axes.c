@@ -82,7 +82,7 @@ static bool count_values(struct exp_study *s, uint32_t axis, struct sim_status *
     for (uint64_t i = 0; i < n; i++) note_value(&s->axis[axis], all[i]->text);
     s->axis[axis].n_values = count_distinct(all, n, &twice);
     free(all);
-    return !twice || !level->alone ||
+    return !twice || !(level->alone || s->place[axis].label) ||
            sim_fail(st, "%s: %.100s has the value `%s` twice, expected each once; remove one",
                     exp_where(twice->at.node).text, s->axis[axis].path,
                     sim_excerpt(twice->text, strlen(twice->text)).text);
@@ -118,12 +118,24 @@ static const struct exp_study_value *rival_of(const struct exp_study *s, const c
     return found;
 }
 
+/* Two lists of one name, or a list that is called like a key that varies beside it. */
+static bool check_names(const struct exp_study *s, uint32_t axis, struct sim_status *st)
+{
+    const struct exp_study_place *at = &s->place[axis];
+    for (uint32_t i = 0; at->label && i < s->n_axes; i++)
+        if (i != axis && !s->told[i] && strcmp(s->place[i].path, at->path) == 0)
+            return sim_fail(st,
+                            "%s: list.%.100s has the name of what varies in line %d, expected another one",
+                            exp_where(at->node).text, at->path, mdl_yaml_line(s->place[i].node));
+    return true;
+}
+
 static bool check_rivals(const struct exp_study *s, uint32_t axis, struct sim_status *st)
 {
     const struct exp_study_place *at = &s->place[axis];
     bool kv = at->key && at->key->scope == EXP_IN_FLEET && strncmp(at->key->name, "kv.", 3) == 0;
     uint32_t i = 0;
-    while (i < s->n_axes && s->place[i].key) i++;
+    while (i < s->n_axes && (s->place[i].key || s->place[i].label)) i++;
     if (!kv || i == s->n_axes) return true;
     if (strcmp(at->key->name, "kv.strategy") == 0)
         return sim_fail(
@@ -138,7 +150,7 @@ bool exp_study_finish_axes(struct exp_study *s, struct sim_status *st)
 {
     describe_samples(s);
     for (uint32_t i = 0; i < s->n_axes; i++) {
-        if (!check_rivals(s, i, st)) return false;
+        if (!check_rivals(s, i, st) || !check_names(s, i, st)) return false;
         if (s->level[s->level_of[i]].entry && !count_values(s, i, st)) return false;
     }
     return true;

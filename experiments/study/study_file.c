@@ -52,8 +52,9 @@ static bool read_name(struct exp_study *s, const struct mdl_yaml_node *node, str
     if (!name) return false;
     s->name = one_line(s, name);
     if (!node && !s->name[0]) s->name = "study";
-    return (s->name[0] && strlen(s->name) <= MOST_NAME_BYTES) ||
-           sim_fail(st, "%s: name is empty or longer than %d bytes, expected a short one; correct it",
+    return (s->name[0] && strlen(s->name) <= MOST_NAME_BYTES && !strchr(s->name, '/')) ||
+           sim_fail(st,
+                    "%s: name is empty, longer than %d bytes or a path, expected one for a file; correct it",
                     exp_where(node).text, MOST_NAME_BYTES);
 }
 
@@ -141,7 +142,7 @@ static bool read_set(struct exp_study *s, const struct mdl_yaml_node *node, stru
         return sim_fail(st, "%s: set is no mapping of keys, expected such as {fleet.0.gpu: h100-sxm}",
                         exp_where(node).text);
     struct settings x = {s, exp_scenario_copy(s->base), NULL, 0};
-    struct exp_study_walk w = {x.scratch, add_setting, NULL, &x, s};
+    struct exp_study_walk w = {NULL, x.scratch, add_setting, NULL, &x, s};
     enum exp_source load = s->base->workload.source;
     x.scratch->workload.source = EXP_NO_LOAD;
     bool ok = exp_study_walk(&w, "", node, st);
@@ -287,10 +288,14 @@ uint64_t exp_study_n_samples(const struct exp_study *s)
 
 uint32_t exp_study_n_axes(const struct exp_study *s)
 {
-    return s->n_axes;
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < s->n_axes; k++) n += !s->told[k];
+    return n;
 }
 
 struct exp_study_axis exp_study_axis(const struct exp_study *s, uint32_t i)
 {
-    return s->axis[i];
+    uint32_t k = 0;
+    while (s->told[k] || i-- > 0) k++;
+    return s->axis[k];
 }

@@ -1,13 +1,13 @@
 /* A study: one scenario and what to change in it, as a YAML file. Points are numbered; each is a function of its number, so
  * that threads, ranks and shards may take them in any order. The number of points is the product of the axes' lengths,
  * the first axis turning slowest:
- *     name: kv-over-load            # default: the file's name
+ *     name: kv-over-load            # of its database, too; default: the file's name
  *     scenario: demo.yaml           # the base, from this file's folder
  *     set: {fleet.0.gpu: h100-sxm}  # of every point
  *     grid:                         # every combination; values, or a range of them
- *       strategy: [full, fp8, freekv:budget=1024]     # on every fleet, as `kvsim compare --strategies` has them
+ *       strategy: [full, fp8, freekv:budget=1024]     # on every fleet, as `kvsim compare --strategies` has them; all
  *       workload.open_loop.request_rate: {from: 1, to: 16, count: 5, scale: log}
- *     list:                         # settings that belong together: an axis of its own
+ *     list:                         # settings that belong together; {traffic: [{name: chat, ...}, ...]} gives a name
  *       - {fleet.0.gpu: h100-sxm, fleet.0.tensor_parallel: 1}
  *     random: {samples: 100, seed: 1, keys: {engine.max_num_batched_tokens: {from: 512, to: 16384, scale: log}}}
  *                                   # method: latin_hypercube | uniform; the same samples for every turn of the other axes

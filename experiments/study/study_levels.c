@@ -5,6 +5,7 @@
 
 #include "experiments/study/study_parts.h"
 #include "experiments/values.h"
+#include "sim/line_in.h"
 #include "sim/random.h"
 
 struct reader {
@@ -93,6 +94,7 @@ static struct exp_study_value *keep_values(struct exp_study *s, struct values *v
 
 struct entry {
     struct reader *r;
+    bool named;
     struct exp_study_value value[EXP_STUDY_MAX_AXES];
     uint32_t n;
 };
@@ -103,6 +105,7 @@ static bool add_setting(void *context, const struct exp_study_place *at, struct 
     struct values one;
     uint32_t axis;
     if (!exp_study_add_axis(e->r->s, at, &axis, st)) return false;
+    e->r->s->told[axis] = e->named;
     for (uint32_t i = 0; i < e->n; i++)
         if (e->value[i].axis == axis)
             return sim_fail(st, "%s: %.100s is set twice in one entry, expected it once; remove one",
@@ -126,16 +129,39 @@ static int by_axis(const void *a, const void *b)
     return (x->axis > y->axis) - (x->axis < y->axis);
 }
 
-static bool read_entry(struct reader *r, const char *prefix, const struct mdl_yaml_node *map,
-                       struct exp_study_entry *out, struct sim_status *st)
+/* The name of an entry, as the value of its list's axis. */
+static bool add_name(struct entry *e, const struct exp_study_place *label, const struct mdl_yaml_node *map,
+                     struct sim_status *st)
 {
-    static const char no_keys[] =
-        "an entry of the list sets no keys, expected such as {fleet.0.replicas: 2}; "
-        "add some, or remove it";
-    struct entry e = {.r = r};
-    struct exp_study_walk w = {r->scratch, add_setting, NULL, &e, r->s};
-    if (!expect(map, MDL_YAML_MAP, no_keys, st) || !exp_study_walk(&w, prefix, map, st)) return false;
-    if (e.n == 0) return sim_fail(st, "%s: %s", exp_where(map).text, no_keys);
+    struct exp_study_value *v = &e->value[e->n];
+    struct exp_study_place at = *label;
+    at.node = mdl_yaml_get(map, "name");
+    if (!at.node || mdl_yaml_kind(at.node) != MDL_YAML_SCALAR)
+        return sim_fail(
+            st, "%s: an entry of list.%.100s has no name, expected such as {name: chat, ...}; add one",
+            exp_where(map).text, label->path);
+    *v = (struct exp_study_value){.at = at, .text = mdl_yaml_string(at.node, "name", st)};
+    if (!v->text || !exp_study_add_axis(e->r->s, &at, &v->axis, st)) return false;
+    e->n++;
+    return true;
+}
+
+/* label: of a list with a name; NULL = none. */
+static bool read_entry(struct reader *r, const struct exp_study_place *label, const char *prefix,
+                       const struct mdl_yaml_node *map, struct exp_study_entry *out, struct sim_status *st)
+{
+    struct entry e = {.r = r, .named = label != NULL};
+    struct exp_study_walk w = {.skip = label ? "name" : NULL,
+                               .scratch = r->scratch,
+                               .visit = add_setting,
+                               .context = &e,
+                               .study = r->s};
+    if (!expect(map, MDL_YAML_MAP,
+                "an entry of the list is no mapping of keys, expected such as {fleet.0.replicas: 2}", st) ||
+        (label && !add_name(&e, label, map, st)) || !exp_study_walk(&w, prefix, map, st))
+        return false;
+    if (e.n == 0)
+        return expect(map, MDL_YAML_LIST, "an entry of the list sets nothing, expected a key at least", st);
     qsort(e.value, e.n, sizeof e.value[0], by_axis);
     struct exp_study_value *kept = sim_arena_alloc(r->s->arena, e.n, sizeof *kept);
     memcpy(kept, e.value, e.n * sizeof *kept);
@@ -144,31 +170,51 @@ static bool read_entry(struct reader *r, const char *prefix, const struct mdl_ya
 }
 
 /* Each entry on the scenario as it was before the list. */
-static bool read_entries(struct reader *r, const char *prefix, const struct mdl_yaml_node *list,
-                         struct sim_status *st)
+static bool read_entries(struct reader *r, const struct exp_study_place *label, const char *prefix,
+                         const struct mdl_yaml_node *list, struct sim_status *st)
 {
-    size_t n = count_entries(&(struct exp_study_place){*prefix ? prefix : "list", NULL, 0, list}, st);
-    if (n == 0) return false;
+    size_t n = mdl_yaml_size(list);
     struct exp_study_level level = {n, sim_arena_alloc(r->s->arena, n, sizeof *level.entry), false};
     struct exp_scenario *before = exp_scenario_copy(r->scratch);
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++) {
         *r->scratch = *before;
-        ok = read_entry(r, prefix, mdl_yaml_at(list, i), &level.entry[i], st);
+        ok = read_entry(r, label, prefix, mdl_yaml_at(list, i), &level.entry[i], st);
     }
     free(before);
     return ok && exp_study_add_level(r->s, &level, list, st);
+}
+
+static bool expect_entries(const struct mdl_yaml_node *node, struct sim_status *st)
+{
+    return expect(node, MDL_YAML_LIST,
+                  "list holds no entries, expected `- {fleet.0.gpu: h100-sxm, fleet.0.replicas: 2}` and "
+                  "more; add some, or remove list",
+                  st);
+}
+
+/* `traffic: [{name: chat, ...}, ...]` */
+static bool read_named(struct reader *r, const struct mdl_yaml_node *map, size_t i, struct sim_status *st)
+{
+    const char *name = mdl_yaml_key(map, i);
+    const struct mdl_yaml_node *node = mdl_yaml_at(map, i);
+    if (!*name || strlen(name) >= EXP_NAME_BYTES || name[strspn(name, EXP_CLASS_LETTERS)])
+        return sim_fail(st, "%s: a list is called `%s`, expected letters, digits, - and _",
+                        exp_where(node).text, sim_excerpt(name, strlen(name)).text);
+    struct exp_study_place label = {sim_arena_strdup(r->s->arena, name), NULL, UINT32_MAX - 1 - r->s->n_axes,
+                                    true, node};
+    return expect_entries(node, st) && read_entries(r, &label, "", node, st);
 }
 
 bool exp_study_read_list(struct exp_study *s, struct exp_scenario *scratch, const struct mdl_yaml_node *node,
                          struct sim_status *st)
 {
     struct reader r = {s, scratch};
-    return expect(node, MDL_YAML_LIST,
-                  "list holds no entries, expected `- {fleet.0.gpu: h100-sxm, fleet.0.replicas: 2}` and "
-                  "more; add some, or remove list",
-                  st) &&
-           read_entries(&r, "", node, st);
+    bool ok = true;
+    if (mdl_yaml_kind(node) != MDL_YAML_MAP || mdl_yaml_size(node) == 0)
+        return expect_entries(node, st) && read_entries(&r, NULL, "", node, st);
+    for (size_t i = 0; ok && i < mdl_yaml_size(node); i++) ok = read_named(&r, node, i, st);
+    return ok;
 }
 
 /* ---- grid ---- */
@@ -192,14 +238,14 @@ static bool add_grid_key(void *context, const struct exp_study_place *at, struct
 /* `slo: [{ttft_ms: 300}, {ttft_ms: 500, tpot_ms: 40}]` is a list of settings like any other. */
 static bool add_grid_section(void *context, const struct exp_study_place *at, struct sim_status *st)
 {
-    return read_entries(context, at->path, at->node, st);
+    return read_entries(context, NULL, at->path, at->node, st);
 }
 
 bool exp_study_read_grid(struct exp_study *s, struct exp_scenario *scratch, const struct mdl_yaml_node *node,
                          struct sim_status *st)
 {
     struct reader r = {s, scratch};
-    struct exp_study_walk w = {scratch, add_grid_key, add_grid_section, &r, s};
+    struct exp_study_walk w = {NULL, scratch, add_grid_key, add_grid_section, &r, s};
     return expect(node, MDL_YAML_MAP,
                   "grid holds no keys, expected such as {strategy: [full, fp8], workload.multiply: [1, 2]}; "
                   "add some, or remove grid",
@@ -307,7 +353,7 @@ bool exp_study_read_random(struct exp_study *s, struct exp_scenario *scratch,
     static const char missing[] = "random holds no keys, expected such as {samples: 100, keys: "
                                   "{workload.multiply: {from: 1, to: 8}}}; add some, or remove random";
     struct reader r = {s, scratch};
-    struct exp_study_walk w = {scratch, add_sampler, NULL, &r, s};
+    struct exp_study_walk w = {NULL, scratch, add_sampler, NULL, &r, s};
     if (!expect(node, MDL_YAML_MAP, missing, st) || !read_settings(s, node, st)) return false;
     const struct mdl_yaml_node *keys = mdl_yaml_get(node, "keys");
     if (!keys) return sim_fail(st, "%s: %s", exp_where(node).text, missing);

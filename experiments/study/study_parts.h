@@ -31,6 +31,7 @@ struct exp_study_place {
     const char *path;
     const struct exp_key *key; /* NULL for `strategy` */
     uint32_t field; /* where the value goes, from the start of the scenario; UINT32_MAX for `strategy` */
+    bool label;     /* no key: the name of a list, whose values are the names of its entries */
     const struct mdl_yaml_node *node; /* what stands there */
 };
 
@@ -81,6 +82,7 @@ struct exp_study {
     struct exp_study_axis axis[EXP_STUDY_MAX_AXES];
     struct exp_study_place place[EXP_STUDY_MAX_AXES]; /* of each axis; its node where the axis begins */
     uint32_t level_of[EXP_STUDY_MAX_AXES];
+    bool told[EXP_STUDY_MAX_AXES]; /* by a label: nobody sees the axis */
     uint32_t n_axes;
     struct exp_study_level level[EXP_STUDY_MAX_AXES];
     uint32_t n_levels;
@@ -100,6 +102,7 @@ struct mdl_yaml *exp_study_keep(struct exp_study *s, struct mdl_yaml *y);
 bool exp_study_is_word(const char *word, const char *const *valid);
 
 struct exp_study_walk {
+    const char *skip;             /* a word at the top that is no key; NULL = none */
     struct exp_scenario *scratch; /* where keys are resolved; gains the fleets and classes that they name */
     bool (*visit)(void *context, const struct exp_study_place *at, struct sim_status *st);
     /* A section with a list below it; NULL: it is refused. */

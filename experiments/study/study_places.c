@@ -35,14 +35,16 @@ static bool walk_section(const struct exp_study_walk *w, const struct exp_study_
                          struct sim_status *st)
 {
     bool mappings = mdl_yaml_kind(at->node) == MDL_YAML_LIST && strcmp(at->path, "fleet") != 0;
-    if (mdl_yaml_kind(at->node) == MDL_YAML_MAP) return exp_study_walk(w, at->path, at->node, st);
+    struct exp_study_walk below = *w;
+    below.skip = NULL;
+    if (mdl_yaml_kind(at->node) == MDL_YAML_MAP) return exp_study_walk(&below, at->path, at->node, st);
     return mappings && w->visit_section ? w->visit_section(w->context, at, st) : not_a_mapping(at, st);
 }
 
 static bool visit(const struct exp_study_walk *w, const char *path, const struct mdl_yaml_node *node,
                   struct sim_status *st)
 {
-    struct exp_study_place at = {path, NULL, UINT32_MAX, node};
+    struct exp_study_place at = {path, NULL, UINT32_MAX, false, node};
     struct exp_target target;
     if (strcmp(path, "strategy") != 0) {
         if (!exp_key_resolve(w->scratch, path, exp_where(node).text, &target, st)) return false;
@@ -60,6 +62,7 @@ bool exp_study_walk(const struct exp_study_walk *w, const char *prefix, const st
     for (size_t i = 0; i < mdl_yaml_size(map); i++) {
         char path[EXP_STUDY_PATH_BYTES];
         const struct mdl_yaml_node *node = mdl_yaml_at(map, i);
+        if (w->skip && strcmp(mdl_yaml_key(map, i), w->skip) == 0) continue;
         if (!join(path, prefix, mdl_yaml_key(map, i)))
             return sim_fail(st, "%s: `%.40s...` is no key, expected one of `kvsim list keys`; correct it",
                             exp_where(node).text, path);

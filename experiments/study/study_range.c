@@ -134,7 +134,7 @@ static struct exp_digits value_at(const struct steps *x, uint64_t i)
     struct exp_digits d;
     double share = (double)i / (double)(x->n - 1), value = s->from + share * (s->to - s->from);
     if (x->step > 0) value = s->from + (double)i * x->step;
-    if (s->log) value = s->from * pow(s->to / s->from, share);
+    if (s->log) value = exp(log(s->from) + share * (log(s->to) - log(s->from)));
     if (x->step == 0 && (i == 0 || i == x->n - 1)) {
         d = exp_digits_of(i == 0 ? s->from : s->to);
         value = strtod(d.text, NULL);

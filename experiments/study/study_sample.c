@@ -59,7 +59,7 @@ void exp_study_sample(const struct exp_study *s, const struct exp_study_sampler 
 {
     const struct exp_study_span *x = &k->span;
     double u = share(s, k, i), to = x->to + (x->whole ? 1 : 0); /* each whole number as likely */
-    double value = x->log ? x->from * pow(to / x->from, u) : x->from + u * (to - x->from);
+    double value = x->log ? exp(log(x->from) + u * (log(to) - log(x->from))) : x->from + u * (to - x->from);
     if (x->whole)
         snprintf(text, EXP_SAMPLED_BYTES, "%.0f", fmin(floor(x->log ? rounded(x, value) : value), x->to));
     else

@@ -49,9 +49,11 @@ void exp_study_point(const struct exp_study *s, uint64_t i, struct exp_study_poi
 {
     struct turn t = {.sampled = out->sampled};
     take_turn(s, i, &t);
-    out->n = t.n;
+    out->n = 0;
     for (uint32_t k = 0; k < t.n; k++)
-        out->setting[k] = (struct exp_study_setting){s->axis[t.value[k].axis].path, t.value[k].text};
+        if (!s->told[t.value[k].axis])
+            out->setting[out->n++] =
+                (struct exp_study_setting){s->axis[t.value[k].axis].path, t.value[k].text};
 }
 
 /* ---- as a scenario ---- */

@@ -43,7 +43,7 @@ static bool set_strategy(const struct exp_study *s, const struct exp_study_strat
         for (uint32_t i = 0; i < c->n_settings; i++) {
             char path[96];
             snprintf(path, sizeof path, "fleet.%u.kv.%s", f, c->setting[i].key);
-            struct exp_study_place at = {path, NULL, 0, x->setting[i]};
+            struct exp_study_place at = {.path = path, .node = x->setting[i]};
             if (!set_key(s, &at, out, st)) return false;
         }
     }
@@ -65,7 +65,7 @@ bool exp_study_set(const struct exp_study *s, const struct exp_study_value *valu
     for (int phase = BEFORE; phase < N_PHASES; phase++)
         for (uint32_t i = 0; i < n; i++) {
             const struct exp_study_value *v = &value[i];
-            if ((int)phase_of(v) != phase) continue;
+            if (v->at.label || (int)phase_of(v) != phase) continue;
             if (!(v->strategy ? set_strategy(s, v->strategy, out, st) : set_key(s, &v->at, out, st)))
                 return false;
         }

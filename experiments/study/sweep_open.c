@@ -83,12 +83,6 @@ static bool see(struct seen *s, const char *key)
 
 /* ---- against the store ---- */
 
-static bool is_stored(const struct exp_sweep_parts *p, const char *key)
-{
-    return p->store &&
-           (exp_store_has(p->store, key) || (p->o->keep_failed && exp_store_has_failed(p->store, key)));
-}
-
 /* What another study, or this one before it was edited, computed is a row of this one, too. */
 static bool adopt(const struct exp_sweep_parts *p, uint64_t i, const struct name *name, struct sim_status *st)
 {
@@ -127,12 +121,14 @@ static void add(struct search *s, uint64_t i)
 static bool judge(struct search *s, uint64_t i, const struct name *name, struct sim_status *st)
 {
     const struct exp_sweep_parts *p = s->parts;
-    bool named = name->key[0] != '\0', twin = named && see(&s->seen, name->key);
-    if (twin || (named && is_stored(p, name->key))) {
+    bool named = name->key[0] != '\0', twin = named && see(&s->seen, name->key), stored = p->store && named;
+    bool done = stored && !twin && exp_store_has(p->store, name->key);
+    bool kept = stored && !twin && !done && p->o->keep_failed && exp_store_has_failed(p->store, name->key);
+    if (twin || done || kept) {
         s->out->reused++;
-        return twin || adopt(p, i, name, st);
+        return !done || adopt(p, i, name, st);
     }
-    if (p->store && named && exp_store_stale(p->store, name->setup, name->key) > 0) s->out->stale++;
+    if (stored && exp_store_stale(p->store, name->setup, name->key) > 0) s->out->stale++;
     add(s, i);
     return true;
 }

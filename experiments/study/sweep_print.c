@@ -1,6 +1,7 @@
 #include "experiments/study/sweep_print.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "experiments/cli.h"
@@ -81,6 +82,14 @@ static void print_axes(const struct exp_study *study, FILE *out)
     }
 }
 
+/* Two digits: more would claim more than a few points can tell. */
+static struct exp_words about(double seconds)
+{
+    char digits[40];
+    snprintf(digits, sizeof digits, "%.1e", fmax(seconds, 0.1));
+    return exp_duration_words(strtod(digits, NULL));
+}
+
 static struct exp_words size_words(uint64_t bytes)
 {
     struct exp_words w;
@@ -101,9 +110,8 @@ void exp_sweep_print_forecast(const struct exp_study *study, const struct exp_sw
         fprintf(out, ", %s of them stale (of another model version or other files)", COUNT(f->stale));
     fputc('\n', out);
     if (!open) return;
-    fprintf(out, "%-10sabout %s on %u thread%s (%s a point)\n", "time",
-            exp_duration_words(fmax(expected_s(o, f), 0.1)).text, o->n_threads, plural(o->n_threads),
-            exp_duration_words(f->s_per_point).text);
+    fprintf(out, "%-10sabout %s on %u thread%s (%s a point)\n", "time", about(expected_s(o, f)).text,
+            o->n_threads, plural(o->n_threads), exp_duration_words(f->s_per_point).text);
     fprintf(out, "%-10s%s, about %s more\n", "database", o->db, size_words(f->bytes).text);
 }
 

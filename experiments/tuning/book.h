@@ -65,7 +65,8 @@ double exp_tune_mean_margin(const struct exp_tune_trial *t); /* likewise */
 bool exp_tune_meets(const struct exp_tune_trial *t);         /* every service level, on average */
 /* Samples, and nothing against it. */
 bool exp_tune_usable(const struct exp_tune_trial *t);
-/* Is a better than b? One that is not usable never is; one that meets the service levels always is; of two that do not, the one nearer to them. */
+/* Is a better than b? One that is not usable never is; one that meets the service levels always is; of two that do not, the
+ * one nearer to them. */
 bool exp_tune_better(const struct exp_tune_trial *a, const struct exp_tune_trial *b);
 
 /* Mean and 5 to 95 % of n numbers. */

@@ -4,6 +4,7 @@
 
 #include "experiments/listing.h"
 #include "experiments/tuning/tune.h"
+#include "sim/memory.h"
 
 enum { MOST_ROWS = 20 };
 
@@ -82,11 +83,9 @@ static void print_head(const struct exp_tune *t, FILE *out)
                                        "the lowest rent of 1,000 good answers at the scenario's load",
                                        "the highest load at which every service level holds"};
     fprintf(out, "tune: %s\n", t->title);
-    fprintf(out,
-            "objective: %s; %u replications, with the same requests, seeds\n           and operator errors "
-            "for each "
-            "of %u settings\n",
-            asks[t->objective], t->n_replications, exp_tune_book_count(t->book));
+    fprintf(out, "objective: %s\n", asks[t->objective]);
+    fprintf(out, "each of %u settings: %u replications, with the same requests, seeds and operator errors\n",
+            exp_tune_book_count(t->book), t->n_replications);
     for (uint32_t i = 0; i < t->notes.n; i++) fprintf(out, "note: %s\n", t->notes.text[i]);
 }
 
@@ -115,7 +114,8 @@ static void print_best(const struct exp_tune *t, FILE *out)
                 percent_interval(t->gain).text);
     else if (t->usual->n)
         fprintf(out, "%s: %s, pair by pair.\n",
-                t->gain.mean > 0 ? "Gain over the default" : "Against the default", percent_interval(t->gain).text);
+                t->gain.mean > 0 ? "Gain over the default" : "Against the default",
+                percent_interval(t->gain).text);
 }
 
 /* ---- how flat ---- */
@@ -194,12 +194,11 @@ static json_t *candidate(const struct exp_tune *t, const struct exp_tune_trial *
 static void print_candidates(const struct exp_tune *t, FILE *out)
 {
     uint32_t n = exp_tune_book_count(t->book);
-    const struct exp_tune_trial **trial = malloc(n * sizeof(struct exp_tune_trial *));
+    const struct exp_tune_trial **trial = sim_alloc(n, sizeof(struct exp_tune_trial *));
     json_t *rows = json_array();
-    for (uint32_t i = 0; trial && i < n; i++) trial[i] = exp_tune_book_trial(t->book, i);
-    if (trial) qsort(trial, n, sizeof(struct exp_tune_trial *), by_worth);
-    for (uint32_t i = 0; trial && i < n && i < MOST_ROWS; i++)
-        json_array_append_new(rows, candidate(t, trial[i]));
+    for (uint32_t i = 0; i < n; i++) trial[i] = exp_tune_book_trial(t->book, i);
+    qsort(trial, n, sizeof(struct exp_tune_trial *), by_worth);
+    for (uint32_t i = 0; i < n && i < MOST_ROWS; i++) json_array_append_new(rows, candidate(t, trial[i]));
     fprintf(out, "\nSettings%s\n", n > MOST_ROWS ? ", the best 20 (all of them: --json or --out)" : "");
     exp_print_rows(rows, out);
     json_decref(rows);

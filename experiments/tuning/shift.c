@@ -78,9 +78,9 @@ static bool set_variant(struct exp_scenario *s, const struct exp_tune_shift *x, 
 {
     for (uint32_t f = 0; f < s->n_fleets; f++)
         s->fleet[f].kv.later = (struct exp_later_keys){.learn_s = s->fleet[f].kv.later.learn_s};
-    if (v == AFTER) return set_rates(s, "", x->after, strategy, st);
-    if (!set_rates(s, "", x->before, strategy, st) || v == BEFORE) return v == BEFORE;
-    return set(s, "later.from_s", x->from_s, strategy, st) && set_rates(s, "later.", x->after, strategy, st);
+    if (!set_rates(s, "", v == AFTER ? x->after : x->before, strategy, st)) return false;
+    return v != CHANGE || (set(s, "later.from_s", x->from_s, strategy, st) &&
+                           set_rates(s, "later.", x->after, strategy, st));
 }
 
 /* Half of the arrivals' span; where requests wait for each other, half of the run. */

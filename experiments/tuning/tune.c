@@ -35,15 +35,17 @@ struct exp_band exp_tune_band(const struct exp_tune *t, const struct exp_tune_tr
 
 /* ---- what is searched ---- */
 
-/* The first fleet with the strategy that is to be tuned: all of them take one that the command names. */
+/* All fleets take a strategy that the command names; the first whose strategy has anything to search is tuned. */
 static bool take_strategy(struct exp_scenario *s, const char *name, uint32_t *fleet, struct sim_status *st)
 {
+    struct exp_tune_parameter p[EXP_TUNE_KEYS];
     struct sim_status why = {0};
+    uint32_t n = 0;
     if (name && !exp_scenario_take_strategy(s, name, &why))
         return sim_fail_as(st, SIM_EXIT_USAGE, "--strategy: %.900s", why.message);
+    for (*fleet = 0; *fleet < s->n_fleets; ++*fleet)
+        if (exp_tune_parameters(s, *fleet, NULL, p, &n, &why)) return true;
     *fleet = 0;
-    while (*fleet + 1 < s->n_fleets && !mdl_strategy_at((size_t)s->fleet[*fleet].kv.strategy)->n_defaults)
-        ++*fleet;
     return true;
 }
 

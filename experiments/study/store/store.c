@@ -87,7 +87,16 @@ static bool set_up_log(struct exp_store *s, struct sim_status *st)
     char pragmas[128];
     snprintf(pragmas, sizeof pragmas, "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = %d",
              LOG_PAGES);
-    return exp_store_exec(s, "PRAGMA journal_mode = WAL", st) && exp_store_exec(s, pragmas, st);
+    sqlite3_stmt *q = exp_store_prepare(s, "PRAGMA journal_mode = WAL", st);
+    if (!q) return false;
+    bool ok = sqlite3_step(q) == SQLITE_ROW || exp_store_fail(s, st);
+    const char *mode = ok ? (const char *)sqlite3_column_text(q, 0) : NULL;
+    if (ok && (!mode || strcmp(mode, "wal") != 0))
+        ok =
+            sim_fail(st, "%s: its file system cannot hold a write-ahead log; give --db a file on another one",
+                     s->path);
+    sqlite3_finalize(q);
+    return ok && exp_store_exec(s, pragmas, st);
 }
 
 static bool begin_writing(struct exp_store *s, struct sim_status *st)
@@ -97,10 +106,11 @@ static bool begin_writing(struct exp_store *s, struct sim_status *st)
     bool ok = open_file(s, name, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, st);
     free(name);
     ok = ok && (s->mode != EXP_STORE_SHARD || lock_alone(s, st)) && exp_store_identify(s, &made, st) &&
-         set_up_log(s, st) && exp_store_begin(s, st);
+         (!made || (exp_store_check(s, st) && exp_store_columns(s, st))) && set_up_log(s, st) &&
+         exp_store_begin(s, st);
     if (!ok) return false;
     ok = exp_store_migrate(s, st) && exp_store_take_lease(s, st);
-    return exp_store_end(s, ok, st) && exp_store_check(s, st);
+    return exp_store_end(s, ok, st);
 }
 
 /* ---- to read ---- */
@@ -135,7 +145,8 @@ static bool read_identity(struct exp_store *s, struct sim_status *st)
 {
     bool made;
     if (!exp_store_identify(s, &made, st)) return false;
-    return made || sim_fail(st, "%s: is empty, expected the file that `kvsim sweep --db` wrote", s->path);
+    if (made) return exp_store_whole(s, st);
+    return sim_fail(st, "%s: is empty, expected the file that `kvsim sweep --db` wrote", s->path);
 }
 
 /* Opened to write where that may be done, so that a log that a killed process left is folded in and no empty one stays, but

@@ -14,9 +14,9 @@
 struct exp_store;
 
 enum exp_store_mode {
-    EXP_STORE_READ,  /* must exist; works beside a writer, and on a read-only medium */
+    EXP_STORE_READ,  /* must exist; works beside a writer that is no shard's, and on a read-only medium */
     EXP_STORE_WRITE, /* made when absent; takes the lease; refused on a network file system */
-    EXP_STORE_SHARD  /* the same for one process's own file: a network file system is fine */
+    EXP_STORE_SHARD /* the same for one process's own file, locked for it alone: a network file system is fine */
 };
 
 /* NULL with one line in st: no such file, no SQLite file, damaged (what to do), of a newer program, on a network file system
@@ -56,7 +56,8 @@ bool exp_store_merge(struct exp_store *s, const char *path, struct exp_merged *s
 
 /* ---- reading ---- */
 
-/* {"name","note","axes":[{"path","numeric"}...],"scenario":TEXT,"file":TEXT,"versions":{...}} of every study; the caller's. */
+/* {"name","note","axes":[{"path","numeric"}...],"scenario":TEXT,"file":TEXT,"versions":{...},"points":N} of every study; the
+ * caller's. */
 json_t *exp_store_studies(struct exp_store *s, struct sim_status *st);
 
 /* A row: texts live until the visitor returns. measure has exp_measure_count() values, NaN where there is none. */
@@ -68,12 +69,13 @@ struct exp_stored {
     double wall_s;
     bool stale; /* a newer row of the same setup exists, or the model's version is not this program's */
 };
-/* Rows of a study (NULL = all) in the order of their index, then key. The visitor returns false to stop. */
+/* Rows of a study as it is now (NULL = of every one) in the order of study, index and key. key and setup are "" where the
+ * scenario could not be made, bands and classes NULL without. The visitor returns false to stop; it may ask the store. */
 bool exp_store_each(struct exp_store *s, const char *study,
                     bool (*visit)(void *user, const struct exp_stored *row), void *user,
                     struct sim_status *st);
 
-/* Every column of every row as CSV, one column per setting in front. */
+/* The same rows as CSV: one column per setting in front, every measure, one column per band; classes as JSON. */
 bool exp_store_csv(struct exp_store *s, const char *study, FILE *out, struct sim_status *st);
 
 /* The name of a network file system by statfs's f_type ("NFS"), or NULL for a local one. */

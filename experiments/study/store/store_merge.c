@@ -11,6 +11,7 @@ enum { MOST_NEW_COLUMNS = 200 };
 struct merge {
     struct exp_store *to, *from;
     const char **names; /* of columns that both have: the fixed ones in their order, then the rest */
+    bool *compared;     /* [n] a number that must be the same: a measure that is no wall clock */
     size_t n;
     sqlite3_stmt *rows, *known, *add, *lower;
     char *study; /* of the last row, and whether both files have the same study of that name */
@@ -49,7 +50,7 @@ static bool add_columns(struct merge *m, struct sim_status *st)
     return added == 0 || exp_store_columns(m->to, st);
 }
 
-static void list_names(struct merge *m)
+static void choose_columns(struct merge *m)
 {
     m->names = sim_alloc(EXP_N_COLUMNS + m->to->n_columns, sizeof *m->names);
     for (m->n = 0; m->n < EXP_N_COLUMNS; m->n++) m->names[m->n] = exp_store_column_name(m->n);
@@ -57,6 +58,11 @@ static void list_names(struct merge *m)
         bool fixed = false;
         for (size_t k = 0; k < EXP_N_COLUMNS; k++) fixed |= strcmp(m->to->columns[i], m->names[k]) == 0;
         if (!fixed && has_column(m->from, m->to->columns[i])) m->names[m->n++] = m->to->columns[i];
+    }
+    m->compared = sim_alloc(m->n, sizeof *m->compared);
+    for (size_t i = EXP_N_COLUMNS; i < m->n; i++) {
+        size_t measure = exp_measure_find(m->names[i]);
+        m->compared[i] = measure < exp_measure_count() && !exp_measure_is_wall(measure);
     }
 }
 
@@ -189,11 +195,8 @@ static bool same_number(sqlite3_stmt *a, sqlite3_stmt *b, int i)
 static size_t difference(const struct merge *m, sqlite3_stmt *a, sqlite3_stmt *b)
 {
     static const enum exp_store_column texts[] = {EXP_COL_LOAD_STATE, EXP_COL_BANDS, EXP_COL_CLASSES};
-    for (size_t i = EXP_N_COLUMNS; i < m->n; i++) {
-        size_t measure = exp_measure_find(m->names[i]);
-        if (measure < exp_measure_count() && !exp_measure_is_wall(measure) && !same_number(a, b, (int)i))
-            return i;
-    }
+    for (size_t i = EXP_N_COLUMNS; i < m->n; i++)
+        if (m->compared[i] && !same_number(a, b, (int)i)) return i;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!same_text(a, b, texts[i])) return texts[i];
     return m->n;
@@ -295,7 +298,7 @@ static bool merge_all(struct merge *m, struct sim_status *st)
 {
     if (!exp_store_begin(m->to, st)) return false;
     bool ok = add_columns(m, st);
-    if (ok) list_names(m);
+    if (ok) choose_columns(m);
     ok = ok && make_statements(m, st) && add_studies(m, st) && merge_rows(m, st) && drop_made(m, st);
     sqlite3_finalize(m->rows);
     sqlite3_finalize(m->known);
@@ -323,6 +326,7 @@ static bool merge(struct exp_store *s, const char *path, struct exp_merged *sum,
     bool ok = m.from && exp_store_unleased(m.from, st) && merge_all(&m, st);
     exp_store_close(m.from);
     free(m.names);
+    free(m.compared);
     free(m.study);
     if (!ok) return false;
     sum->n_files++;

@@ -128,6 +128,7 @@ bool exp_store_identify(struct exp_store *s, bool *made, struct sim_status *st);
 bool exp_store_migrate(struct exp_store *s, struct sim_status *st);
 bool exp_store_columns(struct exp_store *s,
                        struct sim_status *st); /* fills columns, has_measure, has_unkeyed */
+bool exp_store_whole(struct exp_store *s, struct sim_status *st); /* is its size one of whole pages? */
 bool exp_store_check(struct exp_store *s,
                      struct sim_status *st); /* sqlite's own, of a file that is not large */
 

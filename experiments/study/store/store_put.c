@@ -119,10 +119,11 @@ static char *put_sql(void)
     exp_store_names(sql, "\"%w\"", names, n);
     sqlite3_str_appendall(sql, ") VALUES(?");
     for (size_t i = 1; i < n; i++) sqlite3_str_appendall(sql, ",?");
-    sqlite3_str_appendall(sql,
-                          ") ON CONFLICT(key, study) DO UPDATE SET"
-                          " idx = min(ifnull(point.idx, excluded.idx), excluded.idx),"
-                          " settings = iif(point.idx < excluded.idx, point.settings, excluded.settings),");
+    sqlite3_str_appendall(
+        sql,
+        ") ON CONFLICT(key, study) DO UPDATE SET"
+        " idx = min(ifnull(point.idx, excluded.idx), excluded.idx),"
+        " settings = CASE WHEN point.idx < excluded.idx THEN point.settings ELSE excluded.settings END,");
     for (size_t i = EXP_COL_SETUP; i < n; i++) {
         if (i == EXP_COL_SETTINGS) continue;
         sqlite3_str_appendf(sql, "%s \"%w\" = excluded.\"%w\"", i == EXP_COL_SETUP ? "" : ",", names[i],
@@ -239,7 +240,7 @@ static sqlite3_stmt *move_statement(struct exp_store *s, struct sim_status *st)
 {
     return exp_store_statement(s, EXP_STMT_MOVE,
                                "UPDATE point SET idx = min(ifnull(idx, ?3), ?3),"
-                               " settings = iif(idx < ?3, settings, ?4), used_at = ?5"
+                               " settings = CASE WHEN idx < ?3 THEN settings ELSE ?4 END, used_at = ?5"
                                " WHERE key = ?1 AND study = ?2",
                                st);
 }

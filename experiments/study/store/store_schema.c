@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "experiments/study/store/store_parts.h"
 #include "sim/memory.h"
@@ -143,10 +144,27 @@ bool exp_store_columns(struct exp_store *s, struct sim_status *st)
     return ok;
 }
 
+static bool fail_damaged(const struct exp_store *s, const char *what, struct sim_status *st)
+{
+    return sim_fail(
+        st, "%s: is damaged (%s); copy what can be read with `sqlite3 %s .recover`, and give --db a new file",
+        s->path, what, s->path);
+}
+
+/* sqlite reads what a last page lacks as zeros. */
+bool exp_store_whole(struct exp_store *s, struct sim_status *st)
+{
+    int64_t page_bytes = 0;
+    struct stat is;
+    if (!exp_store_number(s, "PRAGMA page_size", &page_bytes, st)) return false;
+    return stat(s->path, &is) != 0 || page_bytes <= 0 || is.st_size % page_bytes == 0 ||
+           fail_damaged(s, "its last page is cut short", st);
+}
+
 bool exp_store_check(struct exp_store *s, struct sim_status *st)
 {
     int64_t pages = 0, page_bytes = 0;
-    if (!exp_store_number(s, "PRAGMA page_count", &pages, st) ||
+    if (!exp_store_whole(s, st) || !exp_store_number(s, "PRAGMA page_count", &pages, st) ||
         !exp_store_number(s, "PRAGMA page_size", &page_bytes, st))
         return false;
     if (pages * page_bytes > CHECKED_BYTES) return true;
@@ -154,12 +172,7 @@ bool exp_store_check(struct exp_store *s, struct sim_status *st)
     if (!q) return false;
     bool ok = sqlite3_step(q) == SQLITE_ROW || exp_store_fail(s, st);
     const char *said = ok ? (const char *)sqlite3_column_text(q, 0) : NULL;
-    if (ok && (!said || strcmp(said, "ok") != 0))
-        ok = sim_fail(
-            st,
-            "%s: is damaged (%s); copy what can be read with `sqlite3 %s .recover`, and give --db a new "
-            "file",
-            s->path, said ? said : "?", s->path);
+    if (ok && (!said || strcmp(said, "ok") != 0)) ok = fail_damaged(s, said ? said : "?", st);
     sqlite3_finalize(q);
     return ok;
 }
