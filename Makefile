@@ -107,6 +107,14 @@ tsan: deps ## the tests under the thread sanitizer (build/tsan)
 fuzz: deps ## every fuzzer for FUZZ_SECONDS (60) with clang's libFuzzer; findings in build/fuzz
 	@BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) JOBS=$(JOBS) MAKE="$(MAKE)" tools/fuzz.sh $(FUZZ_SRC)
 
+check-report: deps deps-report ## reports of every kind in a browser without a screen: console, network, keyboard, both widths, both languages
+	@$(MAKE) -O all
+	@tools/check-report.sh $(BUILD)
+
+playbook: deps ## the shipped study "when to use what"; writes its tables into experiments/playbook/README.md
+	@$(MAKE) -O all
+	@experiments/playbook/table.sh $(BUILD)
+
 bench: deps ## every benchmark, one after the other
 	@$(MAKE) -O all benches
 	@for b in $(BENCHES); do echo "# $${b##*/}"; KVSIM_BIN=$(abspath $(BUILD)/kvsim) $$b || exit 1; done
@@ -250,7 +258,7 @@ $(BUILD)/model_version.h: $(MODEL_SRC) $(BUILD)/sources
 	@printf '#define EXP_MODEL_HASH "%s"\n' "$$(cat $(MODEL_SRC) | sha256sum | cut -c 1-12)" >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(BUILD)/experiments/study/point_version.o: $(BUILD)/model_version.h
-$(BUILD)/experiments/study/point_version.o: EXTRA = -I$(BUILD)
+$(BUILD)/experiments/study/point_version.o: EXTRA = -include $(BUILD)/model_version.h
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(TEST_LIB) $(LIB)
 	$(call say,link)$(LINK) -o $@ $^ $(CHECK_LIBS) $(LIBS)

@@ -219,6 +219,20 @@ START_TEST(points_that_are_the_same_are_one_row_of_the_lower_number_whoever_was_
 }
 END_TEST
 
+START_TEST(points_that_are_the_same_and_fail_are_one_row_of_the_lower_number_too)
+{
+    const char *path = store_path("twice-failed.sqlite");
+    struct exp_store *s = store_of(path, "s", "");
+    struct exp_point_result r = store_point(5, 0);
+    const uint64_t order[] = {8, 2, 9};
+    for (int i = 0; i < 3; i++) store_put(s, store_failed(order[i], r.key, "out of memory"));
+    ck_assert_int_eq(store_sql(path, "SELECT idx FROM point"), 2);
+    ck_assert_int_eq(store_sql(path, "SELECT count(*) FROM point"), 1);
+    exp_store_close(s);
+    exp_point_result_fini(&r);
+}
+END_TEST
+
 /* ---- a study as it is now ---- */
 
 START_TEST(an_edited_study_has_the_rows_that_are_adopted_and_nothing_is_deleted)
@@ -507,6 +521,7 @@ Suite *test_suite(void)
     tcase_add_test(c, a_done_point_that_is_put_again_stays_as_it_was);
     tcase_add_test(c, points_whose_scenario_cannot_be_made_are_rows_by_their_number);
     tcase_add_test(c, points_that_are_the_same_are_one_row_of_the_lower_number_whoever_was_first);
+    tcase_add_test(c, points_that_are_the_same_and_fail_are_one_row_of_the_lower_number_too);
     suite_add_tcase(suite, c);
     c = tcase_create("studies");
     tcase_add_test(c, an_edited_study_has_the_rows_that_are_adopted_and_nothing_is_deleted);

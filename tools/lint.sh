@@ -46,7 +46,7 @@ not_too_long() {
 }
 
 folders_explain_themselves() {
-    for f in sim models models/strategies traces calib experiments experiments/published experiments/quality experiments/planning models/prices kernels tests tools; do
+    for f in sim models models/strategies traces calib experiments experiments/published experiments/quality experiments/planning experiments/study experiments/study/store experiments/tuning experiments/report experiments/playbook models/prices kernels tests tools; do
         [ -s "$f/README.md" ] || echo "$f/README.md:1: missing: what lives here, the idea, how to add one more"
     done
 }

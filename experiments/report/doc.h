@@ -8,6 +8,7 @@
  *         {"kind":"table","id","title":T,"folded":B,"columns":[{"name":T,"unit":U,"digits":N,"text":B}],"rows":[[CELL...]...]}
  *         {"kind":"chart","id","title":T,"note":T,"form":F,"x":AXIS,"y":AXIS,"series":[{"name","points":[[...]...],"own":B,"joined":B}]}
  *         {"kind":"languages","en":[PART...],"ja":[PART...]}
+ *   own false: the series is hidden until somebody asks for it
  *   [T,...] is a template and its arguments, X a number or null, CELL a number, a text, true, false or null
  *   AXIS {"title":T,"unit":U,"scale":"linear|log|names","names":[...],"min":X,"max":X}
  *   F "line"     points [x, y]; with [x, y, lo, hi] a band around the line
@@ -62,7 +63,7 @@ void exp_doc_x(json_t *chart, const char *title, const char *unit, enum exp_scal
 void exp_doc_y(json_t *chart, const char *title, const char *unit, enum exp_scale scale);
 void exp_doc_name(json_t *chart, const char *name); /* one more name of the x axis */
 json_t *exp_doc_series(json_t *chart, const char *name);
-void exp_doc_joined(json_t *series); /* of a scatter: a line goes through its points */
+void exp_doc_joined(json_t *series);                 /* of a scatter: a line goes through its points */
 void exp_doc_xy(json_t *series, double x, double y); /* not finite: a gap */
 void exp_doc_xy_band(json_t *series, double x, double y, double lo, double hi);
 void exp_doc_xy_label(json_t *series, double x, double y, const char *label);

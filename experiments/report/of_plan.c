@@ -89,5 +89,7 @@ json_t *exp_report_of_plan(const struct exp_decision *d, struct sim_status *st)
     put_commands(&r, st);
     sim_arena_free(r.arena);
     exp_doc_finish(r.doc);
-    return r.doc;
+    if (st->code == SIM_EXIT_OK) return r.doc;
+    json_decref(r.doc);
+    return NULL;
 }

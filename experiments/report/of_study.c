@@ -18,6 +18,7 @@ static void put_head(const struct exp_study_report *r, json_t *section)
 {
     const struct exp_study_rows *s = r->rows;
     if (*s->note) exp_doc_text(section, EXP_PLAIN_TONE, "{0}", s->note, NULL);
+    exp_doc_text(section, EXP_SOFT_TONE, "Database {0}.", s->database, NULL);
     json_t *facts = exp_doc_facts(section);
     if (s->n_points) exp_doc_fact(facts, "points of the study", (double)s->n_points, "");
     exp_doc_fact(facts, "done", (double)s->n_done, "");
@@ -109,7 +110,9 @@ static void put_reproduce(const struct exp_study_report *r)
     const char *model = json_string_value(json_object_get(s->versions, "model_version"));
     exp_doc_text(section, EXP_PLAIN_TONE, "kvsim {0}, model version {1}.", EXP_VERSION, model ? model : "?",
                  NULL);
-    exp_doc_code(section, "kvsim sweep STUDY.yaml --db STUDY.db\nkvsim report STUDY.db");
+    char *commands = sim_printf("kvsim sweep STUDY.yaml --db %s\nkvsim report %s", s->database, s->database);
+    exp_doc_code(section, commands);
+    free(commands);
     exp_doc_text(section, EXP_PLAIN_TONE, "STUDY.yaml: the study as it was read.", NULL);
     exp_doc_code(section, s->file);
     exp_doc_text(section, EXP_PLAIN_TONE, "Its base scenario, with every setting that is not a default.",

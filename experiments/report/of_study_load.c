@@ -104,7 +104,7 @@ static void put_highest(const struct exp_study_report *r, json_t *section, struc
     exp_doc_column(table, load_of(r)->name, "");
     exp_doc_column_text(table, "and above it");
     uint64_t n = 0;
-    for (uint32_t i = 0; i < r->winners->n; i++) {
+    for (uint32_t i = 0; i < r->winners->n && n < EXP_STUDY_TABLE_ROWS; i++) {
         choose(r, &r->winners->winner[i], s);
         for (uint32_t k = 0; k < r->winners->n_strategies && n < EXP_STUDY_TABLE_ROWS; k++, n++) {
             const char *more;

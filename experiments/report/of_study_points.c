@@ -146,11 +146,12 @@ void exp_study_report_points(const struct exp_study_report *r)
 {
     const struct exp_study_rows *s = r->rows;
     json_t *section = exp_doc_section(r->doc, "points", "All points");
+    char *csv = sim_printf("kvsim sweep STUDY.yaml --db %s --csv points.csv", s->database);
     if (s->n > EXP_STUDY_TABLE_ROWS)
-        exp_doc_text(section, EXP_SOFT_TONE,
-                     "The first {0} of {1} points. All of them, with every figure: {2}",
-                     exp_count_words(EXP_STUDY_TABLE_ROWS).text, exp_count_words((double)s->n).text,
-                     "kvsim sweep STUDY.yaml --db STUDY.db --csv STUDY.csv", NULL);
+        exp_doc_text(
+            section, EXP_SOFT_TONE, "The first {0} of {1} points. All of them, with every figure: {2}",
+            exp_count_words(EXP_STUDY_TABLE_ROWS).text, exp_count_words((double)s->n).text, csv, NULL);
+    free(csv);
     json_t *table = exp_study_points_table(s, section, "points", "Points of the study");
     exp_doc_folded(table);
     for (uint64_t i = 0; i < s->n && i < EXP_STUDY_TABLE_ROWS; i++) exp_study_put_point(s, table, &s->row[i]);

@@ -221,7 +221,7 @@ static const char *text_of(const json_t *o, const char *key)
     return text ? text : "";
 }
 
-static const json_t *find_study(const json_t *all, const char *name, struct sim_status *st)
+static const json_t *find_study(const json_t *all, const char *path, const char *name, struct sim_status *st)
 {
     size_t n = json_array_size(all);
     for (size_t i = 0; name && i < n; i++)
@@ -234,11 +234,12 @@ static const json_t *find_study(const json_t *all, const char *name, struct sim_
         names = longer;
     }
     if (n == 0)
-        sim_fail(st, "the database holds no study, expected one; `kvsim sweep STUDY.yaml` stores its points");
+        sim_fail(st, "%s: holds no study, expected one; `kvsim sweep STUDY.yaml --db %s` stores its points",
+                 path, path);
     else if (name)
-        sim_fail(st, "no study is called `%s`, expected one of: %s", name, names);
+        sim_fail(st, "%s: no study is called `%s`, expected one of: %s", path, name, names);
     else
-        sim_fail(st, "the database holds %zu studies, expected --study with one of: %s", n, names);
+        sim_fail(st, "%s: holds %zu studies, expected --study with one of: %s", path, n, names);
     free(names);
     return NULL;
 }
@@ -280,13 +281,14 @@ static bool load_rows(struct exp_study_rows *s, struct exp_store *store, struct 
 struct exp_study_rows *exp_study_rows_load(struct exp_store *store, const char *name, struct sim_status *st)
 {
     json_t *all = exp_store_studies(store, st);
-    const json_t *study = all ? find_study(all, name, st) : NULL;
+    const json_t *study = all ? find_study(all, exp_store_path(store), name, st) : NULL;
     struct exp_study_rows *s = NULL;
     if (study) {
         s = sim_alloc(1, sizeof *s);
         s->study = json_copy((json_t *)study);
         s->texts = json_object();
         s->arena = sim_arena_new();
+        s->database = sim_arena_strdup(s->arena, exp_store_path(store));
         describe(s);
         if (load_rows(s, store, st)) {
             set_names(s);

@@ -48,7 +48,7 @@ struct exp_study_entry {
 };
 
 struct exp_study_rows {
-    const char *name, *note, *file, *scenario;
+    const char *database, *name, *note, *file, *scenario;
     uint64_t n_points; /* of the study; 0 = not known */
     const json_t *versions;
     uint32_t n_columns;

@@ -1,5 +1,7 @@
 "use strict";
-/* Draws a report's document (doc.h, translated) from #data. Texts become text nodes and never markup; nothing is asked of a network. */
+/* Draws a report's document (doc.h, translated) from #data; charts are page_charts.js's. Texts become text nodes and never
+ * markup, and nothing is asked of a network. */
+
 /* Every word of the page's own; #words gives another language's by the English one. */
 const W = {
   run: "Run", compare: "Comparison", plan: "Decision", study: "Study", validate: "Validation",
@@ -187,8 +189,9 @@ function grid(t, label) {
     fillBody();
   }
   fillBody();
+  const head = el("thead", { class: t.columns.some(c => c.name || c.unit) ? null : "unseen" }, el("tr", null, ...heads));
   const box = el("div", { class: "scroll" + (long ? " tall" : ""), role: "region", "aria-label": label },
-    el("table", { "aria-label": label }, el("thead", { class: t.columns.some(c => c.name || c.unit) ? null : "unseen" }, el("tr", null, ...heads)), body));
+    el("table", { "aria-label": label }, head, body));
   boxes.observe(box);
   const input = e => { state.filter = e.target.value.trim().toLowerCase(); state.most = STEP; fillBody(); };
   const tools = long ? [el("input", { type: "search", placeholder: W.filter, "aria-label": W.filter + ": " + label, input }), count] : [];
@@ -196,8 +199,9 @@ function grid(t, label) {
 }
 const saver = (id, title, table) => button("tool", () => save(id, table()), { "aria-label": fill(W.csvOf, title) }, W.csv);
 
+const unfolders = []; /* of the folded tables: for paper */
 function tableView(t) {
-  const id = unique(t.id), parts = [];
+  const id = unique(t.id);
   const build = parent => {
     const g = grid(t, t.title || doc.title), tool = saver(id, t.title, () => t);
     parent.append(el("div", { class: "bar" }, t.folded || !t.title ? null : el("h3", null, t.title), ...g.tools, tool), g.box, g.more);
@@ -208,11 +212,10 @@ function tableView(t) {
     return plain;
   }
   const folded = el("details", { class: "table folded", id, toggle: () => unfold() }, el("summary", null, t.title || W.show));
-  const unfold = () => { if (!parts.length) { parts.push(id); build(folded); } };
+  const unfold = () => { if (!folded.querySelector("table")) build(folded); };
   unfolders.push({ folded, unfold });
   return folded;
 }
-const unfolders = [];
 
 /* ---- the page ---- */
 
@@ -220,15 +223,17 @@ const prose = text => text.replace(/(\d) %/g, "$1\u00a0%");
 function textView(part, lead) {
   if (part.tone === "heading") return el("h3", { class: lead ? "lead" : "within" }, part.text);
   if (part.tone === "warn") return el("p", { class: "warn" }, el("b", null, W.warning), prose(part.text));
-  return el("p", { class: [lead && part.tone !== "soft" ? "lead" : "", part.tone === "soft" || part.tone === "good" ? part.tone : ""].join(" ").trim() || null }, prose(part.text));
+  const kind = [lead && part.tone !== "soft" ? "lead" : "", part.tone === "plain" ? "" : part.tone].join(" ").trim();
+  return el("p", { class: kind || null }, prose(part.text));
 }
 function codeView(part) {
   const text = el("code", null, part.text), knob = button("tool", () => copy(text, knob), null, W.copy);
   return el("div", { class: "code" }, el("pre", { tabindex: "0" }, text), knob);
 }
 function factsView(part) {
-  const one = f => el("div", null, el("dt", null, f.name), el("dd", null, number(f.value), f.unit ? el("span", { class: "unit" }, f.unit) : null,
-    isNumber(f.lo) && isNumber(f.hi) ? el("span", { class: "band" }, "[" + number(f.lo) + ", " + number(f.hi) + "]") : null));
+  const span = (kind, text) => text ? el("span", { class: kind }, text) : null;
+  const one = f => el("div", null, el("dt", null, f.name), el("dd", null, number(f.value), span("unit", f.unit),
+    span("band", isNumber(f.lo) && isNumber(f.hi) && "[" + number(f.lo) + ", " + number(f.hi) + "]")));
   return el("dl", { class: "facts" }, ...part.items.map(one));
 }
 const tablesView = tables => el("div", { class: "tables" }, ...tables.map(tableView));
@@ -267,8 +272,9 @@ function head() {
   const follow = () => { name(); redrawAll(false); };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", follow);
   name();
-  at("head").append(el("div", null, el("p", { class: "kind" }, "kvsim · " + (Object.hasOwn(W, doc.kind) ? W[doc.kind] : "")), el("h1", null, doc.title)),
-    el("div", null, knob), ...doc.subtitle ? [el("p", { class: "subtitle" }, doc.subtitle)] : []);
+  const kind = el("p", { class: "kind" }, "kvsim · " + (Object.hasOwn(W, doc.kind) ? W[doc.kind] : ""));
+  at("head").append(el("div", null, kind, el("h1", null, doc.title)), el("div", null, knob),
+    ...doc.subtitle ? [el("p", { class: "subtitle" }, doc.subtitle)] : []);
 }
 /* Everything is drawn and open on paper, in light colours and as wide as paper is. */
 function paper() {
@@ -301,7 +307,8 @@ at("skip").textContent = W.skip;
 readTheme();
 head();
 const links = doc.sections.map((s, i) => {
-  const id = unique(s.id), section = el("section", { id, "aria-labelledby": id + "-title" }, el("h2", { id: id + "-title" }, s.title));
+  const id = unique(s.id), title = el("h2", { id: id + "-title" }, s.title);
+  const section = el("section", { id, "aria-labelledby": title.id }, title);
   at("main").append(section);
   if (!hasCharts && i === 0) section.append(el("p", { class: "soft" }, W.noCharts));
   partsView(section, s.parts, i === 0);

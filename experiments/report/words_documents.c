@@ -339,6 +339,7 @@ const struct exp_words_row exp_words_of_documents[] = {
     {"\u0394 TTFT mean", "Δ TTFT平均"},
     {"\u0394 goodput", "Δ グッドプット"},
     {"\u0394 output", "Δ 出力"},
+    {"\u0394 output in full's tokens", "Δ fullのトークン換算の出力"},
     {"\u0394 running at most", "Δ 最大同時実行"},
     {"\u0394 throughput", "Δ スループット"},
     {"\u0394 within limits", "Δ 制限内"},

@@ -71,6 +71,7 @@ const struct exp_words_row exp_words_of_texts[] = {
     {"Every point is of another model version or other files: `kvsim sweep` computes them again.", "全ポイントが別のモデル版またはファイルのものです。`kvsim sweep`で再計算されます。"},
     {"Stale points are of another model version or other files; they are listed and take no part.", "旧版のポイントは別のモデル版またはファイルのもので、一覧のみに示します。"},
     {"Of every combination the one with the most {0}, among points that meet the service levels, over all loads. Within 2 % of each other two are a tie.", "各組み合わせについて、サービス水準を満たすポイントのうち{0}が最大のもの（全負荷）。差が2 %以内なら同等。"},
+    {"Database {0}.", "データベース {0}。"},
     {"No point meets the service levels.", "サービス水準を満たすポイントはありません。"},
     {"STUDY.yaml: the study as it was read.", "STUDY.yaml：読み込んだスタディ。"},
     {"Its base scenario, with every setting that is not a default.", "基準シナリオ（既定値でない全ての設定）。"},

@@ -112,7 +112,8 @@ bool exp_sweep_follow(struct exp_crew *c, const sigset_t *stop);
 
 struct exp_sweep_progress {
     double begin_s, shown_s;
-    bool terminal, quiet, shown;
+    bool terminal, quiet;
+    int width; /* of the line that stands on the terminal */
 };
 struct exp_sweep_progress exp_sweep_progress_begin(bool quiet);
 void exp_sweep_progress_show(struct exp_sweep_progress *p, uint64_t done, uint64_t of, uint64_t failed);

@@ -214,6 +214,11 @@ struct exp_store *exp_store_open(const char *path, enum exp_store_mode mode, str
     return NULL;
 }
 
+const char *exp_store_path(const struct exp_store *s)
+{
+    return s->path;
+}
+
 void exp_store_close(struct exp_store *s)
 {
     if (!s) return;

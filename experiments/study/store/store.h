@@ -24,6 +24,8 @@ enum exp_store_mode {
 struct exp_store *exp_store_open(const char *path, enum exp_store_mode mode, struct sim_status *st);
 /* Gives the lease back, folds the log into the file. */
 void exp_store_close(struct exp_store *s);
+/* As it was opened; the store's. */
+const char *exp_store_path(const struct exp_store *s);
 
 /* Describes the study whose points follow; the same name replaces. Where its file or scenario is another one than that
  * stored, its points are no rows of it until they are put or adopted; nothing is deleted. */

@@ -7,7 +7,7 @@
 
 const char exp_store_newer[] =
     "(p.setup <> '' AND EXISTS (SELECT 1 FROM point n WHERE n.setup = p.setup AND n.study = p.study"
-    " AND n.key <> p.key AND (n.used_at, n.rowid) > (p.used_at, p.rowid)))";
+    " AND (n.used_at, n.rowid) > (p.used_at, p.rowid)))";
 
 /* ---- studies ---- */
 
