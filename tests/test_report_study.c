@@ -443,7 +443,8 @@ START_TEST(the_front_of_the_picture_is_what_no_point_beats)
             n++;
         }
     }
-    ck_assert_uint_eq(n, 14 + json_array_size(front)); /* seven on each of two cards meet the service levels */
+    ck_assert_uint_eq(n,
+                      14 + json_array_size(front)); /* seven on each of two cards meet the service levels */
     json_decref(doc);
     exp_store_close(s);
 }

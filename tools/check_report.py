@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Looks at reports (`kvsim report`) in a browser without a screen: check_report.py [--out DIR] [--within MS] FILE.html...
+"""Looks at reports (`kvsim report`) in a browser without a screen: check_report.py [--quick] [--out DIR] [--within MS] FILE.html...
 Desktop and phone, light and dark, paper, keyboard, no JavaScript. One line per finding; exit 1 when there is any."""
 import argparse
 import base64
@@ -15,6 +15,7 @@ from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+MAX_BYTES = 2_000_000
 DESKTOP, PHONE = (1280, 900, False), (390, 844, True)
 MAX_STOPS = 600  # of the Tab key
 
@@ -38,6 +39,10 @@ const e = document.activeElement, kind = e.id === "skip" ? "skip link" : e.close
   : e.closest("header") ? "theme" : e.hasAttribute("aria-expanded") ? "data" : e.classList.contains("tool") ? "csv" : e === document.body ? "" : "other";
 const s = getComputedStyle(e);
 return [kind, kind === "" || s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0];
+"""
+TOLD = """
+const t = Chart.getChart(arguments[0]).tooltip;
+return [document.getElementById("live").textContent, (t.title || []).join(), (t.body || []).map(b => b.lines.join()).join(), t.opacity];
 """
 THERE = {"skip link": "#skip", "contents": "nav a", "sort": "th button", "legend": "[role=toolbar]", "chart": "canvas", "copy": ".code button",
          "fold": "main summary", "filter": "input", "theme": "header button", "data": "[aria-expanded]"}
@@ -83,7 +88,8 @@ class Check:
         self.path, self.where = path, f"{path.name} {width} {'dark' if dark else 'light'}"
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
         self.cdp("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
-        self.d.get_log("performance")
+        for log in ("browser", "performance"):
+            self.d.get_log(log) # of the page before
         self.d.get(path.resolve().as_uri())
 
     def quiet(self):
@@ -97,11 +103,15 @@ class Check:
         others = [u for u in asked if u != own and not u.startswith(("data:", "blob:"))]
         self.that(not others, f"asks for {others[:3]}")
 
+    @staticmethod
+    def name(element):
+        return (element.get_attribute("aria-label") or "without a name")[:60]
+
     def draw_all(self):
         canvases = self.d.find_elements("css selector", "canvas")
         for c in canvases:
             self.js("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", c)
-            self.that(self.until("return Boolean(Chart.getChart(arguments[0]))", c), f"not drawn: {c.get_attribute('aria-label')[:60]}")
+            self.that(self.until("return Boolean(Chart.getChart(arguments[0]))", c), f"not drawn: {self.name(c)}")
         self.js("scrollTo({top: 0, behavior: 'instant'})")
         return canvases
 
@@ -180,9 +190,9 @@ class Check:
             told = []
             for key in (Keys.HOME, Keys.ARROW_RIGHT, Keys.END):
                 self.keys(key)
-                told.append(self.js("const t = Chart.getChart(arguments[0]).tooltip; return [document.getElementById('live').textContent, t.title.join(), t.body.map(b => b.lines.join()).join(), t.opacity]", c))
+                told.append(self.js(TOLD, c))
             points = self.js("return Math.max(...Chart.getChart(arguments[0]).data.datasets.map(d => d.data.length))", c)
-            name = c.get_attribute("aria-label")[:60]
+            name = self.name(c)
             self.that(told[0][0] and told[0][3] == 1, f"arrows show no tooltip: {name}")
             self.that(points < 2 or told[0][:3] != told[2][:3], f"arrows do not move the tooltip: {name}: {told}")
         for bar in self.d.find_elements("css selector", "[role=toolbar]"):
@@ -253,10 +263,10 @@ class Check:
         print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, DOMContentLoaded {ready:.0f} ms, first chart {first:.0f} ms (median of 5)")
         self.that(not self.within or max(ready, first) < self.within, f"slower than {self.within:.0f} ms")
 
-    def file(self, path):
-        for size in (DESKTOP, PHONE):
-            for dark in (False, True):
-                self.looks(path, size, dark)
+    def file(self, path, quick):
+        for size, dark in ((DESKTOP, True), (PHONE, False)) if quick else ((s, d) for s in (DESKTOP, PHONE) for d in (False, True)):
+            self.looks(path, size, dark)
+        self.that(path.stat().st_size <= MAX_BYTES, f"{path.stat().st_size} bytes, more than {MAX_BYTES}")
         self.load(path, DESKTOP)
         canvases = self.draw_all()
         self.structure()
@@ -267,12 +277,14 @@ class Check:
         self.structure()
         self.paper(path)
         self.bare(path)
-        self.speed(path)
+        if not quick:
+            self.speed(path)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default="build/check-report", type=pathlib.Path, help="folder of the pictures")
+    parser.add_argument("--quick", action="store_true", help="two looks in place of four, no times")
     parser.add_argument("--within", default=0, type=float, help="milliseconds until a page stands, 0 = any")
     parser.add_argument("file", nargs="+", type=pathlib.Path)
     a = parser.parse_args()
@@ -280,7 +292,7 @@ def main():
     check = Check(a.out.resolve(), a.within)
     try:
         for path in a.file:
-            check.file(path)
+            check.file(path, a.quick)
     finally:
         check.d.quit()
     print(f"{check.passed} passed, {check.failed} failed; pictures in {a.out}")

@@ -68,6 +68,13 @@ static void put_winners(const struct exp_study_report *r)
         "Of every combination the one with the most {0}, among points that meet the service levels, over all "
         "loads. Within 2 % of each other two are a tie.",
         exp_study_basis_name(w->basis), NULL);
+    exp_doc_text(
+        section, EXP_SOFT_TONE,
+        "Speed is not all: answers of some strategies get worse, and those of others nobody scored. Most "
+        "good "
+        "answers are served by the one with the most requests within limits that do not newly fail, among "
+        "strategies whose answers were scored.",
+        NULL);
     exp_winners_put(section, w);
 }
 

@@ -101,6 +101,24 @@ static int best_but(const struct exp_winners *w, const struct exp_winner *of, in
     return best;
 }
 
+/* Answers that newly fail are worth nothing; of strategies that nobody scored it is not known how many those are. */
+static double good_of(const struct exp_winners *w, const struct exp_winner *of, int strategy)
+{
+    if (strategy < 0 || !of->best[strategy]) return NAN;
+    return score_of(w, of, strategy) * (1 - of->best[strategy]->figure[EXP_STUDY_NEWLY_FAILING]);
+}
+
+static void contest_of_good(const struct exp_winners *w, struct exp_winner *of)
+{
+    of->good = -1;
+    for (int k = 0; k < (int)w->n_strategies; k++) {
+        double good = good_of(w, of, k);
+        if (isfinite(good) && (of->good < 0 || good > good_of(w, of, of->good))) of->good = k;
+    }
+    of->good_score = good_of(w, of, of->good);
+    of->good_over_full = of->good_score / good_of(w, of, find_full(w)) - 1;
+}
+
 static void contest(const struct exp_winners *w, struct exp_winner *of)
 {
     of->best = sim_arena_alloc(w->rows->arena, w->n_strategies, sizeof(struct exp_study_entry *));
@@ -116,6 +134,7 @@ static void contest(const struct exp_winners *w, struct exp_winner *of)
     of->margin = of->score / score_of(w, of, of->second) - 1;
     of->over_full = of->score / score_of(w, of, find_full(w)) - 1;
     of->tied = of->margin <= TIED;
+    contest_of_good(w, of);
 }
 
 struct exp_winners *exp_winners_of(const struct exp_study_rows *rows)
@@ -187,6 +206,8 @@ static void put_columns(json_t *table, const struct exp_winners *w)
     exp_doc_column(table, "newly failing answers", "%");
     exp_doc_column(table, "measured GPU time", "%");
     exp_doc_column_text(table, "verdict");
+    exp_doc_column_text(table, "most good answers");
+    exp_doc_column(table, "ahead of full's good answers by", "%");
 }
 
 static const char *verdict(const struct exp_winner *of)
@@ -217,6 +238,8 @@ static void put_row(json_t *table, const struct exp_winners *w, const struct exp
     exp_doc_cell(row, best ? 100 * best->figure[EXP_STUDY_NEWLY_FAILING] : NAN);
     exp_doc_cell(row, best ? 100 * measured_frac(best) : NAN);
     exp_doc_cell_text(row, verdict(of));
+    exp_doc_cell_text(row, of->good < 0 ? "" : exp_winner_strategy(w, of->good));
+    exp_doc_cell(row, 100 * of->good_over_full);
 }
 
 enum { MOST_ROWS = 2000 };

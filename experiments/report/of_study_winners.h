@@ -1,7 +1,9 @@
 /* When to use what: for every combination of a study's named keys that vary (model, trace, GPU ...) the strategy with the
  * highest score (requests within their limits per unit of cost; per GPU where prices are missing) among the points that meet
  * the service levels, over the load and whatever else varies; how far it is ahead of the second and of full KV, and on what
- * the number rests. Within 2 % of each other two strategies are tied. Of equal scores the one that the study names first. */
+ * the number rests. Within 2 % of each other two strategies are tied. Of equal scores the one that the study names first.
+ * Beside it the one that serves most good answers: within their limits and not newly failing, among strategies whose answers
+ * were scored. */
 #ifndef KVSIM_EXPERIMENTS_REPORT_OF_STUDY_WINNERS_H
 #define KVSIM_EXPERIMENTS_REPORT_OF_STUDY_WINNERS_H
 
@@ -18,6 +20,8 @@ struct exp_winner {
     double score, margin,
         over_full; /* of the first; over the second, over full: 0.12 = 12 % more; NaN = no such */
     bool tied;
+    int good; /* strategy with the highest score times (1 - newly failing); -1 = none was scored */
+    double good_score, good_over_full;
 };
 
 struct exp_winners {

@@ -183,6 +183,13 @@ const struct exp_words_row exp_words_of_documents[] = {
     {"above", "制限超過"},
     {"newly failing", "新たな誤答"},
     {"newly failing answers", "新たな誤答"},
+    {"most good answers", "良い回答が最多"},
+    {"ahead of full's good answers by", "fullの良い回答に対する差"},
+    {"Speed is not all: answers of some strategies get worse, and those of others nobody scored. Most good "
+     "answers are served by the one with the most requests within limits that do not newly fail, among "
+     "strategies whose answers were scored.",
+     "速さだけではありません：方式によっては回答が悪化し、未評価の方式もあります。「良い回答が最多」は、回答が評価された方式のうち、"
+     "制限内で新たに誤らない要求が最も多いものです。"},
     {"not scored", "未評価"},
     {"cost of a failure", "誤答1件の費用"},
     {"option", "選択肢"},

@@ -1,39 +1,55 @@
 #include "experiments/study/sweep.h"
 
 #include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "calib/sha256.h"
 #include "experiments/study/sweep_parts.h"
 #include "sim/memory.h"
 
 /* ---- the same everywhere ---- */
 
 struct sameness {
-    char host[64], version[80], key[EXP_KEY_BYTES];
+    char version[80], study[65]; /* hash of the study's text */
+    char key[EXP_KEY_BYTES];     /* of its first point */
+    char host[64];
 };
+
+static struct sameness sameness_of(const struct exp_sweep_parts *p)
+{
+    struct sameness s = {0};
+    struct exp_point_result r = {0};
+    struct exp_scenario *room = exp_scenario_new();
+    struct cal_sha256 sum;
+    cal_sha256_init(&sum);
+    cal_sha256_add(&sum, exp_study_text(p->study), strlen(exp_study_text(p->study)));
+    cal_sha256_end(&sum, s.study);
+    if (exp_sweep_n_places(p)) exp_sweep_name(p, exp_sweep_point_at(p, 0), room, &r);
+    memcpy(s.key, r.key, sizeof s.key);
+    snprintf(s.version, sizeof s.version, "%s", exp_model_version());
+    gethostname(s.host, sizeof s.host - 1);
+    free(room);
+    return s;
+}
 
 /* Ranks on other machines may have another program, trace or profile: their rows would be of another study. */
 static bool is_same_everywhere(const struct exp_sweep_parts *p, struct sim_status *st)
 {
     const struct exp_ranks *ranks = p->o->ranks;
-    struct sameness mine = {0}, *all = sim_alloc(ranks->n, sizeof *all);
-    struct exp_scenario *room = exp_scenario_new();
-    struct exp_point_result r = {0};
-    gethostname(mine.host, sizeof mine.host - 1);
-    strncpy(mine.version, exp_model_version(), sizeof mine.version - 1);
-    if (exp_sweep_n_places(p)) exp_sweep_name(p, exp_sweep_point_at(p, 0), room, &r);
-    memcpy(mine.key, r.key, sizeof mine.key);
+    if (ranks->n == 1) return true;
+    struct sameness mine = sameness_of(p), *all = sim_alloc(ranks->n, sizeof *all);
     exp_ranks_gather(ranks, &mine, sizeof mine, all);
     for (uint32_t i = 1; ranks->rank == 0 && i < ranks->n; i++)
-        if (strcmp(all[i].version, mine.version) != 0 || strcmp(all[i].key, mine.key) != 0)
-            sim_fail(
-                st,
-                "kvsim sweep: rank %u on %s has another kvsim (%s) or other files than rank 0 on %s (%s), "
-                "expected the same program, data and traces on every host",
-                i, all[i].host, all[i].version, mine.host, mine.version);
-    free(room);
+        if (memcmp(&all[i], &mine, offsetof(struct sameness, host)) != 0)
+            sim_fail(st,
+                     "kvsim sweep: rank %u on %s has another kvsim (%s) or other files than rank 0 on %s "
+                     "(%s), expected "
+                     "the same program, data, study and traces on every host",
+                     i, all[i].host, all[i].version, mine.host, mine.version);
     free(all);
     return exp_ranks_agree(ranks, st);
 }
@@ -112,6 +128,19 @@ static bool sweep(struct exp_sweep_parts *p, const sigset_t *stop, struct exp_sw
     return ok;
 }
 
+/* What ends a sweep in good order; not what whoever started it has it ignore (a job in the background, nohup). */
+static sigset_t ends(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct sigaction now;
+        if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN) sigaddset(&set, signals[i]);
+    }
+    return set;
+}
+
 bool exp_sweep(const struct exp_study *study, const struct exp_sweep_options *o, struct exp_sweep_sum *out,
                struct sim_status *st)
 {
@@ -119,15 +148,12 @@ bool exp_sweep(const struct exp_study *study, const struct exp_sweep_options *o,
     struct exp_sweep_options *mine = sim_alloc(1, sizeof *mine);
     struct exp_sweep_parts *p = sim_alloc(1, sizeof *p);
     struct exp_sweep_sum sum = {0};
-    sigset_t stop, before;
+    sigset_t stop = ends(), before;
     double begin_s = exp_clock_s();
     *mine = *o;
     if (!mine->ranks) mine->ranks = &alone;
     p->study = study;
     p->o = mine;
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGINT);
-    sigaddset(&stop, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &stop, &before);
     bool ok = sweep(p, &stop, &sum, st);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

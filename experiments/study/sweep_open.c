@@ -8,7 +8,8 @@
 #include "experiments/parallel.h"
 #include "sim/memory.h"
 
-enum { BLOCK = 4096, /* places of one rank at a time */ TASK = 32 };
+/* Places of one rank at a time; of a thread; names that rank 0 has in memory. */
+enum { BLOCK = 4096, LEAST_BLOCK = 64, TASK = 32, MOST_NAMES = 1 << 17 };
 
 struct name {
     char key[EXP_KEY_BYTES], setup[EXP_KEY_BYTES];
@@ -173,15 +174,22 @@ static void share(const struct exp_ranks *ranks, struct exp_sweep_open *out)
     exp_ranks_share(ranks, out->point, out->n * sizeof *out->point);
 }
 
+static uint64_t block_of(uint64_t points, uint32_t n_ranks)
+{
+    uint64_t block = BLOCK < MOST_NAMES / n_ranks ? BLOCK : MOST_NAMES / n_ranks;
+    if (block < LEAST_BLOCK) block = LEAST_BLOCK;
+    uint64_t each = (points + n_ranks - 1) / n_ranks;
+    return each < block ? each : block;
+}
+
 bool exp_sweep_find_open(const struct exp_sweep_parts *p, const sigset_t *stop, struct exp_sweep_open *out,
                          bool *stopped, struct sim_status *st)
 {
     *out = (struct exp_sweep_open){.points = exp_sweep_n_places(p)};
     struct search s = {.parts = p, .ranks = p->o->ranks, .out = out};
-    uint64_t each = (out->points + s.ranks->n - 1) / s.ranks->n;
-    s.block = each < BLOCK ? each : BLOCK;
+    s.block = block_of(out->points, s.ranks->n);
     s.mine = sim_alloc(s.block + 1, sizeof *s.mine);
-    s.all = sim_alloc(s.ranks->n * s.block + 1, sizeof *s.all);
+    if (!s.ranks->rank) s.all = sim_alloc(s.ranks->n * s.block + 1, sizeof *s.all);
     search(&s, stop, stopped, st);
     bool ok = exp_ranks_agree(s.ranks, st);
     exp_ranks_share(s.ranks, stopped, sizeof *stopped);
