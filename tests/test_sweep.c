@@ -208,7 +208,8 @@ END_TEST
 
 START_TEST(a_changed_trace_makes_stored_points_stale_and_its_old_text_makes_them_good_again)
 {
-    static const char head[] = "arrival_time_s,input_tokens,output_tokens\n", common[] = "0,100,10\n0.5,200,20\n";
+    static const char head[] = "arrival_time_s,input_tokens,output_tokens\n",
+                      common[] = "0,100,10\n0.5,200,20\n";
     const char *db = sweep_path("stale.sqlite");
     char *text = sim_printf("%s%s", head, common), *other = sim_printf("%s%s1,300,30\n", head, common);
     test_file("t.csv", text);

@@ -383,6 +383,28 @@ START_TEST(ranks_end_together_on_a_mistake_with_one_line_and_its_exit_code)
 }
 END_TEST
 
+START_TEST(ranks_that_read_other_files_are_named_before_anything_is_stored)
+{
+    char *text = sim_alloc(TEXT_BYTES, 1);
+    if (!has_mpi()) return;
+    plain_study("apart", 2, 2);
+    char *line = sim_printf("cd '%s' && mkdir -p other && cp apart.yaml other && "
+                            "sed 's/lognormal:600/lognormal:601/' base.yaml >other/base.yaml",
+                            test_dir());
+    ck_assert_int_eq(system(line), 0);
+    free(line);
+    line =
+        sim_printf("sweep apart.yaml : -n 1 --wdir '%s/other' '%s' sweep apart.yaml", test_dir(), program());
+    int code = mpirun(1, line);
+    slurp("err.txt", text);
+    ck_assert_int_eq(code, 1);
+    ck_assert_msg(strncmp(text, "kvsim sweep: rank 1 on ", 23) == 0, "%s", text);
+    ck_assert(!there("apart.sqlite") && !there("other/apart.sqlite"));
+    free(line);
+    free(text);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *s = suite_create("sweep_command");
@@ -398,6 +420,7 @@ Suite *test_suite(void)
     tcase_add_test(c, a_dry_run_writes_nothing_and_counts);
     tcase_add_test(c, ranks_store_the_same_rows_as_one_process_and_only_the_first_speaks);
     tcase_add_test(c, ranks_end_together_on_a_mistake_with_one_line_and_its_exit_code);
+    tcase_add_test(c, ranks_that_read_other_files_are_named_before_anything_is_stored);
     suite_add_tcase(s, c);
     return s;
 }

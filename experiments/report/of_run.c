@@ -12,11 +12,14 @@
 
 /* ---- the answer ---- */
 
-/* The metric by which a class is judged, or by which most of its requests are late. */
+/* What more than half of the requests that miss their limits have in common; no cause where nothing is. */
+enum cause { NO_CAUSE, LATE, REJECTED, UNFINISHED };
+
 struct level {
     uint32_t slo_class;
     double share, goal, met; /* of requests; met: of replications */
-    const char *metric;      /* NULL: they never complete */
+    const char *metric;      /* the one by which a class is judged, or that most miss; NULL without a limit */
+    enum cause cause;
     bool limited, per_metric;
 };
 
@@ -25,24 +28,35 @@ static double figure_of(const struct exp_results *r, uint32_t c, const char *nam
     return exp_figure_of_class(r->figures, c, name).mean;
 }
 
-static void judge(const struct exp_results *r, struct level *l)
+/* How many completed requests miss the metric that is missed most often. */
+static double find_metric(const struct exp_results *r, struct level *l)
 {
     const struct sim_slo *slo = &r->run->setup->sim_classes[l->slo_class].slo;
     const double limits[] = {slo->ttft_s, slo->tpot_s, slo->e2el_s};
     static const char *const violations[] = {"slo_violations_ttft", "slo_violations_tpot",
                                              "slo_violations_e2el"};
-    double arrived = figure_of(r, l->slo_class, "arrived"),
-           completed = figure_of(r, l->slo_class, "completed"), most = 0;
+    double most = 0;
     for (int k = 0; k < EXP_N_LATENCIES; k++) {
         double late = figure_of(r, l->slo_class, violations[k]);
         if (!(limits[k] > 0) || late < most) continue;
         most = late;
         l->metric = exp_report_latency((enum exp_latency)k);
     }
+    return most;
+}
+
+static void judge(const struct exp_results *r, struct level *l)
+{
+    double late = find_metric(r, l), arrived = figure_of(r, l->slo_class, "arrived"),
+           half = (1 - l->share) * arrived / 2;
     if (l->per_metric)
-        l->share = (completed - most) / arrived;
-    else if (arrived - completed > most)
-        l->metric = NULL;
+        l->share = (figure_of(r, l->slo_class, "completed") - late) / arrived;
+    else if (late > half)
+        l->cause = LATE;
+    else if (figure_of(r, l->slo_class, "rejected") > half)
+        l->cause = REJECTED;
+    else if (figure_of(r, l->slo_class, "unfinished") > half)
+        l->cause = UNFINISHED;
 }
 
 static struct level level_of(const struct exp_results *r, uint32_t c)
@@ -52,8 +66,7 @@ static struct level level_of(const struct exp_results *r, uint32_t c)
                       .share = figure_of(r, c, "slo_attainment"),
                       .goal = slo->percentile / 100,
                       .met = figure_of(r, c, "sla_met"),
-                      .limited = (slo->ttft_s > 0 || slo->tpot_s > 0 || slo->e2el_s > 0) &&
-                                 figure_of(r, c, "arrived") > 0,
+                      .limited = exp_report_is_limited(slo) && figure_of(r, c, "arrived") > 0,
                       .per_metric = slo->per_metric};
     if (l.limited) judge(r, &l);
     return l;
@@ -67,22 +80,31 @@ static struct exp_words floored(double frac)
     return w;
 }
 
-/* The class that is furthest from its goal, one that misses it before all that do not. */
+/* The class that is furthest from its goal, one that misses it before all that do not. n_missed: those that no
+ * replication meets. */
 static struct level worst_level(const struct exp_results *r, uint32_t *n_missed)
 {
     struct level worst = {0};
     for (uint32_t c = 0; c < r->figures->n_classes; c++) {
         struct level l = level_of(r, c);
         if (!l.limited) continue;
-        *n_missed += l.met < 1;
+        *n_missed += !(l.met > 0);
         bool worse = l.met < worst.met || (l.met == worst.met && l.share - l.goal < worst.share - worst.goal);
         if (!worst.limited || worse) worst = l;
     }
     return worst;
 }
 
+#define MISSED                                                                                               \
+    "The service level of class {0} is missed: {1} % of its requests keep every limit, {2} % should."
+
 static void put_missed(json_t *s, const struct exp_results *r, const struct level *l)
 {
+    static const char *const missed[] = {[NO_CAUSE] = MISSED,
+                                         [LATE] = MISSED " Most of the others miss {3}.",
+                                         [REJECTED] = MISSED " Most of the others are rejected.",
+                                         [UNFINISHED] =
+                                             MISSED " Most of the others are unfinished when the run ends."};
     const char *name = r->figures->class_names[l->slo_class];
     struct exp_words share = floored(l->share), goal = exp_short_words(100 * l->goal);
     if (l->met > 0)
@@ -93,71 +115,82 @@ static void put_missed(json_t *s, const struct exp_results *r, const struct leve
                      "The service level of class {0} is missed: {1} % of its requests keep the limit of {2}, "
                      "{3} % should.",
                      name, share.text, l->metric, goal.text, NULL);
-    else if (l->metric)
-        exp_doc_text(s, EXP_WARN_TONE,
-                     "The service level of class {0} is missed: {1} % of its requests keep every limit, {2} "
-                     "% should. Most of the others miss {3}.",
-                     name, share.text, goal.text, l->metric, NULL);
     else
-        exp_doc_text(s, EXP_WARN_TONE,
-                     "The service level of class {0} is missed: {1} % of its requests keep every limit, {2} "
-                     "% should. Most of the others never complete.",
+        exp_doc_text(s, EXP_WARN_TONE, missed[l->cause], name, share.text, goal.text,
+                     l->cause == LATE ? l->metric : NULL, NULL);
+}
+
+static void put_met(json_t *s, const struct exp_results *r, const struct level *l)
+{
+    const char *name = r->figures->class_names[l->slo_class];
+    struct exp_words share = floored(l->share), goal = exp_short_words(100 * l->goal);
+    bool several = r->figures->n_classes > 1;
+    if (several && l->per_metric)
+        exp_doc_text(s, EXP_GOOD_TONE,
+                     "Every service level is met. Class {0} is the closest: {1} % of its requests keep the "
+                     "limit of {2}, {3} % should.",
+                     name, share.text, l->metric, goal.text, NULL);
+    else if (several)
+        exp_doc_text(s, EXP_GOOD_TONE,
+                     "Every service level is met. Class {0} is the closest: {1} % of its requests keep their "
+                     "limits, {2} % should.",
                      name, share.text, goal.text, NULL);
+    else if (l->per_metric)
+        exp_doc_text(s, EXP_GOOD_TONE,
+                     "The service level is met: {0} % of requests keep the limit of {1}, {2} % should.",
+                     share.text, l->metric, goal.text, NULL);
+    else
+        exp_doc_text(s, EXP_GOOD_TONE,
+                     "The service level is met: {0} % of requests keep their limits, {1} % should.",
+                     share.text, goal.text, NULL);
 }
 
 static void put_levels_answer(json_t *s, const struct exp_results *r)
 {
     uint32_t n_missed = 0;
     struct level worst = worst_level(r, &n_missed);
-    if (!worst.limited) {
-        exp_doc_text(s, EXP_PLAIN_TONE, "No service level is set: nothing is met or missed.", NULL);
-        return;
-    }
-    if (n_missed)
+    if (!worst.limited)
+        exp_doc_text(s, EXP_PLAIN_TONE, "No request has a service level: nothing is met or missed.", NULL);
+    else if (worst.met < 1)
         put_missed(s, r, &worst);
-    else if (r->figures->n_classes > 1)
-        exp_doc_text(s, EXP_GOOD_TONE,
-                     "Every service level is met. Class {0} is the closest: {1} % of its requests keep their "
-                     "limits, {2} % should.",
-                     r->figures->class_names[worst.slo_class], floored(worst.share).text,
-                     exp_short_words(100 * worst.goal).text, NULL);
     else
-        exp_doc_text(s, EXP_GOOD_TONE,
-                     "The service level is met: {0} % of requests keep their limits, {1} % should.",
-                     floored(worst.share).text, exp_short_words(100 * worst.goal).text, NULL);
+        put_met(s, r, &worst);
     if (n_missed > 1)
         exp_doc_text(s, EXP_WARN_TONE, "{0} classes miss their service level.",
                      exp_count_words(n_missed).text, NULL);
 }
 
-static void put_load_state(json_t *s, const struct exp_figures *f)
+static const char *state_text(const struct exp_figures *f)
 {
-    switch (f->load_state) {
-    case SIM_STABLE:
-        exp_doc_text(s, EXP_PLAIN_TONE, "The fleet keeps up with the load.", NULL);
-        return;
-    case SIM_BACKLOGGED:
-        if (f->load_is_brief)
-            exp_doc_text(s, EXP_WARN_TONE,
-                         "The load is over before the first answers: nothing can be said about whether the "
-                         "fleet keeps up. Give more requests.",
-                         NULL);
-        else
-            exp_doc_text(s, EXP_WARN_TONE,
-                         "Requests are still waiting at the last arrival: latencies depend on how long the "
-                         "trace is.",
-                         NULL);
-        return;
-    case SIM_OVERLOADED:
-        exp_doc_text(s, EXP_WARN_TONE,
-                     "The fleet is overloaded: requests pile up, and latencies depend on how long the trace "
-                     "is.",
-                     NULL);
-    }
+    bool some = f->n_replications > 0; /* the state is that of the worst of them */
+    if (f->load_state == SIM_OVERLOADED)
+        return some ? "The fleet is overloaded, at least in one replication: requests pile up, and latencies "
+                      "depend on how long the trace is."
+                    : "The fleet is overloaded: requests pile up, and latencies depend on how long the trace "
+                      "is.";
+    if (f->load_is_brief)
+        return "The load is over before the first answers: nothing can be said about whether the fleet keeps "
+               "up. Give more requests.";
+    return some ? "Requests are still waiting at the last arrival, at least in one replication: latencies "
+                  "depend on how long the trace is."
+                : "Requests are still waiting at the last arrival: latencies depend on how long the trace "
+                  "is.";
 }
 
-static void put_facts(json_t *s, const struct exp_figures *f)
+/* A closed loop waits for answers: whatever fleet there is keeps up with it. */
+static void put_load_state(json_t *s, const struct exp_results *r)
 {
+    const struct exp_figures *f = r->figures;
+    bool open = !r->run->setup->config.load.concurrency;
+    if (f->load_state != SIM_STABLE)
+        exp_doc_text(s, EXP_WARN_TONE, state_text(f), NULL);
+    else if (open && exp_figure(f, "completed").mean > 1)
+        exp_doc_text(s, EXP_PLAIN_TONE, "The fleet keeps up with the load.", NULL);
+}
+
+static void put_facts(json_t *s, const struct exp_results *r)
+{
+    const struct exp_figures *f = r->figures;
     static const struct {
         const char *name, *figure, *unit;
         double scale;
@@ -166,6 +199,9 @@ static void put_facts(json_t *s, const struct exp_figures *f)
         {"requests completed", "completed", "", 1, false},
         {"throughput", "request_throughput", "requests/s", 1, false},
         {"goodput", "request_goodput", "requests/s", 1, false},
+        {"TTFT p99", "p99_ttft_ms", "ms", 1, true},
+        {"TPOT p99", "p99_tpot_ms", "ms", 1, true},
+        {"E2EL p99", "p99_e2el_ms", "ms", 1, true},
         {"output", "output_throughput", "tokens/s", 1, false},
         {"output per GPU", "output_throughput_per_gpu", "tokens/s", 1, false},
         {"GPU busy", "gpu_busy", "%", 100, false},

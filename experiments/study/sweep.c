@@ -121,8 +121,10 @@ static bool carry_out(struct exp_sweep_parts *p, const sigset_t *stop, struct ex
 static bool sweep(struct exp_sweep_parts *p, const sigset_t *stop, struct exp_sweep_sum *sum,
                   struct sim_status *st)
 {
-    bool ok = exp_sweep_has_room(p, st) && exp_sweep_parts_open(p, st) && open_store(p, st);
-    ok = exp_ranks_agree(p->o->ranks, st) && is_same_everywhere(p, st) && carry_out(p, stop, sum, st);
+    if (exp_sweep_has_room(p, st)) exp_sweep_parts_open(p, st);
+    bool ok = exp_ranks_agree(p->o->ranks, st) && is_same_everywhere(p, st);
+    if (ok) open_store(p, st);
+    ok = ok && exp_ranks_agree(p->o->ranks, st) && carry_out(p, stop, sum, st);
     exp_store_close(p->store);
     if (!sum->abandoned) exp_sweep_parts_close(p);
     return ok;

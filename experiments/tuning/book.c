@@ -153,7 +153,7 @@ static void sample_one(void *round, uint32_t i)
 {
     struct round *r = round;
     struct work *w = &r->work[i];
-    exp_tune_sample(r->task, w->trial, w->k, &w->trial->sample[w->k], &w->st);
+    exp_tune_sample(r->task, w->trial, r->task->first + w->k, &w->trial->sample[w->k], &w->st);
 }
 
 static bool listed(struct exp_tune_trial *const *trials, uint32_t n, const struct exp_tune_trial *t)
@@ -204,6 +204,18 @@ double exp_tune_mean(const struct exp_tune_trial *t)
 double exp_tune_mean_margin(const struct exp_tune_trial *t)
 {
     return t->n ? gsl_stats_mean(&t->sample->margin, sizeof *t->sample / sizeof(double), t->n) : (double)NAN;
+}
+
+double exp_tune_attained(const struct exp_tune_trial *t)
+{
+    return t->n ? gsl_stats_mean(&t->sample->attained, sizeof *t->sample / sizeof(double), t->n) : (double)NAN;
+}
+
+uint32_t exp_tune_met_in(const struct exp_tune_trial *t)
+{
+    uint32_t met = 0;
+    for (uint32_t k = 0; k < t->n; k++) met += t->sample[k].margin >= 0;
+    return met;
 }
 
 bool exp_tune_meets(const struct exp_tune_trial *t)

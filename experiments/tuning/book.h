@@ -9,10 +9,13 @@
 #include "experiments/tuning/parameters.h"
 #include "models/prices.h"
 
+/* Doublings of the scenario's load that are tried, up and down. */
+enum { EXP_TUNE_DOUBLINGS = 6 };
+
 enum exp_tune_objective { EXP_TUNE_GOODPUT, EXP_TUNE_COST, EXP_TUNE_LOAD };
 
 struct exp_tune_sample {
-    double value; /* of the objective, larger is better: a cost is negative */
+    double value; /* of the objective, larger is better; of cost: good answers per unit of money */
     double
         margin; /* of the class that is nearest to its limit: share attained less share asked; >= 0 = met */
     double attained; /* that class's share */
@@ -44,6 +47,7 @@ struct exp_tune_task {
     int strategy; /* parameters are set on fleets that have it */
     enum exp_tune_objective objective;
     double max_negatives, cost_per_hour; /* NaN = no limit; 0 = not asked */
+    uint32_t first;                      /* replication: those before it chose the settings */
     uint32_t n_threads;
 };
 
@@ -62,6 +66,8 @@ void exp_tune_book_fill(struct exp_tune_book *b, struct exp_tune_trial *const *t
 
 double exp_tune_mean(const struct exp_tune_trial *t);        /* of values; NaN without samples */
 double exp_tune_mean_margin(const struct exp_tune_trial *t); /* likewise */
+double exp_tune_attained(const struct exp_tune_trial *t);    /* likewise */
+uint32_t exp_tune_met_in(const struct exp_tune_trial *t);    /* replications that meet every service level */
 bool exp_tune_meets(const struct exp_tune_trial *t);         /* every service level, on average */
 /* Samples, and nothing against it. */
 bool exp_tune_usable(const struct exp_tune_trial *t);

@@ -42,13 +42,8 @@ static json_t *trial_json(const struct exp_tune *t, const struct exp_tune_trial 
 {
     static const char *const fates[] = {"kept", "dropped", "cannot run", "refused"};
     json_t *o = json_object();
-    double attained = 0, tpot_s = 0;
-    uint32_t met = 0;
-    for (uint32_t k = 0; k < x->n; k++) {
-        attained += x->sample[k].attained / x->n;
-        tpot_s += x->sample[k].tpot_s / x->n;
-        met += x->sample[k].margin >= 0;
-    }
+    double tpot_s = 0;
+    for (uint32_t k = 0; k < x->n; k++) tpot_s += x->sample[k].tpot_s / x->n;
     json_object_set_new(o, "setting", setting_json(t, &x->setting));
     json_object_set_new(o, "outcome",
                         json_string(x == t->best && x->fate == EXP_TUNE_IN ? "best" : fates[x->fate]));
@@ -56,8 +51,8 @@ static json_t *trial_json(const struct exp_tune *t, const struct exp_tune_trial 
     json_object_set_new(o, "replications", json_integer(x->n));
     put_band(o, "objective", exp_tune_band(t, x));
     json_object_set_new(o, "meets_service_levels", x->n ? json_boolean(exp_tune_meets(x)) : json_null());
-    json_object_set_new(o, "met_in_replications", json_integer(met));
-    json_object_set_new(o, "attained", x->n ? real(attained) : json_null());
+    json_object_set_new(o, "met_in_replications", json_integer(exp_tune_met_in(x)));
+    json_object_set_new(o, "attained", real(exp_tune_attained(x)));
     json_object_set_new(o, "mean_tpot_ms", x->n ? real(tpot_s * 1e3) : json_null());
     json_object_set_new(o, "newly_failing", real(x->newly_failing));
     json_object_set_new(o, "quality_source", json_string(x->quality_source));
@@ -77,10 +72,9 @@ static json_t *profile_json(const struct exp_tune *t, uint32_t i)
     json_object_set_new(o, "within_1_percent_from", value_json(p->key, f->low));
     json_object_set_new(o, "within_1_percent_to", value_json(p->key, f->high));
     for (uint32_t k = 0; k < f->n; k++) {
-        double sign = t->objective == EXP_TUNE_COST ? -1 : 1;
         json_t *v = json_object();
         json_object_set_new(v, "value", value_json(p->key, f->value[k]));
-        json_object_set_new(v, "objective", real(sign * f->objective[k]));
+        json_object_set_new(v, "objective", real(exp_tune_shown(t->objective, f->objective[k])));
         json_array_append_new(values, v);
     }
     json_object_set_new(o, "values", values);
@@ -99,17 +93,14 @@ static json_t *rates_json(struct exp_tune_rates r)
 
 static json_t *static_json(const struct exp_tune *t, const struct exp_tune_static *x, bool adaptive)
 {
-    bool cost = t->shift.objective == EXP_TUNE_COST;
-    double sign = cost ? -1 : 1;
-    struct exp_band b = x->objective;
-    if (cost) b = (struct exp_band){-b.mean, -b.hi, -b.lo};
+    enum exp_tune_objective of = t->shift.objective;
     json_t *o = json_object();
     json_object_set_new(o, "policy", json_string(adaptive ? "adaptive" : "static"));
     if (!adaptive) json_object_set_new(o, "prefetch_pages", json_integer((json_int_t)x->prefetch_pages));
-    put_band(o, "objective", b);
+    put_band(o, "objective", exp_tune_shown_band(of, x->objective));
     put_band(o, "mean_tpot_s", x->tpot_s);
-    json_object_set_new(o, "objective_rates_before", real(sign * x->mean_before));
-    json_object_set_new(o, "objective_rates_after", real(sign * x->mean_after));
+    json_object_set_new(o, "objective_rates_before", real(exp_tune_shown(of, x->mean_before)));
+    json_object_set_new(o, "objective_rates_after", real(exp_tune_shown(of, x->mean_after)));
     json_object_set_new(o, "mean_tpot_s_rates_before", real(x->tpot_before_s));
     json_object_set_new(o, "mean_tpot_s_rates_after", real(x->tpot_after_s));
     json_object_set_new(o, "why", json_string(x->why));
@@ -155,6 +146,8 @@ json_t *exp_tune_json(const struct exp_tune *t)
     json_object_set_new(o, "max_negatives", real(t->max_negatives));
     json_object_set_new(o, "best", trial_json(t, t->best));
     json_object_set_new(o, "default", trial_json(t, t->usual));
+    json_object_set_new(o, "best_again", trial_json(t, t->best_again));
+    json_object_set_new(o, "default_again", trial_json(t, t->usual_again));
     put_band(o, "gain", t->gain);
     json_object_set_new(o, "no_better_than_default", json_boolean(t->no_better));
     for (uint32_t i = 0; i < t->n_parameters; i++) json_array_append_new(profiles, profile_json(t, i));

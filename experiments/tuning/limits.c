@@ -39,6 +39,11 @@ static void service_levels(struct exp_tune *t)
         if (exp_tune_mean(x) > exp_tune_mean(t->best) && (!most || exp_tune_mean(x) > exp_tune_mean(most)))
             most = x;
     }
+    if (t->meets && t->best_again->n && !exp_tune_meets(t->best_again))
+        add(t,
+            "service levels: in %u other replications the best setting misses them by %.2g points; it is as "
+            "good as at the limit",
+            t->best_again->n, -100 * exp_tune_mean_margin(t->best_again));
     if (!t->meets)
         add(t,
             "service levels: no setting meets them on average; the best here is the one that comes nearest");
@@ -59,10 +64,11 @@ static bool changes_answers(const struct exp_tune *t)
 
 static void answers(struct exp_tune *t)
 {
-    uint32_t refused = 0, unscored = 0, n = exp_tune_book_count(t->book);
+    uint32_t refused = 0, unscored = 0, taken = 0, n = exp_tune_book_count(t->book);
     for (uint32_t i = 0; i < n; i++) {
         const struct exp_tune_trial *x = exp_tune_book_trial(t->book, i);
         refused += x->fate == EXP_TUNE_REFUSED;
+        taken += exp_tune_usable(x) && isnan(x->newly_failing);
         unscored += x->fate == EXP_TUNE_REFUSED && isnan(x->newly_failing);
     }
     if (!isnan(t->max_negatives))
@@ -74,6 +80,9 @@ static void answers(struct exp_tune *t)
         add(t, "answers: no limit was set. A smaller budget, a lower threshold or fewer bits always look "
                "better without one: "
                "--max-negatives R holds the share of newly failing answers");
+    if (t->objective == EXP_TUNE_COST && taken)
+        add(t, "answers: %u of %u settings were never scored; their cost takes every answer for good", taken,
+            n);
 }
 
 /* Only where the objective is worse on the inner side: a flat one is bound by nothing. */
@@ -97,19 +106,31 @@ static void end_of_range(struct exp_tune *t, uint32_t i)
 
 static void no_difference(struct exp_tune *t)
 {
-    uint32_t n = exp_tune_book_count(t->book);
+    uint32_t n = exp_tune_book_count(t->book), usable = 0;
     for (uint32_t i = 0; i < n; i++) {
         const struct exp_tune_trial *x = exp_tune_book_trial(t->book, i);
+        usable += exp_tune_usable(x);
         if (exp_tune_usable(x) &&
             fabs(exp_tune_mean(x) - exp_tune_mean(t->best)) > 1e-3 * fabs(exp_tune_mean(t->best)))
             return;
     }
-    add(t, "this load tells no setting from another%s",
+    if (usable == 1)
+        add(t, "no choice: one setting of %u can be used", n);
+    else
+        add(t, "this load tells no setting from another%s",
         t->objective == EXP_TUNE_LOAD ? "" : "; --objective load asks how much more each can take");
+}
+
+static void highest_load(struct exp_tune *t)
+{
+    double most = ldexp(1, EXP_TUNE_DOUBLINGS);
+    if (t->objective == EXP_TUNE_LOAD && exp_tune_mean(t->best) >= most)
+        add(t, "load: %g x is the highest that is tried, and it holds; raise workload.multiply", most);
 }
 
 void exp_tune_find_limits(struct exp_tune *t)
 {
+    highest_load(t);
     no_difference(t);
     service_levels(t);
     answers(t);

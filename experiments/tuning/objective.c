@@ -74,8 +74,8 @@ static struct exp_tune_sample sample_of(const struct exp_tune_task *task, const 
     take_margin(t, f, &s);
     s.value = good_per_s;
     if (task->objective == EXP_TUNE_COST) {
-        double share = isnan(t->newly_failing) ? 1 : 1 - t->newly_failing, least = 1e-9;
-        s.value = -task->cost_per_hour / 3600 / fmax(good_per_s * share, least) * 1000;
+        double share = isnan(t->newly_failing) ? 1 : 1 - t->newly_failing;
+        s.value = good_per_s * share * 3600 / task->cost_per_hour;
     }
     return s;
 }
@@ -92,8 +92,8 @@ static bool sample_at(const struct exp_tune_task *task, const struct exp_tune_tr
 
 /* ---- the highest load ---- */
 
-/* Doublings of the scenario's load that are tried, and how far the interval between met and not met is halved: to 1.1 %. */
-enum { MOST_DOUBLINGS = 6, HALVINGS = 6 };
+/* How far the interval between met and not met, a doubling, is halved: to 1.1 %. */
+enum { HALVINGS = 6 };
 
 struct hunt {
     const struct exp_tune_task *task;
@@ -120,7 +120,7 @@ static bool highest_load(const struct exp_tune_task *task, const struct exp_tune
     struct hunt h = {.task = task, .trial = t, .k = k, .st = st};
     double met = 0, missed = 0, load = 1;
     bool up = meets(&h, 1);
-    for (int i = 0; i < MOST_DOUBLINGS && !(met > 0 && missed > 0); i++) {
+    for (int i = 0; i < EXP_TUNE_DOUBLINGS && !(met > 0 && missed > 0); i++) {
         *(up ? &met : &missed) = load;
         load *= up ? 2 : 0.5;
         if (meets(&h, load) != up) *(up ? &missed : &met) = load;

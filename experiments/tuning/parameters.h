@@ -10,7 +10,7 @@ enum {
     EXP_TUNE_GRID = 12,
     EXP_TUNE_CANDIDATES = 512,
     EXP_TUNE_REPLICATIONS = 256,
-    EXP_TUNE_LIMITS = 8
+    EXP_TUNE_LIMITS = 12
 };
 
 struct exp_tune_parameter {

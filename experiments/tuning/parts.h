@@ -12,9 +12,10 @@ struct exp_tune_round {
     struct exp_progress *progress;
 };
 
-/* Candidates race: blocks of replications, and after each one those that a paired test at 5 % (Bonferroni over the
- * candidates) says are worse than the leader are dropped, until one is left or all replications are used. trials[0], the
- * usual setting, gets all of them. Returns how many are left; they come first, best first. */
+/* Candidates race: blocks of replications, and after each one those that a paired test says are worse than the leader are
+ * dropped, until one is left or all replications are used. Whoever leads, the best is dropped in at most 5 % of races:
+ * Bonferroni over its rivals and the blocks. trials[0], the usual setting, gets all replications. Returns how many are
+ * left; they come first, best first. */
 enum { EXP_TUNE_BLOCK = 4 };
 uint32_t exp_tune_race(const struct exp_tune_round *r, struct exp_tune_trial **trials, uint32_t n);
 

@@ -26,30 +26,16 @@ static struct exp_words percent_interval(struct exp_band b)
     return w;
 }
 
-static double attained(const struct exp_tune_trial *x)
-{
-    double sum = 0;
-    for (uint32_t k = 0; k < x->n; k++) sum += x->sample[k].attained;
-    return sum / x->n;
-}
-
-static uint32_t met_in(const struct exp_tune_trial *x)
-{
-    uint32_t n = 0;
-    for (uint32_t k = 0; k < x->n; k++) n += x->sample[k].margin >= 0;
-    return n;
-}
-
 /* "99.2 %, met in 7 of 8": cut, so that what is not all does not print as 100. */
 static struct exp_words levels(const struct exp_tune *t, const struct exp_tune_trial *x)
 {
     struct exp_words w = {"-"};
     if (!x->n) return w;
     if (t->objective == EXP_TUNE_LOAD)
-        snprintf(w.text, sizeof w.text, "held in %u of %u", met_in(x), x->n);
+        snprintf(w.text, sizeof w.text, "held in %u of %u", exp_tune_met_in(x), x->n);
     else
-        snprintf(w.text, sizeof w.text, "%.4g %%, met in %u of %u", floor(1e4 * attained(x)) / 100, met_in(x),
-                 x->n);
+        snprintf(w.text, sizeof w.text, "%.4g %%, met in %u of %u", floor(1e4 * exp_tune_attained(x)) / 100,
+                 exp_tune_met_in(x), x->n);
     return w;
 }
 
@@ -89,6 +75,27 @@ static void print_head(const struct exp_tune *t, FILE *out)
     for (uint32_t i = 0; i < t->notes.n; i++) fprintf(out, "note: %s\n", t->notes.text[i]);
 }
 
+/* In replications that chose nothing. */
+static void print_gain(const struct exp_tune *t, FILE *out)
+{
+    struct exp_words gain = percent_interval(t->gain);
+    const char *of = t->objective == EXP_TUNE_COST ? " good answers for the same rent" : "";
+    if (t->best == t->usual) {
+        fprintf(out, "The default is the best of all that were tried.\n");
+        return;
+    }
+    if (!t->usual->n) return;
+    if (t->no_better)
+        fprintf(out, "No better than the default: %s%s; 0 is inside.\n", gain.text, of);
+    else if (isfinite(t->gain.mean))
+        fprintf(out, "%s: %s%s.\n", t->gain.mean > 0 ? "Gain over the default" : "Against the default",
+                gain.text, of);
+    else
+        fprintf(out, "The default gives none of it.\n");
+    fprintf(out, "That is pair by pair in %u other replications, since those above chose the best.\n",
+            t->best_again->n);
+}
+
 static void print_best(const struct exp_tune *t, FILE *out)
 {
     json_t *rows = json_array();
@@ -107,15 +114,7 @@ static void print_best(const struct exp_tune *t, FILE *out)
     if (t->usual->why[0])
         fprintf(out, "the default setting %s: %s\n",
                 t->usual->fate == EXP_TUNE_REFUSED ? "is refused" : "cannot run", t->usual->why);
-    if (t->best == t->usual)
-        fprintf(out, "The default is the best of all that were tried.\n");
-    else if (t->no_better)
-        fprintf(out, "No better than the default: %s, pair by pair; 0 is inside.\n",
-                percent_interval(t->gain).text);
-    else if (t->usual->n)
-        fprintf(out, "%s: %s, pair by pair.\n",
-                t->gain.mean > 0 ? "Gain over the default" : "Against the default",
-                percent_interval(t->gain).text);
+    print_gain(t, out);
 }
 
 /* ---- how flat ---- */
@@ -127,15 +126,15 @@ static void print_flatness(const struct exp_tune *t, FILE *out)
     for (uint32_t i = 0; i < t->n_parameters; i++) {
         const struct exp_tune_profile *f = &t->profile[i];
         enum mdl_kv_key key = t->parameter[i].key;
-        double best = exp_tune_band(t, t->best).mean, sign = t->objective == EXP_TUNE_COST ? -1 : 1;
+        double best = exp_tune_shown(t->objective, exp_tune_mean(t->best));
         char range[80];
         values[i][0] = '\0';
         for (uint32_t k = 0; k < f->n; k++) {
             size_t n = strlen(values[i]);
-            double share = 100 * sign * f->objective[k] / best;
+            double share = 100 * exp_tune_shown(t->objective, f->objective[k]) / best;
             snprintf(values[i] + n, sizeof values[i] - n, "%s%s:%s", k ? " " : "",
                      exp_tune_value_text(key, f->value[k]).text,
-                     isnan(share) ? "-" : exp_short_words(round(share * 10) / 10).text);
+                     !isfinite(share) ? "-" : exp_short_words(round(share * 10) / 10).text);
         }
         snprintf(range, sizeof range, "%s to %s", exp_tune_value_text(key, f->low).text,
                  exp_tune_value_text(key, f->high).text);
@@ -220,14 +219,13 @@ static struct exp_words rates_words(struct exp_tune_rates r)
 static json_t *static_row(const struct exp_tune_shift *s, const char *name, const struct exp_tune_static *x)
 {
     bool cost = s->objective == EXP_TUNE_COST;
-    struct exp_band b =
-        cost ? (struct exp_band){-x->objective.mean, -x->objective.hi, -x->objective.lo} : x->objective;
+    struct exp_band b = exp_tune_shown_band(s->objective, x->objective);
     struct exp_band ms = {x->tpot_s.mean * 1e3, x->tpot_s.lo * 1e3, x->tpot_s.hi * 1e3};
     json_t *o = json_object();
     char alone[64];
     snprintf(alone, sizeof alone, "%.4g, %.4g", x->tpot_before_s * 1e3, x->tpot_after_s * 1e3);
     json_object_set_new(o, "policy", text(name));
-    json_object_set_new(o, cost ? "cost of 1,000 good" : "good requests/s",
+    json_object_set_new(o, cost ? "cost of 1,000 good answers" : "good requests/s",
                         text(x->why[0] ? x->why : interval(b).text));
     json_object_set_new(o, "mean TPOT ms", text(interval(ms).text));
     json_object_set_new(o, "TPOT ms with the first, the later rates throughout", text(alone));

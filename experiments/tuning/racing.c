@@ -4,8 +4,7 @@
 
 #include "experiments/tuning/parts.h"
 
-static const double WRONG =
-    0.05; /* that anybody is dropped who is not worse, over all candidates of a block */
+static const double WRONG = 0.05; /* chance that the best is dropped, over all rivals and blocks */
 
 /* One-sided paired t-test: chance to see a lead like this of n differences if there were none. */
 static double chance(const double *d, uint32_t n)
@@ -45,10 +44,9 @@ static uint32_t leader_of(struct exp_tune_trial **trials, uint32_t n)
 }
 
 /* Keeps those that are not worse; the usual setting, first, always. */
-static uint32_t drop_worse(struct exp_tune_trial **trials, uint32_t n)
+static uint32_t drop_worse(struct exp_tune_trial **trials, uint32_t n, double wrong)
 {
     struct exp_tune_trial *leader = trials[leader_of(trials, n)];
-    double wrong = n > 1 ? WRONG / (n - 1) : WRONG;
     uint32_t kept = 0;
     if (exp_tune_usable(leader)) leader->fate = EXP_TUNE_IN; /* the usual setting may come back */
     for (uint32_t i = 0; i < n; i++) {
@@ -78,12 +76,13 @@ static void put_best_first(struct exp_tune_trial **trials, uint32_t n)
 
 uint32_t exp_tune_race(const struct exp_tune_round *r, struct exp_tune_trial **trials, uint32_t n)
 {
-    uint32_t done = 0;
+    uint32_t done = 0, blocks = (r->n_replications + EXP_TUNE_BLOCK - 1) / EXP_TUNE_BLOCK;
+    double wrong = WRONG / ((n > 1 ? n - 1.0 : 1.0) * blocks);
     while (done < r->n_replications && (done == 0 || undecided(trials, n))) {
         done = done + EXP_TUNE_BLOCK < r->n_replications ? done + EXP_TUNE_BLOCK : r->n_replications;
         exp_tune_book_fill(r->book, trials, n, done);
         exp_progress_show(r->progress, 0.8 * done / r->n_replications);
-        n = drop_worse(trials, n);
+        n = drop_worse(trials, n, wrong);
     }
     uint32_t kept = 0;
     exp_tune_book_fill(r->book, trials, n, r->n_replications);

@@ -25,12 +25,25 @@ struct exp_words exp_tune_unit(const struct exp_tune *t)
     return w;
 }
 
+double exp_tune_shown(enum exp_tune_objective o, double value)
+{
+    if (o != EXP_TUNE_COST) return value;
+    return value > 0 ? 1000 / value : isnan(value) ? (double)NAN : (double)INFINITY;
+}
+
+struct exp_band exp_tune_shown_band(enum exp_tune_objective o, struct exp_band b)
+{
+    bool cost = o == EXP_TUNE_COST;
+    return (struct exp_band){.mean = exp_tune_shown(o, b.mean),
+                             .lo = exp_tune_shown(o, cost ? b.hi : b.lo),
+                             .hi = exp_tune_shown(o, cost ? b.lo : b.hi)};
+}
+
 struct exp_band exp_tune_band(const struct exp_tune *t, const struct exp_tune_trial *trial)
 {
     double v[EXP_TUNE_REPLICATIONS];
-    for (uint32_t k = 0; k < trial->n; k++)
-        v[k] = (t->objective == EXP_TUNE_COST ? -1 : 1) * trial->sample[k].value;
-    return exp_tune_band_of(v, trial->n);
+    for (uint32_t k = 0; k < trial->n; k++) v[k] = trial->sample[k].value;
+    return exp_tune_shown_band(t->objective, exp_tune_band_of(v, trial->n));
 }
 
 /* ---- what is searched ---- */
@@ -128,6 +141,21 @@ static bool nothing(const struct exp_tune *t, struct sim_status *st)
                        refused ? "is within --max-negatives" : "can run here", t->usual->why);
 }
 
+/* The best setting beside the usual one, in as many replications again: those that it was chosen by flatter it. */
+static void confirm(struct exp_tune *t, const struct exp_tune_task *task)
+{
+    struct exp_tune_task fresh = *task;
+    fresh.first = t->n_replications;
+    t->fresh = exp_tune_book_new(&fresh);
+    struct exp_tune_trial *pair[] = {exp_tune_book_at(t->fresh, &t->usual->setting),
+                                     exp_tune_book_at(t->fresh, &t->best->setting)};
+    pair[0]->usual = true;
+    exp_tune_book_fill(t->fresh, pair, 2, t->n_replications);
+    t->usual_again = pair[0];
+    t->best_again = pair[1];
+    t->gain = exp_tune_gain(pair[1], pair[0]);
+}
+
 /* Progress that lasts over all rounds, and the settings' flatness. */
 static bool find_best(struct exp_tune *t, const struct exp_tune_task *task, struct sim_status *st)
 {
@@ -143,7 +171,10 @@ static bool find_best(struct exp_tune *t, const struct exp_tune_task *task, stru
         exp_progress_show(&progress, 0.9 + 0.05 * (i + 1) / t->n_parameters);
     }
     t->best = best;
-    if (best) exp_tune_compare_shift(t, task, &progress);
+    if (best) {
+        confirm(t, task);
+        exp_tune_compare_shift(t, task, &progress);
+    }
     exp_progress_end(&progress);
     return best || nothing(t, st);
 }
@@ -151,7 +182,6 @@ static bool find_best(struct exp_tune *t, const struct exp_tune_task *task, stru
 static void judge(struct exp_tune *t)
 {
     t->meets = exp_tune_meets(t->best);
-    t->gain = exp_tune_gain(t->best, t->usual);
     bool usable = exp_tune_usable(t->usual) && (exp_tune_meets(t->usual) || !t->meets);
     t->no_better = usable && !(t->gain.lo > 0);
     if (t->usual->setup) t->notes = t->usual->setup->notes;
@@ -195,5 +225,6 @@ bool exp_tune_run(const struct exp_scenario *s, struct exp_cache *cache, const s
 void exp_tune_fini(struct exp_tune *t)
 {
     exp_tune_book_free(t->book);
-    t->book = NULL;
+    exp_tune_book_free(t->fresh);
+    t->book = t->fresh = NULL;
 }

@@ -40,8 +40,10 @@ struct exp_tune {
 
     struct exp_tune_book *book; /* every setting that was tried */
     const struct exp_tune_trial *usual, *best;
-    bool meets;           /* the best one, every service level on average */
-    struct exp_band gain; /* over the usual setting, a share of its objective */
+    bool meets;                 /* the best one, every service level on average */
+    struct exp_tune_book *fresh; /* the two of them in as many replications that chose nothing: ... */
+    const struct exp_tune_trial *usual_again, *best_again;
+    struct exp_band gain; /* ... over the usual setting there, a share of its objective */
     bool no_better;       /* 0 lies inside that, and the usual setting may be used */
     struct exp_tune_profile profile[EXP_TUNE_KEYS];
     uint32_t n_limits;
@@ -61,7 +63,10 @@ void exp_tune_fini(struct exp_tune *t);
 const char *exp_tune_objective_name(enum exp_tune_objective o);
 struct exp_words exp_tune_unit(const struct exp_tune *t);
 
-/* A trial's objective in its own direction and unit. */
+/* A value of the objective in its own direction and unit: of cost, that of 1,000 good answers; infinite without any. */
+double exp_tune_shown(enum exp_tune_objective o, double value);
+struct exp_band exp_tune_shown_band(enum exp_tune_objective o, struct exp_band values);
+/* Of a trial. A cost is all rent over all good answers, not a mean of quotients. */
 struct exp_band exp_tune_band(const struct exp_tune *t, const struct exp_tune_trial *trial);
 
 void exp_tune_print(const struct exp_tune *t, FILE *out);
