@@ -252,7 +252,7 @@ $(BUILD)/experiments/study/ranks_mpi.o: EXTRA = $(shell pkg-config --cflags $(MP
 
 # The model's version: of the sources that numbers come from. Stored points of another one are never used again.
 MODEL_SRC := $(sort $(wildcard $(addsuffix /*.[ch],sim models models/strategies traces) \
-             $(addprefix experiments/,$(addsuffix .[ch],engine_keys figures keys kv_setup replicate run scenario setup values workload) study/point*.[ch])))
+             $(addprefix experiments/,$(addsuffix .[ch],cache costs engine_keys figures keys kv_setup replicate run scenario setup values workload) study/point*.[ch])))
 $(BUILD)/model_version.h: $(MODEL_SRC) $(BUILD)/sources
 	@mkdir -p $(@D)
 	@printf '#define EXP_MODEL_HASH "%s"\n' "$$(cat $(MODEL_SRC) | sha256sum | cut -c 1-12)" >$@.new

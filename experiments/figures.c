@@ -130,6 +130,11 @@ bool exp_figure_by_class(size_t i)
     return figures[i].source == OF_SUMMARY;
 }
 
+bool exp_figure_is_timing(size_t i)
+{
+    return figures[i].source == OF_TIMING;
+}
+
 static double read_field(const struct figure *f, const void *base)
 {
     const char *field = (const char *)base + f->offset;

@@ -32,6 +32,7 @@ size_t exp_figure_count(void);
 const char *exp_figure_name(size_t i);
 /* Whether every class has it, or only the whole run. */
 bool exp_figure_by_class(size_t i);
+bool exp_figure_is_timing(size_t i); /* of the machine that simulates, not of the run */
 
 struct exp_figures *exp_figures_new(const struct exp_setup *setup, const struct sim_report *report,
                                     const struct exp_timing *timing);

@@ -281,6 +281,7 @@ bool mdl_quality_load(const char *csv_path, const struct mdl_kv_use *use, struct
         l.out = lossless();
     else if (!l.found)
         mdl_rows_aside_text(&l.aside, use, l.out.source, sizeof l.out.source);
+    l.out.elsewhere = l.aside;
     *out = l.out;
     return true;
 }

@@ -8,6 +8,7 @@
 #ifndef KVSIM_MODELS_QUALITY_H
 #define KVSIM_MODELS_QUALITY_H
 
+#include "models/published_rows.h"
 #include "models/strategy.h"
 #include "sim/status.h"
 
@@ -35,11 +36,12 @@ struct mdl_quality_task {
 
 /* What a record says of one strategy. */
 struct mdl_quality {
-    uint32_t n_tasks;               /* 0 = nothing is known of these parameters, and source says so */
-    struct mdl_quality_task *tasks; /* free with mdl_quality_fini */
-    double theta;                   /* 0.1: a score below 0.9 of that with full KV is a failure */
-    char rule[8];                   /* paper | code */
-    char source[256];               /* of its first row */
+    uint32_t n_tasks;                /* 0 = nothing is known of these parameters, and source says so */
+    struct mdl_quality_task *tasks;  /* free with mdl_quality_fini */
+    double theta;                    /* 0.1: a score below 0.9 of that with full KV is a failure */
+    char rule[8];                    /* paper | code */
+    char source[256];                /* of its first row */
+    struct mdl_rows_aside elsewhere; /* parameters of the strategy's other rows */
 };
 
 static inline bool mdl_quality_known(const struct mdl_quality *q)

@@ -326,13 +326,19 @@ IN_LOOP bool take_step_as(struct sim_replica *r, struct sim_step *step, const en
     return !over;
 }
 
+/* Of two times; fmin, which minds what is not a number, is a call. */
+IN_LOOP double earlier(double a_s, double b_s)
+{
+    return a_s < b_s ? a_s : b_s;
+}
+
 /* Until the limit; true when the run is over. */
 IN_LOOP bool advance_as(struct sim_replica *r, const enum mode mode)
 {
     struct sim_step *step = &r->steps[r->first_step];
     while (sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) < r->limit) {
-        double quiet_s = fmin(r->later_s, fmin(sim_key_time_s(r->limit), sim_replica_inbox_ready_s(r)));
-        coast_as(r, step, quiet_s, mode);
+        double limit_s = sim_key_time_s(r->limit);
+        coast_as(r, step, earlier(r->later_s, earlier(limit_s, sim_replica_inbox_ready_s(r))), mode);
         if (sim_key_of(step->end_s, SIM_EV_STEP_END, r->id, 0) >= r->limit) return false;
         if (!take_step_as(r, step, mode)) return true;
     }

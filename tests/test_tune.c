@@ -217,18 +217,18 @@ START_TEST(a_race_drops_what_is_worse_in_pairs_and_keeps_what_may_be_best)
 }
 END_TEST
 
-START_TEST(equals_are_seldom_dropped)
+/* The third is as good as any: lost in at most 5 % of races, with whoever leads and after any block. 5 % of 800 are 40. */
+START_TEST(one_of_the_best_is_seldom_dropped)
 {
     static const double base[RACERS] = {5, 5, 5, 5, 5, 5}, met[RACERS] = {1, 1, 1, 1, 1, 1};
-    int races = 400, wrong = 0;
+    int races = 800, wrong = 0;
     for (int i = 0; i < races; i++) {
         struct race r;
         set_race(&r, base, met, 1, (uint64_t)i);
-        wrong += exp_tune_race(&r.round, r.trial, RACERS) < RACERS;
+        wrong += !left(&r, exp_tune_race(&r.round, r.trial, RACERS), 3);
         exp_tune_book_free(r.book);
     }
-    /* 5 % against a fixed rival; the leader is the largest of six, which is seen more often: an upper bound by simulation */
-    ck_assert_int_le(wrong, races / 4);
+    ck_assert_int_le(wrong, 40);
 }
 END_TEST
 
@@ -307,6 +307,26 @@ static double mean_goodput(const char *strategy, const struct exp_tune *t, const
     return mean;
 }
 
+/* The gain is that of replications n to 2n - 1, which chose nothing. */
+static void check_gain(const struct exp_tune *t)
+{
+    struct sim_status st = {0};
+    double base = 0, by = 0;
+    for (uint32_t k = 0; k < t->n_replications; k++) {
+        double value[2];
+        for (int i = 0; i < 2; i++) {
+            const struct exp_tune_trial *x = i ? t->best : t->usual;
+            struct exp_figures *f = exp_replication(x->scenario, cache, x->setup, t->n_replications + k, &st);
+            ck_assert_msg(f != NULL, "%s", st.message);
+            value[i] = exp_figure(f, "request_goodput").mean;
+            exp_figures_free(f);
+        }
+        base += value[0];
+        by += value[1] - value[0];
+    }
+    ck_assert_double_eq_tol(t->gain.mean, by / base, 1e-9);
+}
+
 START_TEST(every_figure_is_that_of_kvsim_run)
 {
     struct exp_tune_options o = options_of("budget=1280/2048/4096");
@@ -314,6 +334,7 @@ START_TEST(every_figure_is_that_of_kvsim_run)
     ck_assert_double_eq_tol(exp_tune_band(t, t->best).mean, mean_goodput("freekv", t, t->best), 1e-12);
     ck_assert_double_eq_tol(exp_tune_band(t, t->usual).mean, mean_goodput("freekv", t, t->usual), 1e-12);
     ck_assert_uint_eq(t->usual->n, o.n_replications);
+    check_gain(t);
     for (uint32_t i = 0; i < exp_tune_book_count(t->book); i++)
         ck_assert(!exp_tune_better(exp_tune_book_trial(t->book, i), t->best));
     done(t);
@@ -434,15 +455,20 @@ START_TEST(a_cost_is_the_rent_over_the_good_answers)
     char *folder = sim_printf("%s/models/prices", exp_cache_data_dir(cache));
     struct mdl_prices *prices = mdl_prices_load(folder, &st);
     const struct mdl_rent_price *rent = mdl_rent_price(prices, "h100-sxm");
+    uint32_t compared = 0;
     for (uint32_t i = 0; i < exp_tune_book_count(t->book); i++) {
         const struct exp_tune_trial *x = exp_tune_book_trial(t->book, i);
         struct exp_figures *f = x->n ? exp_replication(x->scenario, cache, x->setup, 1, &st) : NULL;
         if (!f) continue;
-        double good_per_s = exp_figure(f, "request_goodput").mean * (1 - x->newly_failing);
-        double cost = 1000 * rent->hour.value / rent->gpus / 3600 / fmax(good_per_s, 1e-9);
-        ck_assert_double_eq_tol(-x->sample[1].value, cost, 1e-9 * cost);
+        double lost = isnan(x->newly_failing) ? 0 : x->newly_failing;
+        double good_per_s = exp_figure(f, "request_goodput").mean * (1 - lost);
+        double per_unit = good_per_s * 3600 / (rent->hour.value / rent->gpus);
+        ck_assert_double_eq_tol(x->sample[1].value, per_unit, 1e-9 * per_unit);
+        compared++;
         exp_figures_free(f);
     }
+    ck_assert_uint_ge(compared, 2);
+    ck_assert_double_eq_tol(exp_tune_band(t, t->best).mean * exp_tune_mean(t->best), 1000, 1e-9);
     ck_assert_str_eq(t->currency, prices->currency);
     free(prices);
     free(folder);
@@ -467,6 +493,16 @@ START_TEST(a_quality_limit_refuses_what_fails_more_and_what_nobody_scored)
     ck_assert_uint_ge(refused_settings, 3);
     ck_assert(t->usual->fate == EXP_TUNE_REFUSED &&
               t->usual->n == o.n_replications); /* 512: set beside the best */
+    done(t);
+
+    o.over = "budget"; /* values of the record: 1536 is no doubling, 4096 has no row */
+    t = tune("h2o", &o);
+    uint32_t middle = 0;
+    for (uint32_t i = 0; i < t->parameter[0].n; i++) {
+        middle += t->parameter[0].value[i] == 1536;
+        ck_assert_double_ne(t->parameter[0].value[i], 4096);
+    }
+    ck_assert_uint_eq(middle, 1);
     done(t);
 
     struct sim_status st = {0};
@@ -540,7 +576,7 @@ Suite *test_suite(void)
     tcase_add_test(t, what_cannot_be_searched_is_refused);
     tcase_add_test(t, a_grid_has_every_combination_once_and_the_usual_one_first);
     tcase_add_test(t, a_race_drops_what_is_worse_in_pairs_and_keeps_what_may_be_best);
-    tcase_add_test(t, equals_are_seldom_dropped);
+    tcase_add_test(t, one_of_the_best_is_seldom_dropped);
     tcase_add_test(t, ties_leave_the_usual_setting_first);
     tcase_add_test(t, service_levels_come_before_the_objective);
     tcase_add_test(t, where_all_miss_the_nearest_leads);

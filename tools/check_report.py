@@ -48,6 +48,10 @@ THERE = {"skip link": "#skip", "contents": "nav a", "sort": "th button", "legend
          "fold": "main summary", "filter": "input", "theme": "header button", "data": "[aria-expanded]"}
 
 
+def name_of(element):
+    return (element.get_attribute("aria-label") or "without a name")[:60]
+
+
 class Check:
     def __init__(self, out, within):
         self.out, self.within, self.passed, self.failed = out, within, 0, 0
@@ -103,15 +107,11 @@ class Check:
         others = [u for u in asked if u != own and not u.startswith(("data:", "blob:"))]
         self.that(not others, f"asks for {others[:3]}")
 
-    @staticmethod
-    def name(element):
-        return (element.get_attribute("aria-label") or "without a name")[:60]
-
     def draw_all(self):
         canvases = self.d.find_elements("css selector", "canvas")
         for c in canvases:
             self.js("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", c)
-            self.that(self.until("return Boolean(Chart.getChart(arguments[0]))", c), f"not drawn: {self.name(c)}")
+            self.that(self.until("return Boolean(Chart.getChart(arguments[0]))", c), f"not drawn: {name_of(c)}")
         self.js("scrollTo({top: 0, behavior: 'instant'})")
         return canvases
 
@@ -128,8 +128,6 @@ class Check:
             self.that(False, f"contrast: {text}")
         self.picture(f"{size[0]}-{'dark' if dark else 'light'}")
         self.quiet()
-
-    # ---- structure ----
 
     def structure(self):
         ids = self.js("return [...document.querySelectorAll('[id]')].map(e => e.id)")
@@ -192,9 +190,8 @@ class Check:
                 self.keys(key)
                 told.append(self.js(TOLD, c))
             points = self.js("return Math.max(...Chart.getChart(arguments[0]).data.datasets.map(d => d.data.length))", c)
-            name = self.name(c)
-            self.that(told[0][0] and told[0][3] == 1, f"arrows show no tooltip: {name}")
-            self.that(points < 2 or told[0][:3] != told[2][:3], f"arrows do not move the tooltip: {name}: {told}")
+            self.that(told[0][0] and told[0][3] == 1, f"arrows show no tooltip: {name_of(c)}")
+            self.that(points < 2 or told[0][:3] != told[2][:3], f"arrows do not move the tooltip: {name_of(c)}: {told}")
         for bar in self.d.find_elements("css selector", "[role=toolbar]"):
             key = bar.find_element("css selector", "[aria-pressed]")
             before = key.get_attribute("aria-pressed")
@@ -208,13 +205,12 @@ class Check:
     def opens(self):
         """Data tables and folded ones, CSV files, the other theme."""
         self.js("document.querySelectorAll('main [aria-expanded]').forEach(b => b.click()); document.querySelectorAll('main details').forEach(d => { d.open = true; })")
-        empty = self.until("return document.querySelectorAll('.data').length === document.querySelectorAll('.data tbody').length")
-        self.that(empty, "a chart's data table is not shown")
+        self.that(self.js("return [...document.querySelectorAll('.data')].every(d => d.querySelector('tbody'))"), "a chart's data table is not shown")
         for old in self.out.glob("*.csv"):
             old.unlink()
-        savers = self.js("return [...document.querySelectorAll('.tools > .tool:not([aria-expanded]), .bar > .tool')].length")
-        for k in {0, savers - 1} if savers else ():
-            self.js("[...document.querySelectorAll('.tools > .tool:not([aria-expanded]), .bar > .tool')][arguments[0]].click()", k)
+        savers = self.d.find_elements("css selector", ".tools > .tool:not([aria-expanded]), .bar > .tool")
+        for saver in savers[:1] + savers[-1:]:
+            self.js("arguments[0].click()", saver)
             end = time.monotonic() + 10
             while not (files := list(self.out.glob("*.csv"))) and time.monotonic() < end:
                 time.sleep(.05)
@@ -227,8 +223,6 @@ class Check:
         wide = self.js("return document.documentElement.scrollWidth - innerWidth")
         self.that(wide <= 0, f"with all tables open the page scrolls sideways by {wide} px")
         self.quiet()
-
-    # ---- paper, no JavaScript, time ----
 
     def paper(self, path):
         self.load(path, DESKTOP, dark=True)
@@ -288,6 +282,9 @@ def main():
     parser.add_argument("--within", default=0, type=float, help="milliseconds until a page stands, 0 = any")
     parser.add_argument("file", nargs="+", type=pathlib.Path)
     a = parser.parse_args()
+    for path in a.file:
+        if not path.is_file():
+            parser.error(f"{path}: no such file")
     a.out.mkdir(parents=True, exist_ok=True)
     check = Check(a.out.resolve(), a.within)
     try:

@@ -60,14 +60,16 @@ struct pools {
     double blocks, host_blocks, links;
 };
 
-static struct pools pools_of(const struct exp_setup *u)
+/* Links of fleets that never use them are left out, as in the run's host_link_busy. */
+static struct pools pools_of(const struct exp_run *run)
 {
+    const struct exp_setup *u = run->setup;
     struct pools p = {0};
     for (uint32_t f = 0; f < u->n_fleets; f++) {
         const struct sim_fleet *fleet = &u->sim_fleets[f];
         p.blocks += (double)fleet->engine.n_blocks * fleet->n_replicas;
         p.host_blocks += (double)fleet->engine.n_host_blocks * fleet->n_replicas;
-        p.links += sim_host_links(fleet);
+        if (run->result->fleets[f].link_s > 0) p.links += sim_host_links(fleet);
     }
     return p;
 }
@@ -80,7 +82,7 @@ static const struct sim_sample *sample_of(const struct sim_result *res, uint32_t
 struct exp_moment exp_run_moment(const struct exp_run *run, uint32_t i)
 {
     const struct sim_sample *s = sample_of(run->result, i), *before = i ? sample_of(run->result, i - 1) : s;
-    struct pools all = pools_of(run->setup);
+    struct pools all = pools_of(run);
     struct exp_moment m = {.time_s = s->time_s,
                            .running = (double)s->running,
                            .waiting = (double)s->waiting,

@@ -10,7 +10,7 @@ enum { EXP_QUANTILES = 201, EXP_ALL_CLASSES = SIM_MAX_CLASSES };
 enum exp_latency { EXP_LATENCY_TTFT, EXP_LATENCY_TPOT, EXP_LATENCY_E2EL, EXP_N_LATENCIES };
 
 /* The cluster at a time: requests, shares of the pools that are in use; since the moment before: share of the time in which
- * the host links carried data, mean over them, and what came and went per second. */
+ * the host links in use carried data, mean over them, and what came and went per second. */
 struct exp_moment {
     double time_s, running, waiting, kv_used, host_kv_used, link_busy, arrived_per_s, completed_per_s,
         output_per_s;

@@ -75,6 +75,7 @@ static void put_latencies(json_t *doc, const struct drawn *d)
     } charts[EXP_N_LATENCIES] = {
         {"ttft", "Time to first token"}, {"tpot", "Time per output token"}, {"e2el", "End-to-end latency"}};
     json_t *s = exp_doc_section(doc, "distributions", "How latency is distributed");
+    if (d->c->n_replications) exp_doc_text(s, EXP_SOFT_TONE, EXP_REPORT_ONE_RUN, NULL);
     for (int l = 0; l < EXP_N_LATENCIES; l++) {
         json_t *chart = exp_report_cdf(s, charts[l].id, charts[l].title);
         for (uint32_t i = 0; i < d->n; i++)
@@ -104,6 +105,7 @@ static void put_times(json_t *doc, const struct drawn *d)
         {"running-over-time", "Requests that run", "requests", "", EXP_MOMENT(running), 1},
         {"waiting-over-time", "Requests that wait", "requests", "", EXP_MOMENT(waiting), 1}};
     json_t *s = exp_doc_section(doc, "time", "The cluster over time");
+    if (d->c->n_replications) exp_doc_text(s, EXP_SOFT_TONE, EXP_REPORT_ONE_RUN, NULL);
     for (size_t k = 0; k < sizeof charts / sizeof charts[0]; k++) {
         if (!any_moves(d, charts[k].member)) continue;
         json_t *chart = exp_report_over_time(s, charts[k].id, charts[k].title, charts[k].y, charts[k].unit);

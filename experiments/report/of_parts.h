@@ -5,6 +5,9 @@
 #include "experiments/report/curves.h"
 #include "experiments/report/doc.h"
 
+/* Beside what is not of the replications. */
+#define EXP_REPORT_ONE_RUN "Of the run without drawn errors."
+
 /* Five digits: more than a screen shows, and half of what a double takes. */
 double exp_report_rounded(double value);
 

@@ -23,6 +23,11 @@ struct level {
     bool limited, per_metric;
 };
 
+static bool is_limited(const struct sim_slo *slo)
+{
+    return slo->ttft_s > 0 || slo->tpot_s > 0 || slo->e2el_s > 0;
+}
+
 static double figure_of(const struct exp_results *r, uint32_t c, const char *name)
 {
     return exp_figure_of_class(r->figures, c, name).mean;
@@ -66,17 +71,22 @@ static struct level level_of(const struct exp_results *r, uint32_t c)
                       .share = figure_of(r, c, "slo_attainment"),
                       .goal = slo->percentile / 100,
                       .met = figure_of(r, c, "sla_met"),
-                      .limited = exp_report_is_limited(slo) && figure_of(r, c, "arrived") > 0,
+                      .limited = is_limited(slo) && figure_of(r, c, "arrived") > 0,
                       .per_metric = slo->per_metric};
     if (l.limited) judge(r, &l);
     return l;
 }
 
 /* Never rounded up: 99.999 is not 100. */
+static double floored_percent(double frac)
+{
+    return floor(frac * 1e4 + 1e-9) / 100;
+}
+
 static struct exp_words floored(double frac)
 {
     struct exp_words w;
-    snprintf(w.text, sizeof w.text, "%.4g", floor(frac * 1e4 + 1e-9) / 100);
+    snprintf(w.text, sizeof w.text, "%.4g", floored_percent(frac));
     return w;
 }
 
@@ -188,9 +198,19 @@ static void put_load_state(json_t *s, const struct exp_results *r)
         exp_doc_text(s, EXP_PLAIN_TONE, "The fleet keeps up with the load.", NULL);
 }
 
+/* Without limits every request is a good one; of a single GPU it is the output itself. */
+static bool says_nothing(const struct exp_results *r, const char *figure)
+{
+    const struct exp_setup *u = r->run->setup;
+    bool limited = false;
+    for (uint32_t c = 0; c < r->figures->n_classes; c++) limited |= is_limited(&u->sim_classes[c].slo);
+    if (strcmp(figure, "request_goodput") == 0) return !limited;
+    if (strcmp(figure, "output_throughput_per_gpu") != 0) return false;
+    return u->n_fleets == 1 && u->sim_fleets->n_replicas * u->sim_fleets->gpus_per_replica == 1;
+}
+
 static void put_facts(json_t *s, const struct exp_results *r)
 {
-    const struct exp_figures *f = r->figures;
     static const struct {
         const char *name, *figure, *unit;
         double scale;
@@ -215,9 +235,10 @@ static void put_facts(json_t *s, const struct exp_results *r)
     };
     json_t *o = exp_doc_facts(s);
     for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
-        struct exp_band b = exp_figure(f, facts[i].figure);
-        if (!facts[i].only_when_used || b.hi > 0)
-            exp_report_band_fact(o, facts[i].name, b, facts[i].scale, facts[i].unit, f->n_replications > 0);
+        struct exp_band b = exp_figure(r->figures, facts[i].figure);
+        if (says_nothing(r, facts[i].figure) || (facts[i].only_when_used && !(b.hi > 0))) continue;
+        exp_report_band_fact(o, facts[i].name, b, facts[i].scale, facts[i].unit,
+                             r->figures->n_replications > 0);
     }
 }
 
@@ -226,15 +247,16 @@ static void put_answer(json_t *doc, const struct exp_results *r)
     const struct exp_figures *f = r->figures;
     const struct exp_notes *notes = &r->run->setup->notes;
     json_t *s = exp_doc_section(doc, "answer", "Result");
-    if (exp_figure(f, "arrived").mean > 0)
+    if (exp_figure(f, "arrived").mean > 0) {
         put_levels_answer(s, r);
-    else
+        put_load_state(s, r);
+        if (f->n_replications)
+            exp_doc_text(s, EXP_SOFT_TONE, "Means and 90 % intervals of {0} replications.",
+                         exp_count_words(f->n_replications).text, NULL);
+        put_facts(s, r);
+    } else {
         exp_doc_text(s, EXP_WARN_TONE, "No request was measured.", NULL);
-    put_load_state(s, f);
-    if (f->n_replications)
-        exp_doc_text(s, EXP_SOFT_TONE, "Means and 90 % intervals of {0} replications.",
-                     exp_count_words(f->n_replications).text, NULL);
-    put_facts(s, f);
+    }
     for (uint32_t i = 0; i < notes->n; i++) exp_doc_text(s, EXP_SOFT_TONE, "Note: {0}", notes->text[i], NULL);
 }
 
@@ -244,6 +266,7 @@ static const char *verdict(const struct exp_results *r, uint32_t c)
 {
     double met = figure_of(r, c, "sla_met");
     if (figure_of(r, c, "arrived") == 0) return "no requests";
+    if (!is_limited(&r->run->setup->sim_classes[c].slo)) return "none";
     return met >= 1 ? "met" : met > 0 ? "met in some replications" : "missed";
 }
 
@@ -265,7 +288,7 @@ static void put_levels(json_t *doc, const struct exp_results *r)
     exp_doc_column_text(t, "service level");
     for (uint32_t c = 0; c < f->n_classes; c++) {
         const struct sim_slo *slo = &r->run->setup->sim_classes[c].slo;
-        bool any = figure_of(r, c, "arrived") > 0;
+        bool any = figure_of(r, c, "arrived") > 0 && is_limited(slo);
         struct exp_band share = exp_figure_of_class(f, c, "slo_attainment");
         if (!any) share = (struct exp_band){NAN, NAN, NAN};
         json_t *row = exp_doc_row(t);
@@ -274,16 +297,24 @@ static void put_levels(json_t *doc, const struct exp_results *r)
         exp_doc_cell_text(row, f->class_names[c]);
         exp_doc_cell_text(row, limits);
         exp_doc_cell(row, figure_of(r, c, "arrived"));
-        exp_doc_cell(row, 100 * share.mean);
-        if (f->n_replications) exp_doc_cell(row, 100 * share.lo);
-        if (f->n_replications) exp_doc_cell(row, 100 * share.hi);
-        exp_doc_cell(row, any ? 100 * figure_of(r, c, "slo_attainment_worst_5min") : NAN);
-        exp_doc_cell(row, slo->percentile);
+        exp_doc_cell(row, floored_percent(share.mean));
+        if (f->n_replications) exp_doc_cell(row, floored_percent(share.lo));
+        if (f->n_replications) exp_doc_cell(row, floored_percent(share.hi));
+        exp_doc_cell(row, any ? floored_percent(figure_of(r, c, "slo_attainment_worst_5min")) : NAN);
+        exp_doc_cell(row, is_limited(slo) ? slo->percentile : NAN);
         exp_doc_cell_text(row, verdict(r, c));
     }
 }
 
 /* ---- latency ---- */
+
+/* A single token has no time per output token, and no gap. Nothing else takes no time; queueing may. */
+static bool has_latency(const struct exp_figures *f, const char *latency)
+{
+    char name[32];
+    snprintf(name, sizeof name, "mean_%s_ms", latency);
+    return exp_figure(f, strcmp(latency, "queue") == 0 ? "completed" : name).hi > 0;
+}
 
 static void put_latency_table(json_t *s, const struct exp_figures *f)
 {
@@ -299,7 +330,6 @@ static void put_latency_table(json_t *s, const struct exp_figures *f)
         exp_doc_column(t, "p99 from", "ms");
         exp_doc_column(t, "p99 to", "ms");
     }
-    bool any = exp_figure(f, "completed").mean > 0;
     for (int r = 0; r < 5; r++) {
         json_t *row = exp_doc_row(t);
         struct exp_band b[5];
@@ -307,7 +337,7 @@ static void put_latency_table(json_t *s, const struct exp_figures *f)
         for (int c = 0; c < 5; c++) {
             char name[32];
             snprintf(name, sizeof name, "%s_%s_ms", columns[c], rows[r][0]);
-            bool there = any && !(r == 4 && c == 3); /* queueing has no p95 */
+            bool there = !(r == 4 && c == 3) && has_latency(f, rows[r][0]); /* queueing has no p95 */
             b[c] = there ? exp_figure(f, name) : (struct exp_band){NAN, NAN, NAN};
             exp_doc_cell(row, b[c].mean);
         }
@@ -330,6 +360,7 @@ static void put_latency(json_t *doc, const struct exp_results *r, const struct e
         exp_report_cdf_add(all, exp_report_latency((enum exp_latency)l), curves->latency_ms[l]);
     if (f->n_classes < 2) return;
     json_t *classes = exp_report_cdf(s, "latency-classes", "E2EL of each class");
+    if (f->n_replications) exp_doc_note(classes, EXP_REPORT_ONE_RUN);
     for (uint32_t c = 0; c < f->n_classes; c++) {
         double ms[EXP_QUANTILES];
         if (exp_run_quantiles(r->run, EXP_LATENCY_E2EL, c, ms))
@@ -348,20 +379,22 @@ static void put_rates(json_t *s, const struct exp_run_curves *c)
     exp_report_over_time_add(chart, "output", c, EXP_MOMENT(output_per_s), 1);
 }
 
-static void put_time(json_t *doc, const struct exp_run_curves *c)
+static void put_time(json_t *doc, const struct exp_run_curves *c, bool replicated)
 {
     json_t *s = exp_doc_section(doc, "time", "The cluster over time");
     if (!c->n_timeline) return;
+    if (replicated) exp_doc_text(s, EXP_SOFT_TONE, EXP_REPORT_ONE_RUN, NULL);
     json_t *chart = exp_report_over_time(s, "in-cluster", "Requests in the cluster", "requests", "");
     exp_report_over_time_add(chart, "running", c, EXP_MOMENT(running), 1);
     exp_report_over_time_add(chart, "waiting", c, EXP_MOMENT(waiting), 1);
     chart = exp_report_over_time(s, "kv-over-time", "KV memory in use", "of the pool", "%");
+    exp_doc_note(chart, "All replicas together, at moments; the peak above is that of the fullest replica.");
     exp_report_over_time_add(chart, "GPU", c, EXP_MOMENT(kv_used), 100);
     if (exp_report_moves(c, EXP_MOMENT(host_kv_used)))
         exp_report_over_time_add(chart, "host", c, EXP_MOMENT(host_kv_used), 100);
     if (exp_report_moves(c, EXP_MOMENT(link_busy))) {
         chart = exp_report_over_time(s, "link-over-time", "Host link in use", "of the time", "%");
-        exp_doc_note(chart, "Mean over the host links, since the point before.");
+        exp_doc_note(chart, "Mean over the host links in use, since the point before.");
         exp_report_over_time_add(chart, "host link", c, EXP_MOMENT(link_busy), 100);
     }
     put_rates(s, c);
@@ -383,6 +416,7 @@ static void put_figures(json_t *doc, const struct exp_figures *f)
     }
     for (uint32_t c = 0; classes && c < f->n_classes; c++) exp_doc_column(t, f->class_names[c], "");
     for (size_t i = 0; i < exp_figure_count(); i++) {
+        if (exp_figure_is_timing(i)) continue; /* of this machine, another one each time */
         json_t *row = exp_doc_row(t);
         struct exp_band b = exp_figure(f, exp_figure_name(i));
         exp_doc_cell_text(row, exp_figure_name(i));
@@ -400,10 +434,12 @@ static json_t *titled(const struct exp_results *r)
 {
     const struct exp_setup *u = r->run->setup;
     char *fleets = exp_report_fleets(u), *seed = sim_printf("%llu", (unsigned long long)r->scenario->seed);
+    char *strategies = exp_report_strategies(u);
     json_t *doc = exp_doc_new("run", "{0} on {1}", u->arch.name, fleets, NULL);
     exp_doc_subtitle(doc, "{0} weights, KV {1}, router {2}, seed {3}",
-                     mdl_dtype_name((enum mdl_dtype)r->scenario->weights), u->fleets[0].kv.use.strategy->name,
-                     r->scenario->router, seed, NULL);
+                     mdl_dtype_name((enum mdl_dtype)r->scenario->weights), strategies, r->scenario->router,
+                     seed, NULL);
+    free(strategies);
     free(fleets);
     free(seed);
     return doc;
@@ -418,7 +454,7 @@ json_t *exp_report_of_run(const struct exp_results *r, struct sim_status *st)
     put_answer(doc, r);
     put_levels(doc, r);
     put_latency(doc, r, &curves);
-    put_time(doc, &curves);
+    put_time(doc, &curves, r->figures->n_replications > 0);
     exp_run_curves_fini(&curves);
     exp_report_run_machine(doc, r);
     put_figures(doc, r->figures);

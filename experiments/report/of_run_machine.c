@@ -23,6 +23,26 @@ char *exp_report_fleets(const struct exp_setup *u)
     return text;
 }
 
+static bool is_first_with_strategy(const struct exp_setup *u, uint32_t fleet)
+{
+    for (uint32_t f = 0; f < fleet; f++)
+        if (u->fleets[f].kv.use.strategy == u->fleets[fleet].kv.use.strategy) return false;
+    return true;
+}
+
+char *exp_report_strategies(const struct exp_setup *u)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    SIM_CHECK(out); /* out of memory */
+    for (uint32_t f = 0; f < u->n_fleets; f++)
+        if (is_first_with_strategy(u, f))
+            fprintf(out, "%s%s", f ? " + " : "", u->fleets[f].kv.use.strategy->name);
+    fclose(out);
+    return text;
+}
+
 /* ---- where the time goes ---- */
 
 /* Of a fleet's GPUs from the first arrival to the last answer; they add up to 1. */
@@ -209,6 +229,7 @@ static void put_settings(json_t *doc, const struct exp_results *r)
 void exp_report_run_machine(json_t *doc, const struct exp_results *r)
 {
     json_t *s = exp_doc_section(doc, "spent", "Where the time goes");
+    if (r->figures->n_replications) exp_doc_text(s, EXP_SOFT_TONE, EXP_REPORT_ONE_RUN, NULL);
     put_spent(s, r->run);
     put_memory(doc, r->run->setup);
     put_settings(doc, r);

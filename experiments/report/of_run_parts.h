@@ -7,6 +7,8 @@
 
 /* "8 x H100 SXM, TP 2 + ..."; free with free(). */
 char *exp_report_fleets(const struct exp_setup *u);
+/* "offload + full": each once; free with free(). */
+char *exp_report_strategies(const struct exp_setup *u);
 
 /* Where the time goes, memory, fleets and their settings. */
 void exp_report_run_machine(json_t *doc, const struct exp_results *r);

@@ -66,9 +66,9 @@ function chartTable(c, toRead) {
 const HUES = 7, DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
 const SHAPES = ["circle", "rect", "triangle", "rectRot", "cross", "triangle", "crossRot"], UPSIDE_DOWN = 5;
 const looks = new Map();
-/* A limit, a goal, a peak: a straight line of two points along an axis, beside series that have more. */
-const isMark = (c, s) => c.form === "line" && s.points.length === 2 && c.series.some(o => o.points.length > 2) &&
-  (s.points[0][0] === s.points[1][0] || s.points[0][1] === s.points[1][1]);
+/* A limit, a goal, a peak: a line of two points along an axis, beside series that have more; a diagonal among points. */
+const isMark = (c, s) => s.points.length === 2 && isLine(c, s) && (c.form === "scatter" ? !s.points.some(p => labelOf(c, p))
+  : c.series.some(o => o.points.length > 2) && (s.points[0][0] === s.points[1][0] || s.points[0][1] === s.points[1][1]));
 function looksOf(c) {
   const used = new Set(), index = c.series.map(s => isMark(c, s) ? HUES : -1);
   const take = (n, i) => { used.add(i); index[n] = i; };
@@ -78,8 +78,9 @@ function looksOf(c) {
     while (used.has(i)) i++;
     if (index[n] < 0) take(n, i);
   });
+  let marks = 0;
   return c.series.map((s, n) => {
-    if (isMark(c, s)) return { hue: HUES, dash: 1, shape: 0, mark: true };
+    if (isMark(c, s)) return { hue: HUES, dash: 1 + marks++ % (DASHES.length - 1), shape: 0, mark: true };
     const i = index[n], round = Math.floor(i / HUES);
     if (!looks.has(s.name)) looks.set(s.name, i);
     return { hue: i % HUES, dash: round % DASHES.length, shape: (i + round * 2) % SHAPES.length, mark: false };
@@ -141,9 +142,9 @@ function lineOf(view, s, i) {
   const colour = isDim(view, i) ? faded(hue, .16) : hue, joined = isLine(c, s), scattered = c.form === "scatter";
   const few = !look.mark && s.points.length <= 40 && (n > 1 || s.points.length <= 12), dotted = scattered ? !joined : few;
   return { data: s.points.map(p => ({ x: usable(p[0], c.x), y: usable(p[1], c.y) })), showLine: joined, borderColor: colour,
-    borderWidth: joined && n <= MANY ? 2 : 1.5, borderDash: DASHES[scattered ? 1 : look.dash], borderJoinStyle: "round", tension: 0,
+    borderWidth: joined && n <= MANY ? 2 : 1.5, borderDash: DASHES[look.dash || (scattered ? 1 : 0)], borderJoinStyle: "round", tension: 0,
     pointStyle: SHAPES[look.shape], pointRotation: look.shape === UPSIDE_DOWN ? 180 : 0, pointRadius: dotted ? (scattered ? 5 : 3.5) : 0,
-    pointBackgroundColor: look.dash ? theme.page : colour, pointBorderColor: colour, pointBorderWidth: 1.5, pointHitRadius: 6,
+    pointBackgroundColor: look.dash ? theme.page : colour, pointBorderColor: colour, pointBorderWidth: 1.5, pointHitRadius: look.mark ? 1 : 6,
     pointHoverRadius: 6, pointHoverBackgroundColor: colour, pointHoverBorderColor: theme.page,
     sparse: joined && !dotted && !look.mark && n > 1 };
 }
@@ -293,7 +294,7 @@ const PLACES = [[9, -6, 0], [-9, -6, 1], [0, -19, .5], [0, 8, .5], [7, -18, 0], 
 function drawLabels(view, g) {
   const { c, chart } = view, area = chart.chartArea, placed = [];
   const spots = shown(view).flatMap(i => chart.getDatasetMeta(i).data.map((e, k) =>
-    ({ x: e.x, y: e.y, i, text: isLine(c, c.series[i]) ? "" : short(labelOf(c, c.series[i].points[k]), 28) })));
+    ({ x: e.x, y: e.y, i, text: isLine(c, c.series[i]) ? "" : short(labelOf(c, c.series[i].points[k]), 36) })));
   const free = ([x0, y0, x1, y1]) => x0 >= area.left && x1 <= chart.width && y0 >= 0 && y1 <= area.bottom &&
     !placed.some(o => x0 < o[2] && x1 > o[0] && y0 < o[3] && y1 > o[1]) &&
     !spots.some(s => s.x > x0 - 6 && s.x < x1 + 6 && s.y > y0 - 5 && s.y < y1 + 5);

@@ -49,7 +49,8 @@ struct exp_hasher; /* content hashes, each file read once; threads may share one
 struct exp_hasher *exp_hasher_new(struct exp_cache *cache, const char *prices, struct sim_status *st);
 void exp_hasher_free(struct exp_hasher *h);
 
-/* Both keys of a scenario with so many replications. False with one line in st when a file cannot be read. About 0.1 ms. */
+/* Both keys of a scenario with so many replications. False with one line in st when a file cannot be read, or is no longer what
+ * it was when it was read first. About 0.1 ms. */
 bool exp_point_keys(struct exp_hasher *h, const struct exp_scenario *s, uint32_t n_replications,
                     char key[EXP_KEY_BYTES], char setup[EXP_KEY_BYTES], struct sim_status *st);
 

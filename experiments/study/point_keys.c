@@ -16,9 +16,19 @@
 
 enum { HEX = 65, MAX_FILES_OF_FOLDER = 512 };
 
+/* Which bytes a path named when they were read. */
+struct stamp {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec changed;
+};
+
 struct digest {
     char *path;
     char hex[HEX];
+    struct stamp stamp; /* of a folder nothing: its files have theirs */
+    bool folder;
 };
 
 struct exp_hasher {
@@ -31,45 +41,69 @@ struct exp_hasher {
 
 /* ---- contents ---- */
 
-static const char *lookup(const struct exp_hasher *h, const char *path)
+static const struct digest *lookup(const struct exp_hasher *h, const char *path)
 {
     for (size_t i = 0; i < h->n_known; i++)
-        if (strcmp(h->known[i].path, path) == 0) return h->known[i].hex;
+        if (strcmp(h->known[i].path, path) == 0) return &h->known[i];
     return NULL;
 }
 
-static void remember(struct exp_hasher *h, const char *path, const char hex[HEX])
+static void remember(struct exp_hasher *h, const char *path, const struct digest *d)
 {
     h->known = sim_realloc(h->known, h->n_known + 1, sizeof *h->known);
-    struct digest *d = &h->known[h->n_known++];
-    d->path = sim_strdup(path);
-    memcpy(d->hex, hex, HEX);
+    h->known[h->n_known] = *d;
+    h->known[h->n_known++].path = sim_strdup(path);
 }
 
-static bool read_file(const char *path, char hex[HEX], struct sim_status *st)
+static bool stamp_of(const char *path, struct stamp *out, struct sim_status *st)
 {
-    struct sim_status why = {0};
     struct stat s;
-    if (stat(path, &s) == 0 && !S_ISREG(s.st_mode))
+    if (stat(path, &s) != 0)
+        return sim_fail(st, "%s: cannot be read (%s), expected a file that a scenario of the study names",
+                        path, strerror(errno));
+    if (!S_ISREG(s.st_mode))
         return sim_fail(st,
                         "%s: is no regular file, and a study tells its points apart by what files hold; "
                         "expected a file; write it to one",
                         path);
-    if (cal_sha256_file(path, hex, &why)) return true;
+    *out = (struct stamp){s.st_dev, s.st_ino, s.st_size, s.st_mtim};
+    return true;
+}
+
+static bool same_stamp(const struct stamp *a, const struct stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* What was loaded is what it held then, and no key says so any more. */
+static bool changed(const char *path, struct sim_status *st)
+{
+    return sim_fail(st,
+                    "%s: was changed while the study ran, expected it to stay as it was; start again, points "
+                    "that are stored belong to what it held before",
+                    path);
+}
+
+static bool read_file(const char *path, struct digest *out, struct sim_status *st)
+{
+    struct sim_status why = {0};
+    if (!stamp_of(path, &out->stamp, st)) return false;
+    if (cal_sha256_file(path, out->hex, &why)) return true;
     return sim_fail(st, "%s: cannot be read (%s), expected a file that a scenario of the study names", path,
                     strerror(errno));
 }
 
-/* sha256 of a file; each is read once. */
+/* sha256 of a file; each is read once, and stays as it was then. */
 static bool file_hash(struct exp_hasher *h, const char *path, char hex[HEX], struct sim_status *st)
 {
+    struct digest d = {0};
     pthread_mutex_lock(&h->lock);
-    const char *known = lookup(h, path);
-    bool ok = known != NULL;
-    if (ok)
-        memcpy(hex, known, HEX);
-    else if ((ok = read_file(path, hex, st)))
-        remember(h, path, hex);
+    const struct digest *known = lookup(h, path);
+    bool ok = known ? stamp_of(path, &d.stamp, st) : read_file(path, &d, st);
+    if (ok && known) ok = same_stamp(&known->stamp, &d.stamp) || changed(path, st);
+    if (ok) memcpy(hex, known ? known->hex : d.hex, HEX);
+    if (ok && !known) remember(h, path, &d);
     pthread_mutex_unlock(&h->lock);
     return ok;
 }
@@ -79,28 +113,45 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names of the files in a folder that are read as data, sorted. */
-static size_t list_folder(const char *dir, char *names[MAX_FILES_OF_FOLDER])
+/* Names of the files in a folder that are read as data, sorted; the caller's, also on failure. */
+static bool list_folder(const char *dir, char *names[MAX_FILES_OF_FOLDER], size_t *n, struct sim_status *st)
 {
-    size_t n = 0;
     DIR *d = opendir(dir);
-    for (struct dirent *e; d && (e = readdir(d)) && n < MAX_FILES_OF_FOLDER;) {
+    *n = 0;
+    if (!d) return sim_fail(st, "%s: cannot be listed (%s), expected a folder", dir, strerror(errno));
+    bool fits = true;
+    for (struct dirent *e; fits && (e = readdir(d));) {
         const char *dot = strrchr(e->d_name, '.');
-        if (e->d_name[0] != '.' && dot && (strcmp(dot, ".csv") == 0 || strcmp(dot, ".yaml") == 0))
-            names[n++] = sim_strdup(e->d_name);
+        if (e->d_name[0] == '.' || !dot || (strcmp(dot, ".csv") != 0 && strcmp(dot, ".yaml") != 0)) continue;
+        fits = *n < MAX_FILES_OF_FOLDER;
+        if (fits) names[(*n)++] = sim_strdup(e->d_name);
     }
-    if (d) closedir(d);
-    qsort(names, n, sizeof *names, by_name);
-    return n;
+    closedir(d);
+    qsort(names, *n, sizeof *names, by_name);
+    return fits ||
+           sim_fail(st, "%s: holds more than %d files, expected a profile's", dir, MAX_FILES_OF_FOLDER);
+}
+
+/* The folder as it was when it was first asked for? */
+static bool same_folder(struct exp_hasher *h, const char *dir, const char hex[HEX], struct sim_status *st)
+{
+    struct digest d = {.folder = true};
+    memcpy(d.hex, hex, HEX);
+    pthread_mutex_lock(&h->lock);
+    const struct digest *known = lookup(h, dir);
+    bool same = !known || strcmp(known->hex, hex) == 0;
+    if (!known) remember(h, dir, &d);
+    pthread_mutex_unlock(&h->lock);
+    return same || changed(dir, st);
 }
 
 /* Of names and contents of all the data in a folder. */
 static bool folder_hash(struct exp_hasher *h, const char *dir, char hex[HEX], struct sim_status *st)
 {
     char *names[MAX_FILES_OF_FOLDER], one[HEX];
-    size_t n = list_folder(dir, names);
+    size_t n;
     struct cal_sha256 all;
-    bool ok = true;
+    bool ok = list_folder(dir, names, &n, st);
     cal_sha256_init(&all);
     for (size_t i = 0; i < n; i++) {
         char *path = sim_printf("%s/%s", dir, names[i]);
@@ -112,8 +163,9 @@ static bool folder_hash(struct exp_hasher *h, const char *dir, char hex[HEX], st
         free(path);
         free(names[i]);
     }
-    if (ok) cal_sha256_end(&all, hex);
-    return ok;
+    if (!ok) return false;
+    cal_sha256_end(&all, hex);
+    return same_folder(h, dir, hex, st);
 }
 
 /* ---- what ships ---- */
@@ -166,6 +218,7 @@ void exp_hasher_free(struct exp_hasher *h)
 struct keying {
     struct exp_hasher *h;
     const struct exp_scenario *s;
+    uint32_t n_replications;
     struct cal_sha256 setup; /* with paths as they are */
     struct cal_sha256 key;   /* with contents in their place */
     struct sim_status *st;
@@ -247,13 +300,19 @@ static bool add_named(struct keying *k, const struct exp_key *key, const char *t
     return true;
 }
 
+/* What a fleet is called determines nothing that is stored. */
+static bool is_label(const struct exp_key *key)
+{
+    return key->scope == EXP_IN_FLEET && strcmp(key->name, "name") == 0;
+}
+
 static bool add_scope(struct keying *k, enum exp_scope scope, const void *base)
 {
     bool ok = true;
     for (size_t i = 0; ok && i < exp_key_count(); i++) {
         const struct exp_key *key = exp_key_at(i);
         const void *field = (const char *)base + key->offset;
-        if (key->scope != scope || exp_scenario_ignores(k->s, key)) continue;
+        if (key->scope != scope || exp_scenario_ignores(k->s, key) || is_label(key)) continue;
         size_t size = field_size(key);
         if (size)
             add_number(k, key, field, size);
@@ -284,10 +343,21 @@ static bool add_engine(struct keying *k, const struct exp_fleet_keys *f)
     return !name[0] || (e && add_file(k, e->path));
 }
 
+/* Replications draw by a profile's name, which is its folder's: fleets of one profile err together. */
+static void add_last_part(struct keying *k, const char *path)
+{
+    size_t end = strlen(path), begin;
+    while (end > 1 && path[end - 1] == '/') end--;
+    for (begin = end; begin > 0 && path[begin - 1] != '/'; begin--) continue;
+    cal_sha256_add(&k->key, path + begin, end - begin);
+    add_text(&k->key, "");
+}
+
 static bool add_profile(struct keying *k, const struct exp_fleet_keys *f, const struct mdl_gpu *gpu)
 {
     const char *name = f->profile[0] ? f->profile : gpu->profile, *data = exp_cache_data_dir(k->h->cache);
     if (!name[0] || strcmp(name, "analytic") == 0) return true;
+    if (k->n_replications) add_last_part(k, name);
     return add_folder(k, exp_profile_dir(data, name, k->st));
 }
 
@@ -336,7 +406,7 @@ static void finish(struct cal_sha256 *sum, char key[EXP_KEY_BYTES])
 bool exp_point_keys(struct exp_hasher *h, const struct exp_scenario *s, uint32_t n_replications,
                     char key[EXP_KEY_BYTES], char setup[EXP_KEY_BYTES], struct sim_status *st)
 {
-    struct keying k = {.h = h, .s = s, .st = st};
+    struct keying k = {.h = h, .s = s, .n_replications = n_replications, .st = st};
     if (!exp_scenario_check(s, st)) return false;
     cal_sha256_init(&k.setup);
     cal_sha256_init(&k.key);
@@ -362,8 +432,9 @@ json_t *exp_hasher_json(struct exp_hasher *h)
     pthread_mutex_lock(&h->lock);
     qsort(h->known, h->n_known, sizeof *h->known, by_path);
     for (size_t i = 0; i < h->n_known; i++)
-        json_array_append_new(files,
-                              json_pack("{s:s?, s:s}", "path", h->known[i].path, "sha256", h->known[i].hex));
+        if (!h->known[i].folder)
+            json_array_append_new(
+                files, json_pack("{s:s?, s:s}", "path", h->known[i].path, "sha256", h->known[i].hex));
     pthread_mutex_unlock(&h->lock);
     return json_pack("{s:s, s:o}", "model_version", exp_model_version(), "files", files);
 }

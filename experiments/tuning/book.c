@@ -114,6 +114,7 @@ static void keep_reason(struct exp_tune_trial *t, const struct sim_status *why)
     const char *text = strstr(why->message, "kv.");
     bool refused = t->fate == EXP_TUNE_REFUSED;
     snprintf(t->why, sizeof t->why, "%s", text && !refused ? text : why->message);
+    t->code = why->code;
     if (refused && t->usual) return;
     if (!refused) t->fate = EXP_TUNE_CANNOT;
     exp_setup_free(t->setup);
@@ -143,10 +144,18 @@ struct round {
     struct work *work;
 };
 
+/* Of a trial that stands there twice the first one counts. */
+static bool listed(struct exp_tune_trial *const *trials, uint32_t n, const struct exp_tune_trial *t)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (trials[i] == t) return true;
+    return false;
+}
+
 static void make_one(void *round, uint32_t i)
 {
     struct round *r = round;
-    make(r->task, r->trials[i]);
+    if (!listed(r->trials, i, r->trials[i])) make(r->task, r->trials[i]);
 }
 
 static void sample_one(void *round, uint32_t i)
@@ -154,13 +163,6 @@ static void sample_one(void *round, uint32_t i)
     struct round *r = round;
     struct work *w = &r->work[i];
     exp_tune_sample(r->task, w->trial, r->task->first + w->k, &w->trial->sample[w->k], &w->st);
-}
-
-static bool listed(struct exp_tune_trial *const *trials, uint32_t n, const struct exp_tune_trial *t)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (trials[i] == t) return true;
-    return false;
 }
 
 static uint32_t plan(struct round *r, uint32_t n_trials, uint32_t n)
@@ -208,7 +210,8 @@ double exp_tune_mean_margin(const struct exp_tune_trial *t)
 
 double exp_tune_attained(const struct exp_tune_trial *t)
 {
-    return t->n ? gsl_stats_mean(&t->sample->attained, sizeof *t->sample / sizeof(double), t->n) : (double)NAN;
+    return t->n ? gsl_stats_mean(&t->sample->attained, sizeof *t->sample / sizeof(double), t->n)
+                : (double)NAN;
 }
 
 uint32_t exp_tune_met_in(const struct exp_tune_trial *t)

@@ -29,8 +29,10 @@ struct exp_tune_trial {
     enum exp_tune_fate fate;
     bool raced;                     /* a candidate of the grid; else found by the minimiser, or on the way */
     bool usual;                     /* sampled although it is refused, so that others can be set beside it */
-    char why[512];                  /* it cannot run, or is refused for its answers */
+    char why[512];                  /* it cannot run, or is refused for its answers; ... */
+    enum sim_exit code;             /* ... as `kvsim run` would answer */
     uint32_t n;                     /* samples */
+    uint32_t dropped_after;         /* of them */
     struct exp_tune_sample *sample; /* n */
     double newly_failing;           /* share of answers; NaN = never scored */
     char quality_source[256];

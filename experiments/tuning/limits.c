@@ -71,7 +71,9 @@ static void answers(struct exp_tune *t)
         taken += exp_tune_usable(x) && isnan(x->newly_failing);
         unscored += x->fate == EXP_TUNE_REFUSED && isnan(x->newly_failing);
     }
-    if (!isnan(t->max_negatives))
+    if (!isnan(t->max_negatives) && !refused)
+        add(t, "answers: --max-negatives %g refuses none of %u settings", t->max_negatives, n);
+    else if (!isnan(t->max_negatives))
         add(t,
             "answers: %u of %u settings refused by --max-negatives %g: %u were never scored, %u newly fail "
             "more",
@@ -85,7 +87,7 @@ static void answers(struct exp_tune *t)
             n);
 }
 
-/* Only where the objective is worse on the inner side: a flat one is bound by nothing. */
+/* Only where the next value inside is worse by more than 1 %: a flat one is bound by nothing. */
 static void end_of_range(struct exp_tune *t, uint32_t i)
 {
     const struct mdl_kv_key_info *k = mdl_kv_key_info(t->parameter[i].key);
@@ -93,7 +95,7 @@ static void end_of_range(struct exp_tune *t, uint32_t i)
     double best = t->best->setting.value[i];
     bool low = best == f->value[0], high = best == f->value[f->n - 1];
     if (f->n < 2 || k->type == MDL_KV_CHOICE || k->type == MDL_KV_FLAG || !(low || high)) return;
-    if (!(exp_tune_mean(t->best) > f->objective[low ? 1 : f->n - 2])) return;
+    if (f->low != f->high) return;
     struct exp_tune_value v = exp_tune_value_text(t->parameter[i].key, best);
     if (best == k->least || best == k->most)
         add(t, "%s: %s is as far as it goes, and the objective is best there", k->name, v.text);
@@ -118,7 +120,7 @@ static void no_difference(struct exp_tune *t)
         add(t, "no choice: one setting of %u can be used", n);
     else
         add(t, "this load tells no setting from another%s",
-        t->objective == EXP_TUNE_LOAD ? "" : "; --objective load asks how much more each can take");
+            t->objective == EXP_TUNE_LOAD ? "" : "; --objective load asks how much more each can take");
 }
 
 static void highest_load(struct exp_tune *t)

@@ -104,7 +104,7 @@ static bool read_value(enum mdl_kv_key key, const char *text, size_t length, dou
         double v = strtod(own, &end);
         bool whole = k->type == MDL_KV_REAL || v == floor(v);
         if (!*end && k->type != MDL_KV_CHOICE && whole && v >= k->least && v <= k->most)
-            return *out = v, true;
+            return *out = v + 0.0, true; /* no -0 */
     }
     return sim_fail_as(st, SIM_EXIT_USAGE, "--over: %s `%s` is no value of it, expected %s%s%.10g to %.10g",
                        k->name, sim_excerpt(text, length).text,
@@ -198,6 +198,7 @@ static bool read_list(struct exp_tune_parameter *p, const char *text, size_t len
 {
     p->n = 0;
     p->smooth = false;
+    p->listed = true;
     for (const char *at = text, *end = text + length; at <= end;) {
         size_t n = strcspn(at, "/,");
         double v;
@@ -317,6 +318,31 @@ bool exp_tune_parameters(const struct exp_scenario *s, uint32_t fleet, const cha
             "--strategy: %s has no parameter to search, expected one that has (kvsim list strategies)",
             mdl_strategy_at((size_t)k->strategy)->name);
     return count_ok(out, *n, st);
+}
+
+/* ---- what was scored ---- */
+
+static void take_values(struct exp_tune_parameter *p, const double *value, uint32_t n)
+{
+    p->n = 0;
+    p->smooth = false;
+    if (p->usual >= p->low && p->usual <= p->high) add_value(p, p->usual);
+    for (uint32_t i = 0; i < n; i++)
+        if (value[i] >= p->low && value[i] <= p->high) add_value(p, value[i]);
+}
+
+bool exp_tune_take_scored(struct exp_tune_parameter *p, uint32_t n, const struct mdl_rows_aside *scored,
+                          struct sim_status *st)
+{
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < scored->n_keys; k++) {
+            uint32_t inside = 0;
+            for (uint32_t v = 0; v < scored->n_values[k]; v++)
+                inside += scored->value[k][v] >= p[i].low && scored->value[k][v] <= p[i].high;
+            if (scored->key[k] == p[i].key && !p[i].listed && inside)
+                take_values(&p[i], scored->value[k], scored->n_values[k]);
+        }
+    return count_ok(p, n, st);
 }
 
 /* ---- the grid ---- */

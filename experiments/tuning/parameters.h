@@ -4,6 +4,7 @@
 #define KVSIM_EXPERIMENTS_TUNING_PARAMETERS_H
 
 #include "experiments/scenario.h"
+#include "models/published_rows.h"
 
 enum {
     EXP_TUNE_KEYS = 6,
@@ -16,6 +17,7 @@ enum {
 struct exp_tune_parameter {
     enum mdl_kv_key key;
     bool smooth;      /* a minimiser moves it within low..high; else it has the values below */
+    bool listed;      /* values of the user's own */
     double low, high; /* searched */
     double usual;     /* in the scenario, or the strategy's default */
     uint32_t n;
@@ -31,6 +33,11 @@ struct exp_tune_setting {
  * a strategy without parameters. */
 bool exp_tune_parameters(const struct exp_scenario *s, uint32_t fleet, const char *over,
                          struct exp_tune_parameter out[EXP_TUNE_KEYS], uint32_t *n, struct sim_status *st);
+
+/* Where only settings count that were scored: values of other rows of the record take the place of a grid or a range that
+ * holds them. */
+bool exp_tune_take_scored(struct exp_tune_parameter *p, uint32_t n, const struct mdl_rows_aside *scored,
+                          struct sim_status *st);
 
 /* Every combination of the raced parameters, smooth ones as usual; the usual setting comes first. Returns how many;
  * out has room for EXP_TUNE_CANDIDATES. */

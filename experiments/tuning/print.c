@@ -70,8 +70,10 @@ static void print_head(const struct exp_tune *t, FILE *out)
                                        "the highest load at which every service level holds"};
     fprintf(out, "tune: %s\n", t->title);
     fprintf(out, "objective: %s\n", asks[t->objective]);
-    fprintf(out, "each of %u settings: %u replications, with the same requests, seeds and operator errors\n",
-            exp_tune_book_count(t->book), t->n_replications);
+    fprintf(
+        out,
+        "%u settings in up to %u replications each, all with the same requests, seeds and operator errors\n",
+        exp_tune_book_count(t->book), t->n_replications);
     for (uint32_t i = 0; i < t->notes.n; i++) fprintf(out, "note: %s\n", t->notes.text[i]);
 }
 
@@ -172,7 +174,8 @@ static struct exp_words outcome(const struct exp_tune *t, const struct exp_tune_
     const char *name = x == t->best                              ? "best"
                        : x == t->usual && x->fate == EXP_TUNE_IN ? "default"
                                                                  : fates[x->fate];
-    snprintf(w.text, sizeof w.text, x->fate == EXP_TUNE_DROPPED ? "%s after %u" : "%s", name, x->n);
+    snprintf(w.text, sizeof w.text, x->fate == EXP_TUNE_DROPPED ? "%s after %u" : "%s", name,
+             x->dropped_after);
     if (!x->raced && x != t->best && x->fate == EXP_TUNE_IN) snprintf(w.text, sizeof w.text, "on the way");
     return w;
 }

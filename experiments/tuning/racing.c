@@ -51,7 +51,10 @@ static uint32_t drop_worse(struct exp_tune_trial **trials, uint32_t n, double wr
     if (exp_tune_usable(leader)) leader->fate = EXP_TUNE_IN; /* the usual setting may come back */
     for (uint32_t i = 0; i < n; i++) {
         struct exp_tune_trial *t = trials[i];
-        if (t->fate == EXP_TUNE_IN && t != leader && is_worse(leader, t, wrong)) t->fate = EXP_TUNE_DROPPED;
+        if (t->fate == EXP_TUNE_IN && t != leader && is_worse(leader, t, wrong)) {
+            t->fate = EXP_TUNE_DROPPED;
+            t->dropped_after = t->n;
+        }
         if (i == 0 || t->fate == EXP_TUNE_IN) trials[kept++] = t;
     }
     return kept;

@@ -62,6 +62,21 @@ static bool take_strategy(struct exp_scenario *s, const char *name, uint32_t *fl
     return true;
 }
 
+/* A record that has scores of other settings says which ones to try. */
+static bool take_scored(struct exp_tune *t, const struct exp_scenario *s, struct exp_cache *cache,
+                        uint32_t fleet, struct sim_status *st)
+{
+    struct sim_status why = {0};
+    if (isnan(t->max_negatives)) return true;
+    struct exp_setup *u = exp_setup_new(s, cache, NULL, &why);
+    if (!u) return true; /* the usual setting cannot run: others may */
+    const struct mdl_quality *q =
+        exp_cache_quality(cache, &u->fleets[fleet].kv.use, s->fleet[fleet].kv.quality, st);
+    bool ok = q && exp_tune_take_scored(t->parameter, t->n_parameters, &q->elsewhere, st);
+    exp_setup_free(u);
+    return ok;
+}
+
 static bool check_objective(const struct exp_scenario *s, enum exp_tune_objective o, struct sim_status *st)
 {
     if (o != EXP_TUNE_LOAD || s->workload.source != EXP_CLOSED_LOOP) return true;
@@ -136,9 +151,10 @@ static struct exp_tune_trial *search(struct exp_tune *t, const struct exp_tune_r
 static bool nothing(const struct exp_tune *t, struct sim_status *st)
 {
     bool refused = t->usual->fate == EXP_TUNE_REFUSED;
-    return sim_fail_as(st, SIM_EXIT_INFEASIBLE, "%s: none of %u settings %s, the usual one because: %.600s",
-                       t->strategy, exp_tune_book_count(t->book),
-                       refused ? "is within --max-negatives" : "can run here", t->usual->why);
+    return sim_fail_as(st, refused ? SIM_EXIT_INFEASIBLE : t->usual->code,
+                       "%s: none of %u settings %s, the usual one because: %.600s", t->strategy,
+                       exp_tune_book_count(t->book), refused ? "is within --max-negatives" : "can run here",
+                       t->usual->why);
 }
 
 /* The best setting beside the usual one, in as many replications again: those that it was chosen by flatter it. */
@@ -207,7 +223,7 @@ bool exp_tune_run(const struct exp_scenario *s, struct exp_cache *cache, const s
               check_objective(base, o->objective, st) &&
               exp_tune_rates_parse(o->rates, &t->shift.before, &t->shift.after, st) &&
               exp_tune_parameters(base, fleet, o->over, t->parameter, &t->n_parameters, st) &&
-              price(t, &task, st);
+              take_scored(t, base, cache, fleet, st) && price(t, &task, st);
     if (ok) {
         task.n_parameters = t->n_parameters;
         task.strategy = base->fleet[fleet].kv.strategy;

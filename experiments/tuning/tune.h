@@ -40,7 +40,7 @@ struct exp_tune {
 
     struct exp_tune_book *book; /* every setting that was tried */
     const struct exp_tune_trial *usual, *best;
-    bool meets;                 /* the best one, every service level on average */
+    bool meets;                  /* the best one, every service level on average */
     struct exp_tune_book *fresh; /* the two of them in as many replications that chose nothing: ... */
     const struct exp_tune_trial *usual_again, *best_again;
     struct exp_band gain; /* ... over the usual setting there, a share of its objective */

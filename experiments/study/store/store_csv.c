@@ -99,7 +99,7 @@ static void put_head(struct table *t)
 
 static void put_row(struct table *t, sqlite3_stmt *q)
 {
-    size_t n = EXP_N_COLUMNS + exp_measure_count();
+    size_t n = EXP_N_STORE_COLUMNS + exp_measure_count();
     const char *version = (const char *)sqlite3_column_text(q, EXP_COL_MODEL_VERSION);
     bool stale = sqlite3_column_int(q, (int)n) != 0 || !version || strcmp(version, exp_model_version()) != 0;
     t->begun = false;

@@ -52,15 +52,15 @@ static bool add_columns(struct merge *m, struct sim_status *st)
 
 static void choose_columns(struct merge *m)
 {
-    m->names = sim_alloc(EXP_N_COLUMNS + m->to->n_columns, sizeof *m->names);
-    for (m->n = 0; m->n < EXP_N_COLUMNS; m->n++) m->names[m->n] = exp_store_column_name(m->n);
+    m->names = sim_alloc(EXP_N_STORE_COLUMNS + m->to->n_columns, sizeof *m->names);
+    for (m->n = 0; m->n < EXP_N_STORE_COLUMNS; m->n++) m->names[m->n] = exp_store_column_name(m->n);
     for (size_t i = 0; i < m->to->n_columns; i++) {
         bool fixed = false;
-        for (size_t k = 0; k < EXP_N_COLUMNS; k++) fixed |= strcmp(m->to->columns[i], m->names[k]) == 0;
+        for (size_t k = 0; k < EXP_N_STORE_COLUMNS; k++) fixed |= strcmp(m->to->columns[i], m->names[k]) == 0;
         if (!fixed && has_column(m->from, m->to->columns[i])) m->names[m->n++] = m->to->columns[i];
     }
     m->compared = sim_alloc(m->n, sizeof *m->compared);
-    for (size_t i = EXP_N_COLUMNS; i < m->n; i++) {
+    for (size_t i = EXP_N_STORE_COLUMNS; i < m->n; i++) {
         size_t measure = exp_measure_find(m->names[i]);
         m->compared[i] = measure < exp_measure_count() && !exp_measure_is_wall(measure);
     }
@@ -195,7 +195,7 @@ static bool same_number(sqlite3_stmt *a, sqlite3_stmt *b, int i)
 static size_t difference(const struct merge *m, sqlite3_stmt *a, sqlite3_stmt *b)
 {
     static const enum exp_store_column texts[] = {EXP_COL_LOAD_STATE, EXP_COL_BANDS, EXP_COL_CLASSES};
-    for (size_t i = EXP_N_COLUMNS; i < m->n; i++)
+    for (size_t i = EXP_N_STORE_COLUMNS; i < m->n; i++)
         if (m->compared[i] && !same_number(a, b, (int)i)) return i;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!same_text(a, b, texts[i])) return texts[i];
@@ -205,7 +205,7 @@ static size_t difference(const struct merge *m, sqlite3_stmt *a, sqlite3_stmt *b
 static bool fail_different(const struct merge *m, size_t column, struct sim_status *st)
 {
     char its[48] = "another text", ours[48] = "its own";
-    if (column >= EXP_N_COLUMNS) {
+    if (column >= EXP_N_STORE_COLUMNS) {
         snprintf(its, sizeof its, "%s", is_number(m->rows, (int)column) ? text_at(m->rows, column) : "none");
         snprintf(ours, sizeof ours, "%s",
                  is_number(m->known, (int)column) ? text_at(m->known, column) : "none");
@@ -220,7 +220,7 @@ static bool fail_different(const struct merge *m, size_t column, struct sim_stat
 
 static bool is_whole(const struct merge *m, struct sim_status *st)
 {
-    for (int i = 0; i < (int)EXP_N_COLUMNS; i++) {
+    for (int i = 0; i < (int)EXP_N_STORE_COLUMNS; i++) {
         bool needed = i == EXP_COL_STUDY || i == EXP_COL_KEY || i == EXP_COL_SETUP || i == EXP_COL_STATE;
         if (needed && sqlite3_column_type(m->rows, i) != SQLITE_TEXT)
             return sim_fail(st,
@@ -234,7 +234,7 @@ static bool add_row(struct merge *m, struct sim_status *st)
 {
     for (size_t i = 0; i < m->n; i++) {
         int at = (int)i;
-        bool number = i >= EXP_N_COLUMNS || i == EXP_COL_IDX || i == EXP_COL_WALL_S;
+        bool number = i >= EXP_N_STORE_COLUMNS || i == EXP_COL_IDX || i == EXP_COL_WALL_S;
         if ((i == EXP_COL_IDX && !m->same_study) || (number && !is_number(m->rows, at)))
             sqlite3_bind_null(m->add, at + 1);
         else

@@ -89,7 +89,7 @@ enum exp_store_column {
     EXP_COL_FINISHED_AT,
     EXP_COL_USED_AT,
     EXP_COL_MODEL_VERSION,
-    EXP_N_COLUMNS
+    EXP_N_STORE_COLUMNS
 };
 const char *exp_store_column_name(size_t i); /* fixed ones, then measures; NULL behind the last */
 

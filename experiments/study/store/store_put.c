@@ -112,7 +112,7 @@ bool exp_store_put_study(struct exp_store *s, const struct exp_study *study, con
 static char *put_sql(void)
 {
     sqlite3_str *sql = sqlite3_str_new(NULL);
-    size_t n = EXP_N_COLUMNS + exp_measure_count();
+    size_t n = EXP_N_STORE_COLUMNS + exp_measure_count();
     const char **names = sim_alloc(n, sizeof *names);
     for (size_t i = 0; i < n; i++) names[i] = exp_store_column_name(i);
     sqlite3_str_appendall(sql, "INSERT INTO point(");
@@ -181,7 +181,7 @@ static bool insert(struct exp_store *s, const struct exp_point_result *r, struct
     bind(q, EXP_COL_USED_AT, now.text);
     bind(q, EXP_COL_MODEL_VERSION, exp_model_version());
     for (size_t i = 0; !failed && r->measure && i < exp_measure_count(); i++)
-        sqlite3_bind_double(q, (int)(EXP_N_COLUMNS + i) + 1, r->measure[i]); /* NaN becomes NULL */
+        sqlite3_bind_double(q, (int)(EXP_N_STORE_COLUMNS + i) + 1, r->measure[i]); /* NaN becomes NULL */
     return exp_store_run(s, q, st);
 }
 

@@ -85,7 +85,7 @@ static void read_row(sqlite3_stmt *q, double *measure, struct exp_stored *out)
 {
     size_t n = exp_measure_count();
     const char *key = text_of(q, EXP_COL_KEY, "");
-    for (size_t i = 0; i < n; i++) measure[i] = number_of(q, (int)(EXP_N_COLUMNS + i));
+    for (size_t i = 0; i < n; i++) measure[i] = number_of(q, (int)(EXP_N_STORE_COLUMNS + i));
     *out = (struct exp_stored){.study = text_of(q, EXP_COL_STUDY, ""),
                                .key = key[0] == '!' ? "" : key,
                                .setup = text_of(q, EXP_COL_SETUP, ""),
@@ -99,7 +99,7 @@ static void read_row(sqlite3_stmt *q, double *measure, struct exp_stored *out)
                                .measure = measure,
                                .wall_s = number_of(q, EXP_COL_WALL_S)};
     out->state = strcmp(text_of(q, EXP_COL_STATE, ""), "done") == 0 ? EXP_POINT_DONE : EXP_POINT_FAILED;
-    out->stale = sqlite3_column_int(q, (int)(EXP_N_COLUMNS + n)) != 0 ||
+    out->stale = sqlite3_column_int(q, (int)(EXP_N_STORE_COLUMNS + n)) != 0 ||
                  strcmp(out->model_version, exp_model_version()) != 0;
 }
 
@@ -122,9 +122,9 @@ sqlite3_stmt *exp_store_select_rows(struct exp_store *s, const char *study, stru
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendall(sql, "SELECT ");
     for (size_t i = 0; exp_store_column_name(i); i++)
-        sqlite3_str_appendf(sql,
-                            i < EXP_N_COLUMNS || s->has_measure[i - EXP_N_COLUMNS] ? "p.\"%w\"," : "NULL,",
-                            exp_store_column_name(i));
+        sqlite3_str_appendf(
+            sql, i < EXP_N_STORE_COLUMNS || s->has_measure[i - EXP_N_STORE_COLUMNS] ? "p.\"%w\"," : "NULL,",
+            exp_store_column_name(i));
     sqlite3_str_appendf(sql,
                         "%s FROM point p WHERE p.idx >= 0 AND (?1 IS NULL OR p.study = ?1)"
                         " ORDER BY p.study, p.idx, p.key",

@@ -13,7 +13,7 @@ enum {
 
 static const struct {
     const char *name, *type;
-} columns[EXP_N_COLUMNS] = {
+} columns[EXP_N_STORE_COLUMNS] = {
     [EXP_COL_STUDY] = {"study", "TEXT NOT NULL"},  [EXP_COL_IDX] = {"idx", "INTEGER"},
     [EXP_COL_KEY] = {"key", "TEXT NOT NULL"},      [EXP_COL_SETUP] = {"setup", "TEXT NOT NULL"},
     [EXP_COL_STATE] = {"state", "TEXT NOT NULL"},  [EXP_COL_WHY] = {"why", "TEXT"},
@@ -33,8 +33,8 @@ static const char other_tables[] =
 
 const char *exp_store_column_name(size_t i)
 {
-    if (i < EXP_N_COLUMNS) return columns[i].name;
-    return i - EXP_N_COLUMNS < exp_measure_count() ? exp_measure_name(i - EXP_N_COLUMNS) : NULL;
+    if (i < EXP_N_STORE_COLUMNS) return columns[i].name;
+    return i - EXP_N_STORE_COLUMNS < exp_measure_count() ? exp_measure_name(i - EXP_N_STORE_COLUMNS) : NULL;
 }
 
 /* ---- whose file ---- */
@@ -68,7 +68,7 @@ static bool make_tables(struct exp_store *s, struct sim_status *st)
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendf(sql, "PRAGMA application_id = %d; PRAGMA user_version = %d; CREATE TABLE point(",
                         APPLICATION, VERSION);
-    for (size_t i = 0; i < EXP_N_COLUMNS; i++)
+    for (size_t i = 0; i < EXP_N_STORE_COLUMNS; i++)
         sqlite3_str_appendf(sql, "\"%w\" %s, ", columns[i].name, columns[i].type);
     for (size_t i = 0; i < exp_measure_count(); i++)
         sqlite3_str_appendf(sql, "\"%w\" REAL, ", exp_measure_name(i));
@@ -113,9 +113,9 @@ static void forget_columns(struct exp_store *s)
 static bool has_fixed_columns(const struct exp_store *s)
 {
     size_t n = 0;
-    for (size_t i = 0; i < EXP_N_COLUMNS; i++)
+    for (size_t i = 0; i < EXP_N_STORE_COLUMNS; i++)
         for (size_t k = 0; k < s->n_columns; k++) n += strcmp(columns[i].name, s->columns[k]) == 0;
-    return n == EXP_N_COLUMNS;
+    return n == EXP_N_STORE_COLUMNS;
 }
 
 bool exp_store_columns(struct exp_store *s, struct sim_status *st)
