@@ -124,30 +124,35 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-static const struct argp argp = {options,
-                                 parse,
-                                 "SCENARIO",
-                                 "Searches the parameters of a KV-cache strategy for the best setting under "
-                                 "the scenario's service levels, and says "
-                                 "how flat the optimum is and what limits it."
-                                 "\v"
-                                 "Every setting meets the same requests, seeds and operator errors. Whole "
-                                 "numbers and choices are raced: after each "
-                                 "block of replications those that a paired test finds worse than the leader "
-                                 "are dropped. Continuous parameters are "
-                                 "minimised inside the best that are left.\n\n"
-                                 "Without --max-negatives nothing holds answers up: a smaller budget, a "
-                                 "lower correction_tau or fewer bits are faster "
-                                 "and always look better. With it, settings count only where the quality "
-                                 "record has scores of just these parameters.\n\n"
-                                 "For strategies with kv.policy it ends with `adaptive` against the best "
-                                 "static setting on the same load with rates "
-                                 "that change half-way. --rates defaults to 0.1, ArkVale's share of missed "
-                                 "pages, and 0.37, measured over the longest "
-                                 "runs of a reasoning model.",
-                                 NULL,
-                                 NULL,
-                                 NULL};
+static const struct argp argp = {
+    options,
+    parse,
+    "SCENARIO",
+    "Searches the parameters of a KV-cache strategy for the best setting under "
+    "the scenario's service levels, and says "
+    "how flat the optimum is and what limits it."
+    "\v"
+    "Every setting meets the same requests, seeds and operator errors. Whole "
+    "numbers and choices are raced: after each "
+    "block of replications those that a paired test finds worse than the leader "
+    "are dropped. Continuous parameters are "
+    "minimised inside the best that are left. The gain over the default is that of "
+    "as many other replications.\n\n"
+    "Without --max-negatives nothing holds answers up: a smaller budget, a "
+    "lower correction_tau or fewer bits are faster "
+    "and always look better. With it, settings count only where the quality "
+    "record has scores of just these parameters, and those it has are tried.\n\n"
+    "  kvsim tune s.yaml --strategy h2o --max-negatives 0.1\n"
+    "  kvsim tune s.yaml --strategy freekv --objective load "
+    "--over budget=1024/2048,tau=0.5..0.9\n\n"
+    "For strategies with kv.policy it ends with `adaptive` against the best "
+    "static setting on the same load with rates "
+    "that change half-way. --rates defaults to 0.1, ArkVale's share of missed "
+    "pages, and 0.37, measured over the longest "
+    "runs of a reasoning model.",
+    NULL,
+    NULL,
+    NULL};
 
 static struct exp_scenario *load(const struct arguments *a, struct sim_status *st)
 {
@@ -187,7 +192,7 @@ static void next(const struct arguments *a, const struct exp_tune *t)
     if (a->trace) word[n++] = sim_printf("--trace=%s", a->trace);
     for (uint32_t i = 0; i < a->sets.n; i++) word[n++] = sim_printf("--set=%s", a->sets.at[i]);
     if (a->options.strategy) word[n++] = sim_printf("--strategy=%s", t->strategy);
-    if (x != t->usual) n += add_settings(t, x, word + n);
+    if (x != t->usual || x->scenario->n_fleets > 1) n += add_settings(t, x, word + n);
     word[n++] = sim_printf("--replications=%u", t->n_replications);
     char *line = exp_cli_line(n, word);
     exp_next("%s   (%s)", line, x == t->usual ? "the default setting, which is as good" : "the best setting");

@@ -202,25 +202,54 @@ START_TEST(a_change_leaves_what_was_before_and_takes_all_that_comes_after)
 }
 END_TEST
 
+/* Both ways, with a time line; returns preemptions. */
+static uint64_t check_both_ways(const char *settings, const char *options)
+{
+    struct sim_status st = {0};
+    struct exp_scenario *s = scenario_with(settings);
+    for (const char *at = options; *at; at += strspn(at, " ")) {
+        char option[200];
+        int n = (int)strcspn(at, " ");
+        snprintf(option, sizeof option, "%.*s", n, at);
+        ck_assert_msg(exp_scenario_set_option(s, option, &st), "%s", st.message);
+        at += n;
+    }
+    struct exp_run_options quickly = {.timeline_points = 40},
+                           slowly = {.no_fast_forward = true, .timeline_points = 40};
+    struct exp_run *fast = exp_run_new(s, cache, &quickly, &st), *slow = exp_run_new(s, cache, &slowly, &st);
+    ck_assert_msg(fast && slow, "%s %s: %s", settings, options, st.message);
+    const struct sim_result *a = fast->result, *b = slow->result;
+    ck_assert_msg(same_outcomes(fast, slow), "%s %s", settings, options);
+    ck_assert_int_eq(memcmp(&a->fleets[0], &b->fleets[0], sizeof a->fleets[0]), 0);
+    ck_assert_uint_eq(a->n_timeline, b->n_timeline);
+    ck_assert_int_eq(memcmp(a->timeline, b->timeline, a->n_timeline * sizeof *a->timeline), 0);
+    uint64_t preemptions = a->fleets[0].preemptions;
+    exp_run_free(fast);
+    exp_run_free(slow);
+    free(s);
+    return preemptions;
+}
+
+/* Answers that grow into a budget for which there is no room. */
+#define GROWING                                                                                              \
+    "engine.num_gpu_blocks_override=500 workload.multiply=20 workload.open_loop.output_tokens=900 "          \
+    "workload.open_loop.input_tokens=lognormal:1500:0.6:6000"
+
 START_TEST(fast_forward_changes_no_byte)
 {
     static const char *const settings[] = {
-        "miss_rate=0.1 later.from_s=60 later.miss_rate=0.4",
+        "miss_rate=0.1 later.from_s=20 later.miss_rate=0.4",
         "policy=adaptive miss_rate=0.1 later.from_s=60 later.miss_rate=0.4 later.learn_s=9",
-        "policy=adaptive draws=step miss_rate=0.3 later.from_s=40 later.miss_rate=0.05 later.learn_s=0"};
-    for (int i = 0; i < 3; i++) {
-        struct sim_status st = {0};
-        struct exp_scenario *s = scenario_with(settings[i]);
-        struct exp_run_options slowly = {.no_fast_forward = true};
-        struct exp_run *fast = exp_run_new(s, cache, NULL, &st), *slow = exp_run_new(s, cache, &slowly, &st);
-        ck_assert_msg(fast && slow, "%s", st.message);
-        ck_assert(same_outcomes(fast, slow));
-        ck_assert_int_eq(
-            memcmp(&fast->result->fleets[0], &slow->result->fleets[0], sizeof fast->result->fleets[0]), 0);
-        exp_run_free(fast);
-        exp_run_free(slow);
-        free(s);
-    }
+        "policy=adaptive draws=step miss_rate=0.3 later.from_s=40 later.miss_rate=0.05 later.learn_s=0",
+        "miss_rate=0 correction_rate=0 later.from_s=30 later.miss_rate=0.5 later.correction_rate=0.9",
+        "strategy=arkvale miss_rate=0.1 later.from_s=60 later.miss_rate=0.4"};
+    static const char *const options[] = {
+        "", "fleet.0.replicas=3 fleet.0.host.gpus_per_link=2 workload.multiply=3", GROWING,
+        GROWING " engine.preemption=swap"};
+    uint64_t preemptions = 0;
+    for (int i = 0; i < 5; i++)
+        for (int k = 0; k < 4; k++) preemptions += check_both_ways(settings[i], options[k]);
+    ck_assert_uint_gt(preemptions, 100);
 }
 END_TEST
 

@@ -101,6 +101,24 @@ START_TEST(a_load_that_no_setting_can_serve_is_answered_with_3)
 }
 END_TEST
 
+/* Fleets of one strategy that differ are tuned alike: it is said, and the next command sets both. */
+START_TEST(fleets_of_one_strategy_are_tuned_alike)
+{
+    test_file("two.yaml",
+              "model: llama-3.1-8b\n"
+              "fleet: [{gpu: h100-sxm, kv: {strategy: freekv}}, {gpu: h100-sxm}, "
+              "{gpu: h100-sxm, kv: {strategy: freekv, budget: 1536}}]\n"
+              "workload: {open_loop: {request_rate: 0.2, num_requests: 20, input_tokens: '12000', "
+              "output_tokens: '60'}}\n"
+              "slo: {ttft_ms: 20000}\n");
+    const struct ran *r = works("tune two.yaml --over budget=2048/4096 --replications 2");
+    ck_assert_ptr_nonnull(strstr(r->out, "note: fleet.2.kv.budget is taken as fleet.0's"));
+    ck_assert_ptr_nonnull(strstr(r->err, "fleet.0.kv.budget="));
+    ck_assert_ptr_nonnull(strstr(r->err, "fleet.2.kv.budget="));
+    fails("tune two.yaml --over budget --set fleet.1.gpu=none", 1, "unknown GPU");
+}
+END_TEST
+
 START_TEST(wrong_use_gets_one_line)
 {
     scenario_file();
@@ -153,6 +171,7 @@ Suite *test_suite(void)
     tcase_add_test(t, the_next_command_gives_the_same_figure);
     tcase_add_test(t, json_and_file_hold_all_of_it_and_threads_change_nothing);
     tcase_add_test(t, a_load_that_no_setting_can_serve_is_answered_with_3);
+    tcase_add_test(t, fleets_of_one_strategy_are_tuned_alike);
     tcase_add_test(t, wrong_use_gets_one_line);
     tcase_add_test(t, a_closed_loop_and_other_strategies_are_tuned_too);
     suite_add_tcase(s, t);

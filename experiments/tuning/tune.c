@@ -110,6 +110,20 @@ static void describe(struct exp_tune *t, const struct exp_scenario *s, uint32_t 
              s->workload.source == EXP_TRACE ? s->workload.trace : "");
 }
 
+/* Two fleets of the strategy have one setting, the first one's where they differ. */
+static void note_fleets(struct exp_tune *t, const struct exp_scenario *s, uint32_t fleet)
+{
+    for (uint32_t f = fleet + 1; f < s->n_fleets; f++)
+        for (uint32_t i = 0; i < t->n_parameters && s->fleet[f].kv.strategy == s->fleet[fleet].kv.strategy;
+             i++) {
+            enum mdl_kv_key key = t->parameter[i].key;
+            const struct exp_number *a = &s->fleet[fleet].kv.value[key], *b = &s->fleet[f].kv.value[key];
+            if (a->given == b->given && (!a->given || a->value == b->value)) continue;
+            exp_note(&t->notes, "fleet.%u.kv.%s is taken as fleet.%u's: one setting is tuned for both", f,
+                     mdl_kv_key_info(key)->name, fleet);
+        }
+}
+
 /* ---- the search ---- */
 
 static uint32_t candidates(struct exp_tune *t, struct exp_tune_trial **out)
@@ -232,6 +246,7 @@ bool exp_tune_run(const struct exp_scenario *s, struct exp_cache *cache, const s
         ok = find_best(t, &task, st);
     }
     if (ok) judge(t);
+    if (ok) note_fleets(t, base, fleet);
     if (!ok) exp_tune_fini(t);
     free(base);
     t->wall_s = exp_clock_s() - begin_s;
