@@ -16,19 +16,25 @@ static json_t *text_json(const char *text)
     return t ? t : json_null();
 }
 
+/* null where a measured time is so small that the error has no number. */
+static json_t *real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
 static json_t *row_json(const struct exp_rerun *x, bool intervals)
 {
     const struct exp_point *p = x->point;
-    json_t *o = json_pack("{s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "id",
-                          text_json(p->id), "model_path", text_json(p->model), "system", text_json(p->system),
-                          "tp_size", (int)p->tensor_parallel, "isl", (int)p->isl, "osl", (int)p->osl,
-                          "concurrency", (int)p->concurrency, "ttft_ms", p->ttft_ms, "predicted_ttft_ms",
-                          x->ttft_ms, "tpot_ms", p->tpot_ms, "predicted_tpot_ms", x->tpot_ms, "ttft_error",
-                          x->ttft_ms / p->ttft_ms - 1, "tpot_error", x->tpot_ms / p->tpot_ms - 1);
-    if (o && intervals) {
-        json_object_set_new(o, "ttft_interval_ms", json_pack("[f, f]", x->ttft_lo, x->ttft_hi));
-        json_object_set_new(o, "tpot_interval_ms", json_pack("[f, f]", x->tpot_lo, x->tpot_hi));
-    }
+    json_t *o =
+        json_pack("{s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "id", text_json(p->id),
+                  "model_path", text_json(p->model), "system", text_json(p->system), "tp_size",
+                  (int)p->tensor_parallel, "isl", (int)p->isl, "osl", (int)p->osl, "concurrency",
+                  (int)p->concurrency, "ttft_ms", real(p->ttft_ms), "predicted_ttft_ms", real(x->ttft_ms),
+                  "tpot_ms", real(p->tpot_ms), "predicted_tpot_ms", real(x->tpot_ms), "ttft_error",
+                  real(x->ttft_ms / p->ttft_ms - 1), "tpot_error", real(x->tpot_ms / p->tpot_ms - 1));
+    if (!intervals) return o;
+    json_object_set_new(o, "ttft_interval_ms", json_pack("[o, o]", real(x->ttft_lo), real(x->ttft_hi)));
+    json_object_set_new(o, "tpot_interval_ms", json_pack("[o, o]", real(x->tpot_lo), real(x->tpot_hi)));
     return o;
 }
 
