@@ -78,12 +78,17 @@ static bool read_count(const struct sim_csv_row *row, int at, const struct colum
     return true;
 }
 
+/* A nanosecond and thirty years: errors of what lies beyond have no meaning. */
+#define LEAST_MS 1e-6
+#define MOST_MS  1e12
+
 static bool read_real(const struct sim_csv_row *row, int at, const struct column *c, double *to,
                       struct sim_status *st)
 {
     if (!sim_csv_double(row, at, c->name, to, st)) return false;
-    return *to > 0 || sim_fail(st, "%s:%" PRIu64 ": column %s: %g, expected a time above 0", row->path,
-                               row->line, c->name, *to);
+    return (*to >= LEAST_MS && *to <= MOST_MS) ||
+           sim_fail(st, "%s:%" PRIu64 ": column %s: %g, expected a time from %g to %g ms", row->path,
+                    row->line, c->name, *to, LEAST_MS, MOST_MS);
 }
 
 static bool read_point(struct reader *r, const struct sim_csv_row *row, struct sim_status *st)

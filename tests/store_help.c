@@ -50,7 +50,7 @@ void store_one_line(const struct sim_status *st, const char *path, const char *p
 void store_refused(const char *path, enum exp_store_mode mode, const char *part)
 {
     struct sim_status st = {0};
-    ck_assert_msg(exp_store_open(path, mode, &st) == NULL, "%s was opened", path);
+    ck_assert_msg(exp_store_open_within(path, mode, 0, &st) == NULL, "%s was opened", path);
     store_one_line(&st, path, part);
 }
 

@@ -196,6 +196,71 @@ START_TEST(a_file_that_cannot_be_read_is_named)
 }
 END_TEST
 
+START_TEST(a_file_that_changes_between_two_keys_is_named)
+{
+    struct exp_scenario *s = scenario();
+    struct keys k;
+    const char *path = test_file("between.csv", small_trace);
+    begin();
+    ck_assert(exp_scenario_set_trace(s, path, &st));
+    ck_assert(same(keys_of(s), keys_of(s)));
+    test_file("between.csv", "arrival_time_us,input_tokens,output_tokens\n0,10,5\n");
+    ck_assert(!exp_point_keys(hasher, s, 0, k.key, k.setup, &st));
+    ck_assert_ptr_nonnull(strstr(st.message, "between.csv: was changed while the study ran"));
+    free(s);
+    end();
+}
+END_TEST
+
+/* A shipped profile under another name, in a folder of the test's. */
+static char *profile_called(const char *name)
+{
+    char *dir = sim_printf("%s/%s", test_dir(), name);
+    char *copy = sim_printf("cp -r '%s/calib/profiles/h100-sxm-vllm' '%s'", exp_cache_data_dir(cache), dir);
+    ck_assert_int_eq(system(copy), 0);
+    free(copy);
+    return dir;
+}
+
+START_TEST(a_profile_counts_by_its_files_and_where_it_is_drawn_by_name_by_that_too)
+{
+    begin();
+    char *one = profile_called("one"), *two = profile_called("two");
+    struct exp_scenario *a = scenario(), *b = scenario();
+    struct keys many[2];
+    set(a, "fleet.0.profile", one);
+    set(b, "fleet.0.profile", two);
+    ck_assert(same(keys_of(a), keys_of(b)));
+    ck_assert(exp_point_keys(hasher, a, 4, many[0].key, many[0].setup, &st));
+    ck_assert(exp_point_keys(hasher, b, 4, many[1].key, many[1].setup, &st));
+    ck_assert(!same(many[0], many[1]));
+    char *more = sim_printf("%s/more.csv", two);
+    FILE *f = fopen(more, "w");
+    ck_assert(f && fputs("x\n", f) >= 0 && fclose(f) == 0);
+    ck_assert(!exp_point_keys(hasher, b, 0, many[1].key, many[1].setup, &st));
+    ck_assert_ptr_nonnull(strstr(st.message, "/two: was changed while the study ran"));
+    free(more);
+    free(one);
+    free(two);
+    free(a);
+    free(b);
+    end();
+}
+END_TEST
+
+START_TEST(what_a_fleet_is_called_is_in_no_key)
+{
+    begin();
+    struct exp_scenario *a = scenario(), *b = scenario();
+    set(b, "fleet.0.name", "cheap");
+    ck_assert(same(keys_of(a), keys_of(b)));
+    ck_assert_str_eq(keys_of(a).setup, keys_of(b).setup);
+    free(a);
+    free(b);
+    end();
+}
+END_TEST
+
 START_TEST(prices_and_replications_are_part_of_the_key)
 {
     begin();
@@ -369,6 +434,9 @@ Suite *test_suite(void)
     tcase_add_test(keys, a_file_counts_by_what_it_holds_and_not_by_where_it_lies);
     tcase_add_test(keys, a_changed_file_keeps_the_setup_and_changes_the_key);
     tcase_add_test(keys, a_file_that_cannot_be_read_is_named);
+    tcase_add_test(keys, a_file_that_changes_between_two_keys_is_named);
+    tcase_add_test(keys, a_profile_counts_by_its_files_and_where_it_is_drawn_by_name_by_that_too);
+    tcase_add_test(keys, what_a_fleet_is_called_is_in_no_key);
     tcase_add_test(keys, prices_and_replications_are_part_of_the_key);
     tcase_add_test(runs, shared_costs_give_the_same_figures);
     tcase_add_test(runs, set_ups_that_differ_in_load_alone_share_one_cost);

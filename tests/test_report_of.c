@@ -204,6 +204,55 @@ START_TEST(the_first_sentence_says_who_misses_what)
 }
 END_TEST
 
+static const char light[] =
+    "model: llama-3.1-8b\n"
+    "fleet: [{gpu: h100-sxm, replicas: 1, profile: analytic}]\n"
+    "workload: {open_loop: {request_rate: 2, num_requests: 60, input_tokens: 500, output_tokens: 40}}\n";
+
+/* Which sentences the first section has, each from a scenario where it alone is true. */
+START_TEST(the_first_section_says_only_what_is_so)
+{
+    static const struct {
+        const char *settings[4], *there, *absent;
+    } runs[] = {
+        {{NULL}, "No request has a service level", "goodput"},
+        {{"slo.ttft_ms=500"}, "The service level is met", "unfinished"},
+        {{"slo.ttft_ms=500"}, "The fleet keeps up", "is missed"},
+        {{"slo.ttft_ms=500", "workload.open_loop.input_tokens=140000"}, "others are rejected", "keeps up"},
+        {{"slo.e2el_ms=60000", "measure.horizon_s=2", "workload.open_loop.output_tokens=9000"},
+         "others are unfinished when the run ends",
+         "rejected"},
+        {{"slo.ttft_ms=0.001"}, "Most of the others miss {3}", "unfinished"},
+        {{"slo.tpot_ms=500", "slo.rule=per_metric"}, "keep the limit of {1}", "is missed"},
+        {{"measure.warmup_requests=1000"}, "No request was measured", "throughput"}};
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        struct ran r = ran(light, runs[i].settings, 20);
+        json_t *answer = json_array_get(json_object_get(r.doc, "sections"), 0);
+        ck_assert_msg(has_text(answer, runs[i].there), "run %zu does not say: %s", i, runs[i].there);
+        ck_assert_msg(!has_text(answer, runs[i].absent), "run %zu says: %s", i, runs[i].absent);
+        ran_fini(&r);
+    }
+}
+END_TEST
+
+/* One that moves nothing over its links beside one that does: the mean is that of the latter. */
+START_TEST(a_fleet_without_transfers_makes_no_link_look_idle)
+{
+    static const char two_fleets[] =
+        "model: llama-3.1-8b\n"
+        "fleet: [{gpu: h100-sxm, replicas: 1, profile: analytic, kv: {strategy: offload}},\n"
+        "        {gpu: a100-80-sxm, replicas: 3, profile: analytic}]\n"
+        "workload: {open_loop: {request_rate: 4, num_requests: 100, input_tokens: 2000, output_tokens: "
+        "80}}\n";
+    struct ran r = ran(two_fleets, NULL, 60);
+    const json_t *link = series_of(r.doc, "link-over-time", "host link");
+    double busy_s = figure(&r, "host_link_busy") * (r.run->result->end_s - r.run->result->first_arrival_s);
+    ck_assert_double_eq_tol(integral(link) / 100, busy_s, 0.01 * busy_s);
+    ck_assert(has_text(json_object_get(r.doc, "subtitle"), "offload + full"));
+    ran_fini(&r);
+}
+END_TEST
+
 START_TEST(a_distribution_rises_and_its_middle_is_the_median)
 {
     static const struct {
@@ -509,6 +558,8 @@ Suite *test_suite(void)
     tcase_add_checked_fixture(c, open_cache, close_cache);
     tcase_add_test(c, numbers_of_a_run_are_those_of_its_figures);
     tcase_add_test(c, the_first_sentence_says_who_misses_what);
+    tcase_add_test(c, the_first_section_says_only_what_is_so);
+    tcase_add_test(c, a_fleet_without_transfers_makes_no_link_look_idle);
     tcase_add_test(c, a_distribution_rises_and_its_middle_is_the_median);
     tcase_add_test(c, what_is_drawn_over_time_comes_to_the_totals);
     tcase_add_test(c, a_link_is_never_busier_than_all_of_the_time);

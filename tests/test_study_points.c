@@ -116,6 +116,100 @@ START_TEST(axes_say_how_many_values_they_have_and_whether_these_are_numbers)
 }
 END_TEST
 
+/* ---- lists with names ---- */
+
+static const char named_text[] =
+    "list:\n"
+    "  traffic:\n"
+    "    - name: chat\n"
+    "      workload: {open_loop: {request_rate: 2, num_requests: 9}}\n"
+    "      slo: {ttft_ms: 300}\n"
+    "    - {name: code, workload.trace: code.csv, seed: 7}\n"
+    "    - {name: as it is}\n"
+    "  size: [{name: 1, fleet.0.replicas: 4}, {name: 2, fleet: {0: {replicas: 8}}}]\n"
+    "grid: {router: [random, round_robin]}\n";
+
+/* Tables see names alone, scenarios what stands behind them: against the loops written out. */
+START_TEST(lists_with_names_turn_one_in_another_and_show_their_names_alone)
+{
+    static const char *const traffic[] = {"chat", "code", "as it is"}, *const router[] = {"random",
+                                                                                          "round_robin"};
+    struct exp_study *s = study(named_text);
+    ck_assert_uint_eq(exp_study_n_points(s), 3 * 2 * 2);
+    uint64_t i = 0;
+    for (int t = 0; t < 3; t++)
+        for (int size = 1; size <= 2; size++)
+            for (int r = 0; r < 2; r++, i++) {
+                char expected[120];
+                snprintf(expected, sizeof expected, "{\"traffic\":\"%s\",\"size\":%d,\"router\":\"%s\"}",
+                         traffic[t], size, router[r]);
+                ck_json(s, i, expected);
+                struct exp_scenario *x = scenario_of(s, i);
+                ck_assert_int_eq(x->workload.source, t == 0 ? EXP_OPEN_LOOP : EXP_TRACE);
+                ck_assert_double_eq(x->slo.ttft_ms, t == 0 ? 300 : 500);
+                ck_assert_uint_eq(x->seed, t == 1 ? 7 : 1);
+                ck_assert_ptr_nonnull(strstr(x->workload.trace, t == 1 ? "/code.csv" : "base.csv"));
+                ck_assert_uint_eq(x->fleet[0].replicas, 4 * (uint64_t)size);
+                ck_assert_str_eq(x->router, router[r]);
+                free(x);
+            }
+    exp_study_free(s);
+}
+END_TEST
+
+START_TEST(axes_of_a_list_with_a_name_are_that_name)
+{
+    static const struct {
+        const char *path, *first, *last;
+        uint64_t n_values;
+        bool numeric;
+    } expected[] = {{"traffic", "chat", "as it is", 3, false},
+                    {"size", "1", "2", 2, true},
+                    {"router", "random", "round_robin", 2, false}};
+    struct exp_study *s = study(named_text);
+    ck_assert_uint_eq(exp_study_n_axes(s), 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct exp_study_axis a = exp_study_axis(s, i);
+        ck_assert_str_eq(a.path, expected[i].path);
+        ck_assert_str_eq(a.first, expected[i].first);
+        ck_assert_str_eq(a.last, expected[i].last);
+        ck_assert_uint_eq(a.n_values, expected[i].n_values);
+        ck_assert_int_eq(a.numeric, expected[i].numeric);
+    }
+    exp_study_free(s);
+}
+END_TEST
+
+/* A list may be called like a key that only its own entries set; strategies in it are whole ones. */
+START_TEST(a_name_of_a_list_stands_for_its_keys_and_collides_with_none)
+{
+    struct exp_study *s =
+        study("list:\n"
+              "  model: [{name: small, model: llama-3.1-8b}, {name: large, model: qwen3-32b}]\n"
+              "  how: [{name: plain, strategy: full}, {name: half, strategy: "
+              "'freekv:budget=512'}]\n"
+              "random: {samples: 3, keys: {fleet.0.replicas: {from: 1, to: 9}}}\n");
+    ck_assert_uint_eq(exp_study_n_points(s), 2 * 2 * 3);
+    ck_assert_uint_eq(exp_study_n_axes(s), 3);
+    ck_assert_str_eq(exp_study_axis(s, 2).path, "fleet.0.replicas");
+    for (uint64_t i = 0; i < 12; i++) {
+        struct exp_study_point p;
+        exp_study_point(s, i, &p);
+        ck_assert_uint_eq(p.n, 3);
+        ck_assert_str_eq(value_of(&p, "model"), i < 6 ? "small" : "large");
+        ck_assert_str_eq(value_of(&p, "how"), i / 3 % 2 ? "half" : "plain");
+        struct exp_scenario *x = scenario_of(s, i);
+        ck_assert_str_eq(x->model, i < 6 ? "llama-3.1-8b" : "qwen3-32b");
+        ck_assert_double_eq((double)x->fleet[0].replicas, number_of(s, i, "fleet.0.replicas"));
+        ck_assert_str_eq(mdl_strategy_at((size_t)x->fleet[0].kv.strategy)->name,
+                         i / 3 % 2 ? "freekv" : "full");
+        ck_assert(x->fleet[0].kv.value[MDL_KV_BUDGET].given == (i / 3 % 2 == 1));
+        free(x);
+    }
+    exp_study_free(s);
+}
+END_TEST
+
 /* ---- values ---- */
 
 static char *path_at(const struct exp_place *place, const struct exp_key *k)
@@ -514,6 +608,9 @@ Suite *test_suite(void)
     tcase_add_test(points, points_are_every_combination_with_the_first_axis_slowest);
     tcase_add_test(points, sections_turn_in_the_order_of_the_file);
     tcase_add_test(points, an_entry_of_the_list_leaves_nothing_behind_for_the_next);
+    tcase_add_test(points, lists_with_names_turn_one_in_another_and_show_their_names_alone);
+    tcase_add_test(points, axes_of_a_list_with_a_name_are_that_name);
+    tcase_add_test(points, a_name_of_a_list_stands_for_its_keys_and_collides_with_none);
     tcase_add_test(points, axes_say_how_many_values_they_have_and_whether_these_are_numbers);
     tcase_add_test(points, threads_that_share_a_study_make_the_same_scenarios);
     tcase_add_test(values, every_key_varies_and_means_what_it_does_in_a_scenario);

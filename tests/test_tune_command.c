@@ -115,7 +115,7 @@ START_TEST(fleets_of_one_strategy_are_tuned_alike)
     ck_assert_ptr_nonnull(strstr(r->out, "note: fleet.2.kv.budget is taken as fleet.0's"));
     ck_assert_ptr_nonnull(strstr(r->err, "fleet.0.kv.budget="));
     ck_assert_ptr_nonnull(strstr(r->err, "fleet.2.kv.budget="));
-    fails("tune two.yaml --over budget --set fleet.1.gpu=none", 1, "unknown GPU");
+    fails("tune two.yaml --over budget --set fleet.1.gpu=h1000", 1, "unknown GPU");
 }
 END_TEST
 

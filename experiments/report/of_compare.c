@@ -38,23 +38,71 @@ static void put_winner(json_t *s, const struct exp_compare_row *best)
                      best->label, exp_short_words(100 * worse).text, NULL);
 }
 
+static bool is_limited(const struct exp_scenario *scenario)
+{
+    struct exp_class_keys classes[SIM_MAX_CLASSES];
+    uint32_t n = exp_scenario_classes(scenario, classes);
+    bool any = false;
+    for (uint32_t i = 0; i < n; i++)
+        any |= classes[i].slo.ttft_ms > 0 || classes[i].slo.tpot_ms > 0 || classes[i].slo.e2el_ms > 0;
+    return any;
+}
+
+/* A strategy that is faster may still be too slow. */
+static void put_level(json_t *s, const struct exp_compare_row *r)
+{
+    if (!r->figures || r->why_not[0] || !(exp_figure(r->figures, "arrived").mean > 0)) return;
+    double met = exp_figure(r->figures, "sla_met").mean;
+    struct exp_words share = exp_short_words(floor(1e4 * r->value[EXP_ATTAINMENT].mean) / 100);
+    if (met >= 1)
+        exp_doc_text(s, EXP_GOOD_TONE,
+                     "Service levels are met under {0}: {1} % of requests keep their limits.", r->label,
+                     share.text, NULL);
+    else if (met > 0)
+        exp_doc_text(s, EXP_WARN_TONE, "Service levels are met in {1} % of replications under {0}.", r->label,
+                     exp_short_words(100 * met).text, NULL);
+    else
+        exp_doc_text(s, EXP_WARN_TONE,
+                     "Service levels are missed under {0}: {1} % of requests keep their limits.", r->label,
+                     share.text, NULL);
+}
+
+static void put_load_state(json_t *s, const struct exp_compare *c, const struct exp_compare_row *r)
+{
+    if (r->why_not[0] || r->load_state != SIM_OVERLOADED) return;
+    exp_doc_text(s, EXP_WARN_TONE,
+                 c->n_replications ? "The fleet is overloaded under {0}, at least in one replication: "
+                                     "latencies depend on how long the trace is."
+                                   : "The fleet is overloaded under {0}: latencies depend on how long the "
+                                     "trace is.",
+                 r->label, NULL);
+}
+
+/* Without their intervals: paired differences over full's mean reach below -100 %, where no change can be. What they are
+ * for is said in words. */
 static void put_winner_facts(json_t *s, const struct exp_compare *c, const struct exp_compare_row *best)
 {
     const struct {
-        const char *name;
+        const char *name, *quantity;
         enum exp_column column;
-    } facts[] = {{"goodput changes by", EXP_GOODPUT},
-                 {"output changes by", c->length_shift ? EXP_EQUIVALENT : EXP_OUTPUT},
-                 {"TTFT p99 changes by", EXP_TTFT_P99},
-                 {"TPOT p99 changes by", EXP_TPOT_P99},
-                 {"E2EL mean changes by", EXP_E2EL_MEAN},
-                 {"GPU KV changes by", EXP_GPU_KV}};
+    } facts[] = {{"goodput changes by", "goodput", EXP_GOODPUT},
+                 {"output changes by", "output", c->length_shift ? EXP_EQUIVALENT : EXP_OUTPUT},
+                 {"TTFT p99 changes by", "TTFT p99", EXP_TTFT_P99},
+                 {"TPOT p99 changes by", "TPOT p99", EXP_TPOT_P99},
+                 {"E2EL mean changes by", "E2EL mean", EXP_E2EL_MEAN},
+                 {"GPU KV changes by", "GPU KV", EXP_GPU_KV}};
+    char noise[160] = "";
+    size_t n = 0;
     json_t *o = exp_doc_facts(s);
     for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
         struct exp_band d = best->delta[facts[i].column];
-        struct exp_band rounded = {tenth(100 * d.mean), tenth(100 * d.lo), tenth(100 * d.hi)};
-        exp_report_band_fact(o, facts[i].name, rounded, 1, "%", c->n_replications > 0);
+        exp_doc_fact(o, facts[i].name, tenth(100 * d.mean), "%");
+        if (d.lo <= 0 && d.hi >= 0)
+            n += (size_t)snprintf(noise + n, sizeof noise - n, "%s%s", n ? ", " : "", facts[i].quantity);
     }
+    if (c->n_replications && n)
+        exp_doc_text(s, EXP_SOFT_TONE, "May be noise, compared replication by replication: {0}.", noise,
+                     NULL);
 }
 
 /* A paragraph of the command's, a sentence a line. */
@@ -70,7 +118,7 @@ static void put_sentences(json_t *s, const char *text)
     }
 }
 
-static void put_answer(json_t *doc, const struct exp_compare *c)
+static void put_answer(json_t *doc, const struct exp_compare *c, const struct exp_scenario *scenario)
 {
     json_t *s = exp_doc_section(doc, "answer", "Result");
     const struct exp_compare_row *best = exp_compare_winner(c);
@@ -81,6 +129,8 @@ static void put_answer(json_t *doc, const struct exp_compare *c)
         put_winner(s, best);
     else
         exp_doc_text(s, EXP_PLAIN_TONE, "No strategy is better than full for this load.", NULL);
+    if (is_limited(scenario)) put_level(s, best ? best : c->row);
+    put_load_state(s, c, best ? best : c->row);
     if (best) put_winner_facts(s, c, best);
     put_sentences(s, reading);
     free(reading);
@@ -260,7 +310,7 @@ json_t *exp_report_of_compare(const struct exp_compare *c, const struct exp_scen
     struct sim_status why = {0};
     json_t *doc = exp_doc_new("compare", "KV strategies compared", NULL);
     exp_doc_subtitle(doc, "{0}", c->title, NULL);
-    put_answer(doc, c);
+    put_answer(doc, c, s);
     put_tables(doc, c);
     exp_report_compare_charts(doc, c);
     char *line = command_of(c);

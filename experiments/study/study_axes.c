@@ -124,9 +124,9 @@ static bool check_names(const struct exp_study *s, uint32_t axis, struct sim_sta
     const struct exp_study_place *at = &s->place[axis];
     for (uint32_t i = 0; at->label && i < s->n_axes; i++)
         if (i != axis && !s->told[i] && strcmp(s->place[i].path, at->path) == 0)
-            return sim_fail(st,
-                            "%s: list.%.100s has the name of what varies in line %d, expected another one",
-                            exp_where(at->node).text, at->path, mdl_yaml_line(s->place[i].node));
+            return sim_fail(
+                st, "%s: list.%.100s has the name of what varies in line %d, expected another one; rename it",
+                exp_where(at->node).text, at->path, mdl_yaml_line(s->place[i].node));
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include "experiments/study/study_parts.h"
 #include "experiments/values.h"
 #include "models/textfile.h"
+#include "sim/check.h"
 
 enum { MOST_BYTES = 16 << 20, MOST_NAME_BYTES = 200, MOST_REPLICATIONS = 100000 };
 
@@ -295,6 +296,7 @@ uint32_t exp_study_n_axes(const struct exp_study *s)
 
 struct exp_study_axis exp_study_axis(const struct exp_study *s, uint32_t i)
 {
+    SIM_CHECK(i < exp_study_n_axes(s));
     uint32_t k = 0;
     while (s->told[k] || i-- > 0) k++;
     return s->axis[k];

@@ -7,7 +7,8 @@
  *     grid:                         # every combination; values, or a range of them
  *       strategy: [full, fp8, freekv:budget=1024]     # on every fleet, as `kvsim compare --strategies` has them; all
  *       workload.open_loop.request_rate: {from: 1, to: 16, count: 5, scale: log}
- *     list:                         # settings that belong together; {traffic: [{name: chat, ...}, ...]} gives a name
+ *     list:                         # settings that belong together; or lists with names, which turn one in another and
+ *                                   # of which tables show the names alone: {traffic: [{name: chat, ...}, ...]}
  *       - {fleet.0.gpu: h100-sxm, fleet.0.tensor_parallel: 1}
  *     random: {samples: 100, seed: 1, keys: {engine.max_num_batched_tokens: {from: 512, to: 16384, scale: log}}}
  *                                   # method: latin_hypercube | uniform; the same samples for every turn of the other axes

@@ -1,4 +1,5 @@
 /* grid, list and random of a study file, read into levels. Every value is tried on a scenario as it is read. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,19 +130,33 @@ static int by_axis(const void *a, const void *b)
     return (x->axis > y->axis) - (x->axis < y->axis);
 }
 
+/* Names stand in tables, in one line. */
+static bool is_name(const char *text)
+{
+    if (!text || !*text) return false;
+    for (const char *c = text; *c; c++)
+        if (iscntrl((unsigned char)*c)) return false;
+    return strlen(text) < EXP_NAME_BYTES;
+}
+
 /* The name of an entry, as the value of its list's axis. */
 static bool add_name(struct entry *e, const struct exp_study_place *label, const struct mdl_yaml_node *map,
                      struct sim_status *st)
 {
+    struct sim_status never = {0};
     struct exp_study_value *v = &e->value[e->n];
     struct exp_study_place at = *label;
     at.node = mdl_yaml_get(map, "name");
-    if (!at.node || mdl_yaml_kind(at.node) != MDL_YAML_SCALAR)
+    bool scalar = at.node && mdl_yaml_kind(at.node) == MDL_YAML_SCALAR;
+    const char *text = scalar ? mdl_yaml_string(at.node, "name", &never) : NULL;
+    if (!is_name(text))
         return sim_fail(
-            st, "%s: an entry of list.%.100s has no name, expected such as {name: chat, ...}; add one",
-            exp_where(map).text, label->path);
-    *v = (struct exp_study_value){.at = at, .text = mdl_yaml_string(at.node, "name", st)};
-    if (!v->text || !exp_study_add_axis(e->r->s, &at, &v->axis, st)) return false;
+            st,
+            "%s: an entry of list.%.100s has no name, expected such as {name: chat, ...}, at most %d bytes "
+            "in one line; give it one",
+            exp_where(at.node ? at.node : map).text, label->path, EXP_NAME_BYTES - 1);
+    *v = (struct exp_study_value){.at = at, .text = text};
+    if (!exp_study_add_axis(e->r->s, &at, &v->axis, st)) return false;
     e->n++;
     return true;
 }
@@ -156,12 +171,11 @@ static bool read_entry(struct reader *r, const struct exp_study_place *label, co
                                .visit = add_setting,
                                .context = &e,
                                .study = r->s};
-    if (!expect(map, MDL_YAML_MAP,
-                "an entry of the list is no mapping of keys, expected such as {fleet.0.replicas: 2}", st) ||
-        (label && !add_name(&e, label, map, st)) || !exp_study_walk(&w, prefix, map, st))
+    static const char nothing[] = "an entry of the list sets no keys, expected such as {fleet.0.replicas: 2}";
+    if (!expect(map, MDL_YAML_MAP, nothing, st) || (label && !add_name(&e, label, map, st)) ||
+        !exp_study_walk(&w, prefix, map, st))
         return false;
-    if (e.n == 0)
-        return expect(map, MDL_YAML_LIST, "an entry of the list sets nothing, expected a key at least", st);
+    if (e.n == 0) return sim_fail(st, "%s: %s", exp_where(map).text, nothing);
     qsort(e.value, e.n, sizeof e.value[0], by_axis);
     struct exp_study_value *kept = sim_arena_alloc(r->s->arena, e.n, sizeof *kept);
     memcpy(kept, e.value, e.n * sizeof *kept);
@@ -199,8 +213,10 @@ static bool read_named(struct reader *r, const struct mdl_yaml_node *map, size_t
     const char *name = mdl_yaml_key(map, i);
     const struct mdl_yaml_node *node = mdl_yaml_at(map, i);
     if (!*name || strlen(name) >= EXP_NAME_BYTES || name[strspn(name, EXP_CLASS_LETTERS)])
-        return sim_fail(st, "%s: a list is called `%s`, expected letters, digits, - and _",
-                        exp_where(node).text, sim_excerpt(name, strlen(name)).text);
+        return sim_fail(st,
+                        "%s: a list is called `%s`, expected at most %d letters, digits, - and _; rename it",
+                        exp_where(node).text, sim_excerpt(name, strlen(name)).text, EXP_NAME_BYTES - 1);
+    /* A field of its own, beyond every scenario's: the axis that comes next is this one. */
     struct exp_study_place label = {sim_arena_strdup(r->s->arena, name), NULL, UINT32_MAX - 1 - r->s->n_axes,
                                     true, node};
     return expect_entries(node, st) && read_entries(r, &label, "", node, st);
@@ -238,7 +254,7 @@ static bool add_grid_key(void *context, const struct exp_study_place *at, struct
 /* `slo: [{ttft_ms: 300}, {ttft_ms: 500, tpot_ms: 40}]` is a list of settings like any other. */
 static bool add_grid_section(void *context, const struct exp_study_place *at, struct sim_status *st)
 {
-    return read_entries(context, NULL, at->path, at->node, st);
+    return count_entries(at, st) && read_entries(context, NULL, at->path, at->node, st);
 }
 
 bool exp_study_read_grid(struct exp_study *s, struct exp_scenario *scratch, const struct mdl_yaml_node *node,

@@ -8,10 +8,10 @@
 #include "experiments/study/store/store_parts.h"
 #include "sim/memory.h"
 
+static const double OPEN_S = 2;
 enum {
-    BUSY_MS = 2000,    /* somebody else's transaction: a person with sqlite3 in a terminal */
-    OPEN_BUSY_MS = 50, /* the same while opening, which is tried again */
-    OPEN_S = 2,
+    BUSY_MS = 2000,          /* somebody else's transaction: a person with sqlite3 in a terminal */
+    OPEN_BUSY_MS = 50,       /* the same while opening, which is tried again */
     LOG_PAGES = 10000,       /* 40 MB, then the log is folded into the file, which waits for the disk twice */
     LARGEST_BYTES = 64 << 20 /* of a text in a row */
 };
@@ -188,30 +188,42 @@ static bool try_open(struct exp_store *s, struct sim_status *st)
     return true;
 }
 
-/* Two that open at once may step back at once: the next try is a little later, for each by its own number. */
-static bool open_in_time(struct exp_store *s, struct sim_status *st)
+static double clock_s(void)
 {
-    struct timespec begin, now, wait = {.tv_nsec = (10 + s->self.pid % 40) * 1000000};
-    struct sim_status why;
-    clock_gettime(CLOCK_MONOTONIC, &begin);
-    do {
-        why = (struct sim_status){0};
-        if (try_open(s, &why)) return true;
-        if (s->busy) nanosleep(&wait, NULL);
-        clock_gettime(CLOCK_MONOTONIC, &now);
-    } while (s->busy && now.tv_sec - begin.tv_sec < OPEN_S);
-    return sim_fail_as(st, why.code, "%s", why.message);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-struct exp_store *exp_store_open(const char *path, enum exp_store_mode mode, struct sim_status *st)
+/* Two that open at once may step back at once: the next try is a little later, for each by its own number. */
+static bool open_in_time(struct exp_store *s, double patience_s, struct sim_status *st)
+{
+    struct timespec wait = {.tv_nsec = (10 + s->self.pid % 40) * 1000000};
+    double end_s = clock_s() + patience_s;
+    struct sim_status why = {0};
+    while (!try_open(s, &why)) {
+        if (!s->busy || clock_s() >= end_s) return sim_fail_as(st, why.code, "%s", why.message);
+        nanosleep(&wait, NULL);
+        why = (struct sim_status){0};
+    }
+    return true;
+}
+
+struct exp_store *exp_store_open_within(const char *path, enum exp_store_mode mode, double patience_s,
+                                        struct sim_status *st)
 {
     const char *network;
     if (!exp_store_place(path, mode, &network, st)) return NULL;
     struct exp_store *s = store_new(path, mode);
     s->network = network;
-    if (open_in_time(s, st)) return s;
+    if (open_in_time(s, patience_s, st)) return s;
     store_free(s);
     return NULL;
+}
+
+struct exp_store *exp_store_open(const char *path, enum exp_store_mode mode, struct sim_status *st)
+{
+    return exp_store_open_within(path, mode, OPEN_S, st);
 }
 
 const char *exp_store_path(const struct exp_store *s)

@@ -93,6 +93,10 @@ enum exp_store_column {
 };
 const char *exp_store_column_name(size_t i); /* fixed ones, then measures; NULL behind the last */
 
+/* exp_store_open, which waits so long for a file that is locked. */
+struct exp_store *exp_store_open_within(const char *path, enum exp_store_mode mode, double patience_s,
+                                        struct sim_status *st);
+
 /* ---- store_sql.c: statements, and sqlite's answers as lines ---- */
 
 /* Says what sqlite said last as one line with what to do; false. */
