@@ -20,7 +20,7 @@ struct arguments {
     const char **file; /* to merge */
     uint32_t n_files;
     struct exp_sweep_options sweep;
-    bool merge, dry_run, json, shard, jobs;
+    bool merge, dry_run, json, jobs;
 };
 
 enum { KEY_DB = 0x100, KEY_SHARD, KEY_MERGE, KEY_DRY_RUN, KEY_CSV, KEY_JSON, KEY_VERBOSE, KEY_KEEP_FAILED };
@@ -83,7 +83,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_SHARD:
         parse_shard(state, arg, &a->sweep);
-        a->shard = true;
+        a->sweep.is_shard = true;
         return 0;
     case KEY_MERGE:
         a->merge = true;
@@ -115,12 +115,12 @@ static void check_together(const struct arguments *a, struct argp_state *state)
     const struct {
         bool both;
         const char *names;
-    } apart[] = {{a->merge && a->shard, "--merge and --shard"},
+    } apart[] = {{a->merge && a->sweep.is_shard, "--merge and --shard"},
                  {a->merge && a->dry_run, "--merge and --dry-run"},
                  {a->merge && a->sweep.keep_failed, "--merge and --keep-failed"},
                  {a->dry_run && a->csv, "--dry-run and --csv"},
                  {a->json && on_stdout, "--json and --csv -"},
-                 {a->shard && many, "--shard and mpirun"}};
+                 {a->sweep.is_shard && many, "--shard and mpirun"}};
     for (size_t i = 0; i < sizeof apart / sizeof apart[0]; i++)
         if (apart[i].both)
             argp_failure(state, SIM_EXIT_USAGE, 0, "%s: cannot be had together, expected one",
@@ -192,18 +192,24 @@ struct job {
     bool kept; /* the study, for threads that were left behind */
 };
 
-/* A study's name as that of a file in this folder. */
-static char *default_db(const struct job *j)
+/* A study's name as that of a file in this folder; the caller's. */
+static char *file_of(const struct exp_study *study, const char *ending)
 {
-    const struct exp_sweep_options *o = &j->sweep;
-    char *name = sim_strdup(exp_study_name(j->study));
+    char *name = sim_strdup(exp_study_name(study));
     for (char *c = name; *c; c++)
         if ((unsigned char)*c <= ' ' || strchr("/\\:*?\"<>|", *c) || (c == name && (*c == '-' || *c == '.')))
             *c = '_';
-    char *path = o->n_shards > 1 ? sim_printf("%s-%u-of-%u.sqlite", name, o->shard, o->n_shards)
-                                 : sim_printf("%s.sqlite", name);
+    char *path = sim_printf("%s%s", name, ending);
     free(name);
     return path;
+}
+
+static char *default_db(const struct job *j)
+{
+    const struct exp_sweep_options *o = &j->sweep;
+    char ending[48] = ".sqlite";
+    if (o->is_shard) snprintf(ending, sizeof ending, "-%u-of-%u.sqlite", o->shard, o->n_shards);
+    return file_of(j->study, ending);
 }
 
 static bool write_csv(const struct job *j, struct exp_store *s, struct sim_status *st)
@@ -218,13 +224,54 @@ static bool write_csv(const struct job *j, struct exp_store *s, struct sim_statu
     return false;
 }
 
+/* ---- what to do next ---- */
+
+/* "next: ..." of words that a shell takes apart in the same way. */
+static void next(const char *const *word, int n, const char *remark)
+{
+    char *line = exp_cli_line(n, (char *const *)word);
+    exp_next("%s%s", line, remark);
+    free(line);
+}
+
+/* The sweep of a dry run, or what merged shards leave to do: no shard's. */
+static void next_sweep(const struct job *j)
+{
+    const struct arguments *a = j->a;
+    char jobs[16], shard[32];
+    const char *word[12] = {"kvsim", "sweep", a->study};
+    int n = 3;
+    snprintf(jobs, sizeof jobs, "%u", a->sweep.n_threads);
+    snprintf(shard, sizeof shard, "%u/%u", a->sweep.shard, a->sweep.n_shards);
+    if (a->jobs) word[n++] = "-j", word[n++] = jobs;
+    if (a->sweep.is_shard) word[n++] = "--shard", word[n++] = shard;
+    if (a->db) word[n++] = "--db", word[n++] = a->db;
+    if (a->sweep.keep_failed) word[n++] = "--keep-failed";
+    next(word, n, "");
+}
+
+static void next_report(const struct job *j)
+{
+    next((const char *const[]){"kvsim", "report", j->db}, 3, "");
+}
+
+static void next_merge(const struct job *j)
+{
+    char *all = file_of(j->study, ".sqlite");
+    next((const char *const[]){"kvsim", "sweep", "--db", all, "--merge", j->db}, 6,
+         "   (with those of the other shards)");
+    free(all);
+}
+
+/* ---- a dry run ---- */
+
 static bool dry_run(const struct job *j, struct sim_status *st)
 {
     struct exp_sweep_forecast f;
     if (!exp_sweep_forecast(j->study, &j->sweep, true, &f, st)) return false;
     if (j->a->json) return exp_print_json(exp_sweep_forecast_json(&j->sweep, &f), st);
     exp_sweep_print_forecast(j->study, &j->sweep, &f, stdout);
-    if (f.points > f.stored) exp_next("kvsim sweep %s", j->a->study);
+    if (f.open) next_sweep(j);
     return true;
 }
 
@@ -253,24 +300,23 @@ static bool show_merged(const struct job *j, const struct exp_merged *sum, struc
 {
     struct exp_sweep_forecast f = {0};
     if (j->study && !exp_sweep_forecast(j->study, &j->sweep, false, &f, st)) return false;
-    uint64_t open = f.points - f.stored;
     if (j->a->json) {
         json_t *o = json_pack("{s:I, s:I, s:I, s:s}", "files", (json_int_t)sum->n_files, "added",
                               (json_int_t)sum->n_added, "known", (json_int_t)sum->n_known, "db", j->db);
         if (j->study) json_object_set_new(o, "points", json_integer((json_int_t)f.points));
-        if (j->study) json_object_set_new(o, "open", json_integer((json_int_t)open));
+        if (j->study) json_object_set_new(o, "open", json_integer((json_int_t)f.open));
         return exp_print_json(o, st);
     }
     FILE *out = j->a->csv && strcmp(j->a->csv, "-") == 0 ? stderr : stdout;
-    fprintf(out, "%llu files: %s points added, %s known before\n", (unsigned long long)sum->n_files,
-            exp_count_words((double)sum->n_added).text, exp_count_words((double)sum->n_known).text);
+    fprintf(out, "%llu file%s: %s points added, %s known before\n", (unsigned long long)sum->n_files,
+            sum->n_files == 1 ? "" : "s", exp_count_words((double)sum->n_added).text, exp_count_words((double)sum->n_known).text);
     if (j->study)
-        fprintf(out, "%s of %s points are still open\n", exp_count_words((double)open).text,
+        fprintf(out, "%s of %s points are still open\n", exp_count_words((double)f.open).text,
                 exp_count_words((double)f.points).text);
-    if (open)
-        exp_next("kvsim sweep %s --db %s", j->a->study, j->db);
+    if (f.open)
+        next_sweep(j);
     else
-        exp_next("kvsim report %s", j->db);
+        next_report(j);
     return true;
 }
 
@@ -290,8 +336,10 @@ static bool any_done(const struct exp_sweep_sum *sum, const struct exp_sweep_dig
     if (!sum->computed || sum->failed < sum->computed || sum->reused) return true;
     json_t *first = json_array_get(d->failures, 0);
     const char *why = json_string_value(json_object_get(first, "reason"));
-    return sim_fail(st, "all %s points failed: %s", exp_count_words((double)sum->failed).text,
-                    why ? why : "reasons are in the database");
+    why = why ? why : "reasons are in the database";
+    return sum->failed == 1 ? sim_fail(st, "the only point failed: %s", why)
+                            : sim_fail(st, "all %s points failed: %s",
+                                       exp_count_words((double)sum->failed).text, why);
 }
 
 static bool show(const struct job *j, const struct exp_sweep_sum *sum, struct sim_status *st)
@@ -302,22 +350,12 @@ static bool show(const struct job *j, const struct exp_sweep_sum *sum, struct si
     bool ok = s && write_csv(j, s, st) && exp_sweep_digest(s, exp_study_name(j->study), &d, st);
     exp_store_close(s);
     if (ok && j->a->json)
-        ok = exp_print_json(exp_sweep_json(sum, j->db), st);
+        ok = exp_print_json(exp_sweep_json(sum, &d, j->db), st);
     else if (ok && !csv_here)
         exp_sweep_print(sum, &d, stdout);
     ok = ok && any_done(sum, &d, st);
     exp_sweep_digest_fini(&d);
     return ok;
-}
-
-static void say_next(const struct job *j)
-{
-    const struct exp_sweep_options *o = &j->sweep;
-    if (o->n_shards > 1)
-        exp_next("kvsim sweep --db %s.sqlite --merge %s   (with those of the other shards)",
-                 exp_study_name(j->study), j->db);
-    else
-        exp_next("kvsim report %s", j->db);
 }
 
 static bool sweep(struct job *j, struct sim_status *st)
@@ -327,7 +365,10 @@ static bool sweep(struct job *j, struct sim_status *st)
     j->kept = sum.abandoned;
     if (!ok || j->ranks.rank) return ok;
     if (!show(j, &sum, st)) return false;
-    say_next(j);
+    if (j->sweep.is_shard)
+        next_merge(j);
+    else
+        next_report(j);
     return true;
 }
 

@@ -153,8 +153,8 @@ static void print_sources(const struct exp_reruns *t)
 static void print_coverage(const struct exp_coverage *c)
 {
     printf(
-        "90 %% intervals, residuals from the other folds: TPOT covers %.1f %%, TTFT %.1f %% of %u points\n",
-        100 * c->tpot, 100 * c->ttft, c->n);
+        "90 %% intervals, residuals from the other folds: TPOT covers %.1f %%, TTFT %.1f %% of %u point%s\n",
+        100 * c->tpot, 100 * c->ttft, c->n, c->n == 1 ? "" : "s");
 }
 
 /* --- the command --- */
@@ -224,7 +224,8 @@ static void print_tables(const struct exp_reruns *t, const struct exp_coverage *
     print_sources(t);
     print_both("all", t, NULL);
     if (t->n_skipped)
-        printf("%u points left out: they cannot be simulated (see above)\n", (unsigned)t->n_skipped);
+        printf("%u point%s left out: %s cannot be simulated (see above)\n", (unsigned)t->n_skipped,
+               t->n_skipped == 1 ? "" : "s", t->n_skipped == 1 ? "it" : "they");
     if (coverage) print_coverage(coverage);
 }
 

@@ -328,7 +328,10 @@ static double take_negatives(const struct study *x, const struct entry *e, struc
     const struct mdl_quality *q =
         exp_cache_quality(x->cache, use, e->scenario->fleet[x->fleet].kv.quality, &ignored);
     snprintf(row->negative_source, sizeof row->negative_source, "%s", q ? q->source : MDL_NO_FIGURE);
-    return q ? mdl_quality_rates(q, NULL).negative_rate : (double)NAN;
+    struct mdl_quality_rates rates = {.newly_failing = NAN, .negative_rate = NAN};
+    if (q) rates = mdl_quality_rates(q, NULL);
+    row->newly_failing = rates.newly_failing;
+    return rates.negative_rate;
 }
 
 static void take_lengths(const struct exp_kv_setup *kv, struct exp_compare_row *row)

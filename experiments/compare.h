@@ -153,6 +153,7 @@ struct exp_compare_row {
     struct exp_band delta[EXP_N_COLUMNS]; /* to full; NaN for full itself and where nothing can be said */
     enum sim_load_state load_state;
     double evidence[SIM_N_EVIDENCE]; /* shares of GPU time */
+    double newly_failing;                /* of all answers; EXP_NEGATIVES is of good ones. NaN = not known */
     char negative_source[256], length_source[192];
     char length_model[48]; /* that its lengths were measured on; "" for full's and the user's own */
     const char *graphs;    /* CUDA graphs that the strategy allows: "yes", "piecewise", "no" */
@@ -219,6 +220,8 @@ void exp_compare_print(const struct exp_compare *c, uint32_t width, bool bold, F
 /* One paragraph, one line: which strategies win for this load and why the others do not, each statement with the
  * figures that it comes from. Free with free(). */
 char *exp_compare_reading(const struct exp_compare *c);
+/* The same without the sentence on worse answers: for who says that elsewhere. */
+char *exp_compare_reading_of_speed(const struct exp_compare *c);
 /* The strategy that does best at what this load asks for; NULL when none is better than full. */
 const struct exp_compare_row *exp_compare_winner(const struct exp_compare *c);
 

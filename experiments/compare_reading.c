@@ -276,14 +276,19 @@ static void read_tail(const struct exp_reader *x, const struct exp_compare_row *
     fputc('.', x->out);
 }
 
-static void read_caveats(const struct exp_reader *x, const struct exp_compare_row *r)
+static void read_answers(const struct exp_reader *x, const struct exp_compare_row *r)
 {
-    read_tail(x, r);
     if (!isfinite(exp_mean(r, EXP_NEGATIVES)))
         fprintf(x->out, " How many answers get worse under %s nobody published.", r->label);
     else if (exp_mean(r, EXP_NEGATIVES) > 0)
         fprintf(x->out, " Under %s %.1f %% of benign samples get worse answers.", r->label,
                 exp_percent(r, EXP_NEGATIVES));
+}
+
+static void read_caveats(const struct exp_reader *x, const struct exp_compare_row *r)
+{
+    read_tail(x, r);
+    if (!x->of_speed) read_answers(x, r);
     if (exp_mean(r, EXP_UNMEASURED) > WEAK_FRAC)
         fprintf(x->out, " %.0f %% of the GPU time behind %s was never measured on this GPU.",
                 exp_percent(r, EXP_UNMEASURED), r->label);
@@ -389,11 +394,12 @@ const struct exp_compare_row *exp_compare_winner(const struct exp_compare *c)
     return x.full ? best_of(&x) : NULL;
 }
 
-char *exp_compare_reading(const struct exp_compare *c)
+static char *reading_of(const struct exp_compare *c, bool of_speed)
 {
     char *text = NULL;
     size_t size = 0;
     struct exp_reader x = reader_of(c);
+    x.of_speed = of_speed;
     x.out = open_memstream(&text, &size);
     SIM_CHECK(x.out); /* out of memory */
     if (!x.full)
@@ -405,4 +411,14 @@ char *exp_compare_reading(const struct exp_compare *c)
     read_absent(&x);
     fclose(x.out);
     return text;
+}
+
+char *exp_compare_reading(const struct exp_compare *c)
+{
+    return reading_of(c, false);
+}
+
+char *exp_compare_reading_of_speed(const struct exp_compare *c)
+{
+    return reading_of(c, true);
 }

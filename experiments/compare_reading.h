@@ -12,6 +12,7 @@ struct exp_reader {
     const struct exp_compare *c;
     const struct exp_compare_row *full; /* NULL: it did not run */
     enum exp_column output;             /* what counts as output: baseline tokens when lengths shift */
+    bool of_speed;                      /* nothing on answers */
     FILE *out;
 };
 

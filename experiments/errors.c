@@ -35,9 +35,8 @@ struct exp_errors exp_errors_of(const double *predicted, const double *measured,
 void exp_errors_print(const char *what, const char *quantity, struct exp_errors e)
 {
     if (!e.n) return;
-    printf(
-        "%-30.30s %-5s %4u  MAPE %6.2f %%  bias %+6.2f %%  median %6.2f %%  p90 %6.2f %%  worst %6.2f %%\n",
-        what, quantity, e.n, 100 * e.mape, 100 * e.bias, 100 * e.median, 100 * e.p90, 100 * e.worst);
+    printf("%-36s %-5s %4u  MAPE %6.2f %%  bias %+6.2f %%  median %6.2f %%  p90 %6.2f %%  worst %6.2f %%\n",
+           what, quantity, e.n, 100 * e.mape, 100 * e.bias, 100 * e.median, 100 * e.p90, 100 * e.worst);
 }
 
 void exp_errors_json(json_t *object, const char *prefix, struct exp_errors e)

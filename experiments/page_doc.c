@@ -1,6 +1,7 @@
 /* A page as parts of a document. Names and sources come from files: what is no text, or would turn the direction of writing,
  * is not passed on, as on paper. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "experiments/page_parts.h"
 #include "experiments/report/doc.h"
@@ -28,11 +29,31 @@ static char *cleaned(const char *text, bool lines)
     return out;
 }
 
+/* A terminal's +- and -> are signs of their own on a page. */
+static char *with_signs(const char *text)
+{
+    static const char *const signs[][2] = {{"+-", "\u00b1"}, {" -> ", " \u2192 "}};
+    char *out = sim_alloc(3 * strlen(text) + 1, 1), *to = out;
+    while (*text) {
+        size_t i = 0;
+        while (i < 2 && strncmp(text, signs[i][0], strlen(signs[i][0])) != 0) i++;
+        if (i == 2) {
+            *to++ = *text++;
+            continue;
+        }
+        to = stpcpy(to, signs[i][1]);
+        text += strlen(signs[i][0]);
+    }
+    *to = '\0';
+    return out;
+}
+
 /* As it is: no template. */
 static void add_text(json_t *section, enum exp_tone tone, const char *text)
 {
-    char *clean = cleaned(text, false);
-    exp_doc_text(section, tone, "{0}", clean, NULL);
+    char *clean = cleaned(text, false), *signs = with_signs(clean);
+    exp_doc_text(section, tone, "{0}", signs, NULL);
+    free(signs);
     free(clean);
 }
 
@@ -100,8 +121,9 @@ static bool has_column(const struct exp_grid *g, int c)
 
 static void add_cell(json_t *row, const char *text)
 {
-    char *line = exp_grid_one_line(text), *clean = cleaned(line, false);
-    exp_doc_cell_text(row, clean);
+    char *line = exp_grid_one_line(text), *clean = cleaned(line, false), *signs = with_signs(clean);
+    exp_doc_cell_text(row, signs);
+    free(signs);
     free(clean);
     free(line);
 }

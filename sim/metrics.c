@@ -381,6 +381,7 @@ static void add_cluster(struct sim_report *r, const struct sim_config *config, c
 
 static struct sim_stat itl_of_all(const struct sim_result *res)
 {
+    if (res->n_classes == 1) return stat_of_itl(sim_itl_stats(res->itl));
     struct sim_itl *sum = sim_alloc(1, sizeof *sum);
     for (uint32_t c = 0; c < res->n_classes; c++)
         for (uint32_t b = 0; b < SIM_ITL_BUCKETS; b++) sum->count[b] += res->itl[c].count[b];
@@ -400,11 +401,12 @@ struct sim_report *sim_report_new(const struct sim_config *config, const struct 
     r->all.sla_met = true;
     for (uint32_t c = 0; c < config->n_classes; c++) {
         sel.slo_class = (uint16_t)c;
-        if (config->n_classes > 1)
+        if (config->n_classes > 1) {
             r->classes[c] = summarise(&sel);
-        else
+            r->classes[c].itl = stat_of_itl(sim_itl_stats(&result->itl[c]));
+        } else {
             r->classes[c] = r->all;
-        r->classes[c].itl = stat_of_itl(sim_itl_stats(&result->itl[c]));
+        }
         r->classes[c].sla_met = class_met(&sel, &r->classes[c]);
         r->all.sla_met &= r->classes[c].sla_met;
     }

@@ -1,6 +1,7 @@
 /* Points of studies: keys change with whatever determines a run and with nothing else, costs that runs share change no
  * figure, and what a study adds to a run's figures follows from them. */
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,6 +320,67 @@ START_TEST(shared_costs_give_the_same_figures)
 }
 END_TEST
 
+/* ---- threads ---- */
+
+enum { N_THREADS = 4, N_VARIANTS = 6 };
+static struct keys alone_keys[N_VARIANTS];
+static double alone_goodput[N_VARIANTS];
+static struct exp_scenario *variants[N_VARIANTS];
+
+static struct exp_scenario *variant(int i)
+{
+    static const char *const strategies[] = {"full", "int4", "freekv"};
+    struct exp_scenario *s = scenario();
+    set(s, "workload.open_loop.request_rate", i % 2 ? "4" : "8");
+    ck_assert(exp_scenario_take_strategy(s, strategies[i / 2], &st));
+    return s;
+}
+
+/* Each variant, from another one on for each thread; NULL, or what went wrong. */
+static void *all_variants(void *first)
+{
+    for (int n = 0; n < N_VARIANTS; n++) {
+        int i = (n + *(const int *)first) % N_VARIANTS;
+        struct sim_status why = {0};
+        struct keys k;
+        struct exp_point_result r = compute(variants[i], NULL, 0);
+        bool ok = exp_point_keys(hasher, variants[i], 0, k.key, k.setup, &why) && same(k, alone_keys[i]) &&
+                  r.measure && r.measure[exp_measure_find("request_goodput")] == alone_goodput[i];
+        exp_point_result_fini(&r);
+        if (!ok) return "a thread has other keys or figures than one alone";
+    }
+    return NULL;
+}
+
+START_TEST(threads_that_share_costs_and_files_get_what_one_alone_gets)
+{
+    pthread_t thread[N_THREADS];
+    int first[N_THREADS];
+    void *why;
+    begin();
+    for (int i = 0; i < N_VARIANTS; i++) {
+        variants[i] = variant(i);
+        struct exp_point_result r = compute(variants[i], NULL, 0);
+        alone_keys[i] = keys_of(variants[i]);
+        alone_goodput[i] = r.measure[exp_measure_find("request_goodput")];
+        exp_point_result_fini(&r);
+    }
+    end();
+    begin();
+    exp_cache_share_costs(cache);
+    for (int i = 0; i < N_THREADS; i++) {
+        first[i] = i;
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, all_variants, &first[i]), 0);
+    }
+    for (int i = 0; i < N_THREADS; i++) {
+        ck_assert_int_eq(pthread_join(thread[i], &why), 0);
+        ck_assert_msg(!why, "%s", (const char *)why);
+    }
+    for (int i = 0; i < N_VARIANTS; i++) free(variants[i]);
+    end();
+}
+END_TEST
+
 START_TEST(set_ups_that_differ_in_load_alone_share_one_cost)
 {
     begin();
@@ -439,6 +501,7 @@ Suite *test_suite(void)
     tcase_add_test(keys, what_a_fleet_is_called_is_in_no_key);
     tcase_add_test(keys, prices_and_replications_are_part_of_the_key);
     tcase_add_test(runs, shared_costs_give_the_same_figures);
+    tcase_add_test(runs, threads_that_share_costs_and_files_get_what_one_alone_gets);
     tcase_add_test(runs, set_ups_that_differ_in_load_alone_share_one_cost);
     tcase_add_test(runs, more_costs_than_are_kept_come_and_go);
     tcase_add_test(runs, costs_follow_from_prices_throughput_and_answers);

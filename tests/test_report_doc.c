@@ -124,6 +124,50 @@ START_TEST(series_within_the_limit_stay_as_they_are)
 }
 END_TEST
 
+/* ---- too much is cut ---- */
+
+static size_t n_of(const json_t *o, const char *key)
+{
+    return json_array_size(json_object_get(o, key));
+}
+
+START_TEST(what_is_more_than_a_report_may_have_is_cut_and_said)
+{
+    struct sim_status st = {0};
+    json_t *doc = exp_doc_new("study", "x", NULL), *section = exp_doc_section(doc, "s", "S");
+    json_t *lines = exp_doc_chart(section, "lines", "L", EXP_LINES),
+           *bars = exp_doc_chart(section, "bars", "B", EXP_BARS),
+           *table = exp_doc_table(section, "rows", "R"), *series = exp_doc_series(bars, "all");
+    for (int i = 0; i < EXP_DOC_SERIES + 20; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", i);
+        exp_doc_xy(exp_doc_series(lines, name), 1, i < 5 ? NAN : i); /* five have nothing to show */
+    }
+    for (int i = 0; i < 2 * EXP_DOC_POINTS; i++) {
+        exp_doc_name(bars, "n");
+        exp_doc_xy(series, i, i);
+    }
+    exp_doc_column(table, "a", "");
+    for (int i = 0; i < EXP_DOC_ROWS + 1; i++) exp_doc_cell(exp_doc_row(table), i);
+    exp_doc_finish(doc);
+    ck_assert_msg(exp_report_check(doc, "report.json", &st), "%s", st.message);
+    ck_assert_uint_eq(n_of(part_of(doc, "chart", "lines"), "series"), EXP_DOC_SERIES);
+    ck_assert_uint_eq(n_of(part_of(doc, "table", "rows"), "rows"), EXP_DOC_ROWS);
+    const json_t *kept = json_array_get(json_object_get(part_of(doc, "chart", "bars"), "series"), 0);
+    ck_assert_uint_eq(n_of(kept, "points"),
+                      EXP_DOC_POINTS); /* of the names that stay, none is thinned away */
+    ck_assert_double_eq(number_at(json_object_get(kept, "points"), EXP_DOC_POINTS - 1, 1),
+                        EXP_DOC_POINTS - 1);
+    char *text = json_dumps(doc, JSON_COMPACT);
+    static const char *const notes[] = {"[\"The first {0} of {1} series.\",\"100\",\"115\"]",
+                                        "[\"The first {0} of {1} names.\",\"500\",\"1000\"]",
+                                        "[\"The first {0} of {1} rows.\",\"20000\",\"20001\"]"};
+    for (int i = 0; i < 3; i++) ck_assert_msg(strstr(text, notes[i]) != NULL, "%s", notes[i]);
+    free(text);
+    json_decref(doc);
+}
+END_TEST
+
 /* ---- what is made is sound ---- */
 
 START_TEST(a_document_of_every_part_is_sound_whatever_its_texts_are)
@@ -450,6 +494,7 @@ Suite *test_suite(void)
     tcase_add_test(t, long_series_keep_first_last_and_extremes_in_their_order);
     tcase_add_test(t, a_thinned_wave_is_nowhere_far_from_the_whole_one);
     tcase_add_test(t, bands_and_clouds_keep_the_extremes_that_are_theirs);
+    tcase_add_test(t, what_is_more_than_a_report_may_have_is_cut_and_said);
     tcase_add_test(t, series_within_the_limit_stay_as_they_are);
     tcase_add_test(t, a_document_of_every_part_is_sound_whatever_its_texts_are);
     tcase_add_test(t, what_is_empty_is_dropped_and_ids_are_told_apart);

@@ -115,6 +115,21 @@ START_TEST(the_headline_is_the_decision_in_two_lines)
 }
 END_TEST
 
+START_TEST(an_api_that_costs_less_is_said_below_the_headline)
+{
+    struct made *m = made_new();
+    char *text = english(&m->d);
+    ck_assert_ptr_null(strstr(text, "A managed API serves"));
+    free(text);
+    m->d.reference[1].cash.total = 1.0e6;
+    text = english(&m->d);
+    assert_says(text, "A managed API serves this load for USD 1.00M over 36 months");
+    ck_assert(strstr(text, "A managed API serves") < strstr(text, "PASS"));
+    free(text);
+    made_free(m);
+}
+END_TEST
+
 START_TEST(ways_to_get_it_have_their_own_headline)
 {
     struct made *m = made_new();
@@ -641,6 +656,7 @@ Suite *test_suite(void)
     tcase_add_test(page, what_moves_a_cursor_is_not_passed_on);
     tcase_add_test(page, bold_is_only_around_headings_and_only_when_asked);
     tcase_add_test(says, the_headline_is_the_decision_in_two_lines);
+    tcase_add_test(says, an_api_that_costs_less_is_said_below_the_headline);
     tcase_add_test(says, ways_to_get_it_have_their_own_headline);
     tcase_add_test(says, what_there_is_is_kept_alone_or_with_more_beside_it);
     tcase_add_test(says, the_four_checks_stand_there_in_words_and_sign);

@@ -77,7 +77,7 @@ START_TEST(shards_have_every_point_once_and_merge_into_the_rows_of_one_run)
             char name[40];
             snprintf(name, sizeof name, "part-%u-of-%u.sqlite", k, n);
             struct exp_sweep_options o = on(part[k - 1] = sweep_path(name), 2);
-            o.shard = k, o.n_shards = n;
+            o.shard = k, o.n_shards = n, o.is_shard = true;
             points += sweep(study, o).computed;
         }
         ck_assert_uint_eq(points, 18);

@@ -265,6 +265,13 @@ void exp_doc_y(json_t *chart, const char *title, const char *unit, enum exp_scal
     set_axis(chart, "y", axis(title, unit, scale));
 }
 
+void exp_doc_limits(json_t *chart, double min, double max)
+{
+    json_t *y = json_object_get(chart, "y");
+    json_object_set_new(y, "min", number_json(min));
+    json_object_set_new(y, "max", number_json(max));
+}
+
 void exp_doc_name(json_t *chart, const char *name)
 {
     json_array_append_new(json_object_get(json_object_get(chart, "x"), "names"), text_json(name));

@@ -61,6 +61,8 @@ json_t *exp_doc_chart(json_t *section, const char *id, const char *title, enum e
 void exp_doc_note(json_t *chart, const char *text); /* one sentence below it: what to see */
 void exp_doc_x(json_t *chart, const char *title, const char *unit, enum exp_scale scale);
 void exp_doc_y(json_t *chart, const char *title, const char *unit, enum exp_scale scale);
+void exp_doc_limits(json_t *chart, double min,
+                    double max);                    /* of the y axis, once it is there; NaN = by its points */
 void exp_doc_name(json_t *chart, const char *name); /* one more name of the x axis */
 json_t *exp_doc_series(json_t *chart, const char *name);
 void exp_doc_joined(json_t *series);                 /* of a scatter: a line goes through its points */
@@ -70,7 +72,8 @@ void exp_doc_xy_label(json_t *series, double x, double y, const char *label);
 void exp_doc_range(json_t *series, uint32_t name, double lo, double middle, double hi);
 
 /* Thins series and shortens their numbers to seven digits, drops what is empty (series without a point, charts, tables, lists,
- * sections), makes ids unique. Once, when all is there. */
+ * sections), cuts what is more than a report may have (100 series, 500 names, 20,000 rows) and says so above it, makes ids
+ * unique. Once, when all is there. */
 void exp_doc_finish(json_t *doc);
 
 #endif

@@ -127,6 +127,67 @@ static bool has_points(const json_t *series)
     return false;
 }
 
+/* ---- what is too much is cut, and said ---- */
+
+static void cut(json_t *list, size_t most)
+{
+    while (json_array_size(list) > most) json_array_remove(list, json_array_size(list) - 1);
+}
+
+/* Points at names that are gone go with them. */
+static void cut_names(json_t *chart, size_t most)
+{
+    json_t *names = json_object_get(json_object_get(chart, "x"), "names"), *series, *point;
+    size_t i, k;
+    if (json_array_size(names) <= most) return;
+    cut(names, most);
+    json_array_foreach(json_object_get(chart, "series"), i, series)
+    {
+        json_t *points = json_object_get(series, "points"), *kept = json_array();
+        json_array_foreach(points, k, point) if (number_at(points, k, X) < (double)most)
+            json_array_append(kept, point);
+        json_object_set_new(series, "points", kept);
+    }
+}
+
+/* What stands above a part of which less is left than there was; NULL = all of it is there. */
+static json_t *said(size_t most, size_t n, const char *template)
+{
+    char shown[24], all[24];
+    if (n <= most) return NULL;
+    snprintf(shown, sizeof shown, "%zu", most);
+    snprintf(all, sizeof all, "%zu", n);
+    return json_pack("{s:s, s:s, s:[s, s, s]}", "kind", "text", "tone", "soft", "text", template, shown, all);
+}
+
+/* Puts it before part i, which moves on by one. */
+static size_t say_cut(json_t *parts, size_t i, json_t *text)
+{
+    if (text) json_array_insert_new(parts, i++, text);
+    return i;
+}
+
+/* Before points are thinned: those that stay must be of names that stay. Returns where the part is afterwards. */
+static size_t limit_names(json_t *parts, size_t i)
+{
+    json_t *part = json_array_get(parts, i), *names = json_object_get(json_object_get(part, "x"), "names");
+    i = say_cut(parts, i, said(EXP_DOC_POINTS, json_array_size(names), "The first {0} of {1} names."));
+    cut_names(part, EXP_DOC_POINTS);
+    return i;
+}
+
+/* Once what is empty is gone. */
+static size_t limit_lists(json_t *parts, size_t i)
+{
+    json_t *part = json_array_get(parts, i), *rows = json_object_get(part, "rows"),
+           *series = json_object_get(part, "series");
+    i = say_cut(parts, i, said(EXP_DOC_ROWS, json_array_size(rows), "The first {0} of {1} rows."));
+    i = say_cut(parts, i, said(EXP_DOC_SERIES, json_array_size(series), "The first {0} of {1} series."));
+    cut(rows, EXP_DOC_ROWS);
+    cut(series, EXP_DOC_SERIES);
+    return i;
+}
+
 static void finish_chart(json_t *chart)
 {
     json_t *series = json_object_get(chart, "series");
@@ -186,8 +247,9 @@ static bool finish_part(json_t *part, json_t *taken)
 static void finish_parts(json_t *parts, json_t *taken)
 {
     for (size_t i = 0; i < json_array_size(parts);) {
+        i = limit_names(parts, i);
         if (finish_part(json_array_get(parts, i), taken))
-            i++;
+            i = limit_lists(parts, i) + 1;
         else
             json_array_remove(parts, i);
     }

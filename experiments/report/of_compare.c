@@ -1,5 +1,5 @@
-/* What a comparison of KV strategies says: the reading, the tables that the command prints with differences beside the
- * values, who cannot run and why. Pictures are in of_compare_charts.c. */
+/* What a comparison of KV strategies says: the tables that the command prints with differences beside the values, who cannot
+ * run and why. The answer is in of_compare_answer.c, pictures are in of_compare_charts.c. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,140 +9,6 @@
 #include "experiments/report/of_compare_parts.h"
 #include "sim/check.h"
 #include "sim/memory.h"
-
-#define FEW_WORSE 0.01
-
-static double tenth(double percent)
-{
-    return round(10 * percent) / 10;
-}
-
-/* ---- the answer ---- */
-
-/* The winner, and at once what it does to answers: speed is not all that is asked for. */
-static void put_winner(json_t *s, const struct exp_compare_row *best)
-{
-    double worse = best->value[EXP_NEGATIVES].mean;
-    if (!isfinite(worse))
-        exp_doc_text(s, EXP_PLAIN_TONE,
-                     "{0} does best at what this load asks for. Nobody published how many answers it makes "
-                     "worse.",
-                     best->label, NULL);
-    else if (worse > FEW_WORSE)
-        exp_doc_text(s, EXP_WARN_TONE,
-                     "{0} does best at what this load asks for, but makes {1} % of good answers worse.",
-                     best->label, exp_short_words(100 * worse).text, NULL);
-    else
-        exp_doc_text(s, EXP_GOOD_TONE,
-                     "{0} does best at what this load asks for, and makes {1} % of good answers worse.",
-                     best->label, exp_short_words(100 * worse).text, NULL);
-}
-
-static bool is_limited(const struct exp_scenario *scenario)
-{
-    struct exp_class_keys classes[SIM_MAX_CLASSES];
-    uint32_t n = exp_scenario_classes(scenario, classes);
-    bool any = false;
-    for (uint32_t i = 0; i < n; i++)
-        any |= classes[i].slo.ttft_ms > 0 || classes[i].slo.tpot_ms > 0 || classes[i].slo.e2el_ms > 0;
-    return any;
-}
-
-/* A strategy that is faster may still be too slow. */
-static void put_level(json_t *s, const struct exp_compare_row *r)
-{
-    if (!r->figures || r->why_not[0] || !(exp_figure(r->figures, "arrived").mean > 0)) return;
-    double met = exp_figure(r->figures, "sla_met").mean;
-    struct exp_words share = exp_short_words(floor(1e4 * r->value[EXP_ATTAINMENT].mean) / 100);
-    if (met >= 1)
-        exp_doc_text(s, EXP_GOOD_TONE,
-                     "Service levels are met under {0}: {1} % of requests keep their limits.", r->label,
-                     share.text, NULL);
-    else if (met > 0)
-        exp_doc_text(s, EXP_WARN_TONE, "Service levels are met in {1} % of replications under {0}.", r->label,
-                     exp_short_words(100 * met).text, NULL);
-    else
-        exp_doc_text(s, EXP_WARN_TONE,
-                     "Service levels are missed under {0}: {1} % of requests keep their limits.", r->label,
-                     share.text, NULL);
-}
-
-static void put_load_state(json_t *s, const struct exp_compare *c, const struct exp_compare_row *r)
-{
-    if (r->why_not[0] || r->load_state != SIM_OVERLOADED) return;
-    exp_doc_text(s, EXP_WARN_TONE,
-                 c->n_replications ? "The fleet is overloaded under {0}, at least in one replication: "
-                                     "latencies depend on how long the trace is."
-                                   : "The fleet is overloaded under {0}: latencies depend on how long the "
-                                     "trace is.",
-                 r->label, NULL);
-}
-
-/* Without their intervals: paired differences over full's mean reach below -100 %, where no change can be. What they are
- * for is said in words. */
-static void put_winner_facts(json_t *s, const struct exp_compare *c, const struct exp_compare_row *best)
-{
-    const struct {
-        const char *name, *quantity;
-        enum exp_column column;
-    } facts[] = {{"goodput changes by", "goodput", EXP_GOODPUT},
-                 {"output changes by", "output", c->length_shift ? EXP_EQUIVALENT : EXP_OUTPUT},
-                 {"TTFT p99 changes by", "TTFT p99", EXP_TTFT_P99},
-                 {"TPOT p99 changes by", "TPOT p99", EXP_TPOT_P99},
-                 {"E2EL mean changes by", "E2EL mean", EXP_E2EL_MEAN},
-                 {"GPU KV changes by", "GPU KV", EXP_GPU_KV}};
-    char noise[160] = "";
-    size_t n = 0;
-    json_t *o = exp_doc_facts(s);
-    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
-        struct exp_band d = best->delta[facts[i].column];
-        exp_doc_fact(o, facts[i].name, tenth(100 * d.mean), "%");
-        if (d.lo <= 0 && d.hi >= 0)
-            n += (size_t)snprintf(noise + n, sizeof noise - n, "%s%s", n ? ", " : "", facts[i].quantity);
-    }
-    if (c->n_replications && n)
-        exp_doc_text(s, EXP_SOFT_TONE, "May be noise, compared replication by replication: {0}.", noise,
-                     NULL);
-}
-
-/* A paragraph of the command's, a sentence a line. */
-static void put_sentences(json_t *s, const char *text)
-{
-    while (*text) {
-        const char *end = strstr(text, ". ");
-        size_t n = end ? (size_t)(end - text) + 1 : strlen(text);
-        char *sentence = sim_printf("%.*s", (int)n, text);
-        exp_doc_text(s, EXP_PLAIN_TONE, "{0}", sentence, NULL);
-        free(sentence);
-        text += n + strspn(text + n, " ");
-    }
-}
-
-static void put_answer(json_t *doc, const struct exp_compare *c, const struct exp_scenario *scenario)
-{
-    json_t *s = exp_doc_section(doc, "answer", "Result");
-    const struct exp_compare_row *best = exp_compare_winner(c);
-    char *reading = exp_compare_reading(c);
-    if (c->row[0].why_not[0])
-        exp_doc_text(s, EXP_WARN_TONE, "full does not run here: {0}", c->row[0].why_not, NULL);
-    else if (best)
-        put_winner(s, best);
-    else
-        exp_doc_text(s, EXP_PLAIN_TONE, "No strategy is better than full for this load.", NULL);
-    if (is_limited(scenario)) put_level(s, best ? best : c->row);
-    put_load_state(s, c, best ? best : c->row);
-    if (best) put_winner_facts(s, c, best);
-    put_sentences(s, reading);
-    free(reading);
-    exp_doc_text(s, EXP_SOFT_TONE, "{0}", c->how, NULL);
-    if (c->n_replications)
-        exp_doc_text(
-            s, EXP_SOFT_TONE,
-            "Means and 90 % intervals of {0} replications; differences to full are those of the means.",
-            exp_count_words(c->n_replications).text, NULL);
-    for (uint32_t i = 0; i < c->notes.n; i++)
-        exp_doc_text(s, EXP_SOFT_TONE, "Note: {0}", c->notes.text[i], NULL);
-}
 
 /* ---- tables ---- */
 
@@ -198,11 +64,30 @@ static void put_heading(json_t *t, enum exp_column column)
     free(delta);
 }
 
+/* A share that is there but too small to print keeps its digits to itself. */
+static void put_value(json_t *row, double value, const char *unit)
+{
+    const double least = 0.01;
+    if (strcmp(unit, "%") == 0 && value > 0 && value < least)
+        exp_doc_cell_text(row, "< 0.01");
+    else
+        exp_doc_cell(row, value);
+}
+
+static void put_delta(json_t *row, double frac)
+{
+    struct exp_words times = exp_report_times(frac);
+    if (times.text[0])
+        exp_doc_cell_text(row, times.text);
+    else
+        exp_doc_cell(row, round(1000 * frac) / 10);
+}
+
 static void put_cells(json_t *row, const struct exp_compare_row *r, enum exp_column column)
 {
     const struct exp_column_info *info = exp_column_info(column);
-    exp_doc_cell(row, r->value[column].mean * scale_of(info));
-    if (info->against != EXP_NO_DELTA) exp_doc_cell(row, tenth(100 * r->delta[column].mean));
+    put_value(row, r->value[column].mean * scale_of(info), headings[column].unit);
+    if (info->against != EXP_NO_DELTA) put_delta(row, r->delta[column].mean);
 }
 
 static bool is_shown(const struct exp_compare *c, enum exp_column column, enum exp_table table)
@@ -241,11 +126,7 @@ static void put_intervals(json_t *s, const struct exp_compare *c)
     exp_doc_column_text(t, "strategy");
     for (enum exp_column k = 0; k < EXP_N_COLUMNS; k++) {
         if (!has_interval(c, k)) continue;
-        char *lo = sim_printf("%s from", headings[k].name), *hi = sim_printf("%s to", headings[k].name);
-        exp_doc_column(t, lo, headings[k].unit);
-        exp_doc_column(t, hi, headings[k].unit);
-        free(lo);
-        free(hi);
+        exp_doc_column(t, headings[k].name, headings[k].unit);
     }
     for (uint32_t i = 0; i < c->n_rows; i++) {
         if (c->row[i].why_not[0]) continue;
@@ -253,8 +134,7 @@ static void put_intervals(json_t *s, const struct exp_compare *c)
         exp_doc_cell_text(row, c->row[i].label);
         for (enum exp_column k = 0; k < EXP_N_COLUMNS; k++) {
             if (!has_interval(c, k)) continue;
-            exp_doc_cell(row, c->row[i].value[k].lo * scale_of(exp_column_info(k)));
-            exp_doc_cell(row, c->row[i].value[k].hi * scale_of(exp_column_info(k)));
+            exp_report_band_cell(row, c->row[i].value[k], scale_of(exp_column_info(k)));
         }
     }
 }
@@ -279,7 +159,9 @@ static void put_tables(json_t *doc, const struct exp_compare *c)
     put_table(s, c, EXP_LATENCY_TABLE, "latency", "Latency");
     put_table(s, c, EXP_MEMORY_TABLE, "memory", "Memory and load");
     put_table(s, c, EXP_COST_TABLE, "costs", "What it costs");
-    exp_doc_text(s, EXP_SOFT_TONE, "\u0394: difference to full, a share of its value or points.", NULL);
+    exp_doc_text(
+        s, EXP_SOFT_TONE,
+        "\u0394: difference to full, a share of its value or points; x20: twenty times full's value.", NULL);
     if (c->n_replications) put_intervals(s, c);
     put_absent(s, c);
 }
@@ -310,9 +192,10 @@ json_t *exp_report_of_compare(const struct exp_compare *c, const struct exp_scen
     struct sim_status why = {0};
     json_t *doc = exp_doc_new("compare", "KV strategies compared", NULL);
     exp_doc_subtitle(doc, "{0}", c->title, NULL);
-    put_answer(doc, c, s);
+    exp_report_compare_answer(doc, c, s);
     put_tables(doc, c);
     exp_report_compare_charts(doc, c);
+    exp_report_compare_reading(doc, c);
     char *line = command_of(c);
     exp_report_reproduce(doc, s, line, &why);
     free(line);

@@ -220,9 +220,15 @@ static void put_quality(json_t *doc, const struct drawn *d)
                            "Benign samples of which less than 90 % of the score is left. No bar: nobody "
                            "published a figure.",
                            EXP_NEGATIVES, 100});
+    exp_doc_text(s, EXP_SOFT_TONE,
+                 "Good answers are those that full gets at least as well as the task's mean. One that loses "
+                 "more than a tenth of its score newly fails: two numbers for the same answers, of the good "
+                 "ones and of all.",
+                 NULL);
     json_t *t = exp_doc_table(s, "quality-sources", "Worse answers and longer outputs, and who says so");
     exp_doc_column_text(t, "strategy");
-    exp_doc_column(t, "worse answers", "%");
+    exp_doc_column(t, "worse, of good answers", "%");
+    exp_doc_column(t, "newly failing, of all answers", "%");
     exp_doc_column_text(t, "source");
     exp_doc_column(t, "outputs longer by", "%");
     exp_doc_column(t, "half as long again and more", "%");
@@ -232,6 +238,7 @@ static void put_quality(json_t *doc, const struct drawn *d)
         json_t *row = exp_doc_row(t);
         exp_doc_cell_text(row, r->label);
         exp_doc_cell(row, 100 * r->value[EXP_NEGATIVES].mean);
+        exp_doc_cell(row, 100 * r->newly_failing);
         exp_doc_cell_text(row, r->negative_source);
         exp_doc_cell(row, 100 * r->value[EXP_LENGTH_MEAN].mean);
         exp_doc_cell(row, 100 * r->value[EXP_LENGTH_LONGER].mean);

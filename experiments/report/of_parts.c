@@ -11,6 +11,8 @@
 #include "sim/check.h"
 #include "sim/memory.h"
 
+#define MOST_CHANGE 10 /* 1000 %: who reads more counts zeros */
+
 double exp_report_rounded(double value)
 {
     char text[32];
@@ -118,6 +120,25 @@ void exp_report_band_fact(json_t *facts, const char *name, struct exp_band b, do
 {
     exp_doc_fact_band(facts, name, scale * b.mean, banded ? scale * b.lo : NAN, banded ? scale * b.hi : NAN,
                       unit);
+}
+
+void exp_report_band_cell(json_t *row, struct exp_band b, double scale)
+{
+    if (!isfinite(b.mean) || !isfinite(b.lo) || !isfinite(b.hi)) {
+        exp_doc_cell(row, scale * b.mean);
+        return;
+    }
+    char *text = sim_printf("%s [%s, %s]", exp_short_words(scale * b.mean).text,
+                            exp_short_words(scale * b.lo).text, exp_short_words(scale * b.hi).text);
+    exp_doc_cell_text(row, text);
+    free(text);
+}
+
+struct exp_words exp_report_times(double frac)
+{
+    struct exp_words w = {""};
+    if (frac > MOST_CHANGE) snprintf(w.text, sizeof w.text, frac < 9e14 ? "x%.0f" : "x%.3g", 1 + frac);
+    return w;
 }
 
 /* ---- how to make it again ---- */

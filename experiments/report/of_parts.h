@@ -2,6 +2,7 @@
 #ifndef KVSIM_EXPERIMENTS_REPORT_OF_PARTS_H
 #define KVSIM_EXPERIMENTS_REPORT_OF_PARTS_H
 
+#include "experiments/cli.h"
 #include "experiments/report/curves.h"
 #include "experiments/report/doc.h"
 
@@ -41,5 +42,10 @@ void exp_report_band_fact(json_t *facts, const char *name, struct exp_band b, do
 
 /* A table of {"files":[{"path","sha256"}...]}, folded. */
 void exp_report_files(json_t *section, const json_t *files);
+
+/* "12.3 [11.9, 12.8]", which a column of numbers sorts by its first number; a plain number without an interval. */
+void exp_report_band_cell(json_t *row, struct exp_band b, double scale);
+/* A change of more than 1000 % as "x20", twenty times what it was; "" for others. */
+struct exp_words exp_report_times(double frac);
 
 #endif

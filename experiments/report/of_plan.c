@@ -84,7 +84,7 @@ json_t *exp_report_of_plan(const struct exp_decision *d, struct sim_status *st)
     exp_plan_report_quality(&r);
     exp_plan_report_evidence(&r);
     put_sheet(&r, EXP_SHEET_REST, exp_doc_section(r.doc, "assumptions", "Losers, assumptions and prices"));
-    put_sheet(&r, EXP_SHEET_DETAILS, exp_doc_section(r.doc, "details", "Page two"));
+    put_sheet(&r, EXP_SHEET_DETAILS, exp_doc_section(r.doc, "details", "Page two, for the integrator"));
     put_plan(&r);
     put_commands(&r, st);
     sim_arena_free(r.arena);

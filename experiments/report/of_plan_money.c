@@ -22,7 +22,7 @@ static const char *reference_name(uint32_t i)
 
 struct totals {
     const struct exp_plan_report *r;
-    json_t *chart, *drawn, *expected;
+    json_t *chart, *series;
     uint32_t n; /* names so far */
 };
 
@@ -30,9 +30,7 @@ static void add_total(struct totals *t, const char *name, const struct exp_band 
 {
     if (!isfinite(expected)) return;
     exp_doc_name(t->chart, name);
-    if (band) exp_doc_range(t->drawn, t->n, band->lo, band->mean, band->hi);
-    exp_doc_range(t->expected, t->n, expected, expected, expected);
-    t->n++;
+    exp_doc_range(t->series, t->n++, band ? band->lo : expected, expected, band ? band->hi : expected);
 }
 
 /* By every way to get it; only the cheapest was drawn. */
@@ -53,10 +51,9 @@ static void put_totals(const struct exp_plan_report *r, json_t *section)
     struct totals t = {.r = r, .chart = exp_doc_chart(section, "cost-total", "Total cost", EXP_RANGES)};
     exp_doc_y(t.chart, "total cost over the horizon", currency(r), EXP_LINEAR);
     exp_doc_note(t.chart,
-                 "Bars reach from 5 % to 95 % of 10,000 draws, with the median; of the cheapest way to "
-                 "get each. The others are drawn as expected.");
-    t.drawn = exp_doc_series(t.chart, "drawn");
-    t.expected = exp_doc_series(t.chart, "as expected");
+                 "The mark is the cost as expected. Bars reach from 5 % to 95 % of 10,000 draws: of the "
+                 "cheapest way to get each; the others have the mark alone.");
+    t.series = exp_doc_series(t.chart, "total cost");
     for (uint32_t i = 0; i < exp_plan_report_n(r); i++) add_row(&t, i);
     for (uint32_t i = 0; i < 2; i++)
         if (r->d->reference[i].known) add_total(&t, reference_name(i), NULL, r->d->reference[i].cash.total);
@@ -81,8 +78,8 @@ static void put_cash(const struct exp_plan_report *r, json_t *section)
     json_t *chart = exp_doc_chart(section, "cash", "Cash spent by month", EXP_LINES);
     exp_doc_x(chart, "month", "", EXP_LINEAR);
     exp_doc_y(chart, "spent so far", currency(r), EXP_LINEAR);
-    exp_doc_note(chart, "Payback is where the winner's line stays below the baseline's.");
-    if (d->best != UINT32_MAX) add_cash(chart, "winner", exp_row_cash(&d->row[d->best]));
+    exp_doc_note(chart, "Payback is where the recommendation's line stays below the baseline's.");
+    if (d->best != UINT32_MAX) add_cash(chart, "the recommendation", exp_row_cash(&d->row[d->best]));
     if (based && (d->best == UINT32_MAX || !d->row[d->best].entry->is_baseline))
         add_cash(chart, "baseline", &d->baseline_cash);
     for (uint32_t i = 0; i < 2; i++)
@@ -210,7 +207,7 @@ void exp_plan_report_tornado(const struct exp_plan_report *r)
     if (!row || !row->risk.n_bars || !isfinite(row->returns.npv)) return;
     json_t *section = exp_doc_section(r->doc, "doubt", "What would change this answer");
     exp_doc_text(section, EXP_PLAIN_TONE,
-                 "NPV against the baseline of {0}: each bar moves one input to its 5 and 95 %.",
+                 "NPV of {0} against the baseline: each bar moves one input to its 5 and 95 %.",
                  exp_plan_report_name(r, (uint32_t)(row - r->d->row)), NULL);
     json_t *chart = exp_doc_chart(section, "npv-ranges", "NPV by input", EXP_RANGES);
     exp_doc_y(chart, "NPV", currency(r), EXP_LINEAR);

@@ -113,13 +113,13 @@ static void put_failing(const struct exp_plan_report *r, json_t *section)
     }
 }
 
-/* A class with a limit asks of an option: shown to hold, shown not to, or not shown. */
+/* A class with a limit asks of an option: shown to hold, shown not to, or neither. */
 static const char *holds(const struct mdl_quality_rates *q, double limit)
 {
     if (!isfinite(q->newly_failing)) return "not scored";
     double lo = isfinite(q->newly_failing_lo) ? q->newly_failing_lo : q->newly_failing;
     double hi = isfinite(q->newly_failing_hi) ? q->newly_failing_hi : q->newly_failing;
-    return hi <= limit ? "within" : lo > limit ? "above" : "not shown";
+    return hi <= limit ? "within" : lo > limit ? "above" : "not proven";
 }
 
 static void put_limits(const struct exp_plan_report *r, json_t *section)

@@ -316,34 +316,28 @@ static bool has_latency(const struct exp_figures *f, const char *latency)
     return exp_figure(f, strcmp(latency, "queue") == 0 ? "completed" : name).hi > 0;
 }
 
+/* A column for each latency: its values are of like size, and keep their digits. */
 static void put_latency_table(json_t *s, const struct exp_figures *f)
 {
-    static const char *const rows[][2] = {
+    static const char *const columns[][2] = {
         {"ttft", "TTFT"}, {"tpot", "TPOT"}, {"itl", "ITL"}, {"e2el", "E2EL"}, {"queue", "queueing"}};
-    static const char *const columns[] = {"mean", "p50", "p90", "p95", "p99"};
+    static const char *const rows[] = {"mean", "p50", "p90", "p95", "p99"};
     json_t *t = exp_doc_table(s, "latency-table", "Latency of completed requests");
-    exp_doc_column_text(t, "latency");
-    for (int c = 0; c < 5; c++) exp_doc_column(t, columns[c], "ms");
-    if (f->n_replications) {
-        exp_doc_column(t, "mean from", "ms");
-        exp_doc_column(t, "mean to", "ms");
-        exp_doc_column(t, "p99 from", "ms");
-        exp_doc_column(t, "p99 to", "ms");
-    }
+    exp_doc_column_text(t, "");
+    for (int c = 0; c < 5; c++) exp_doc_column(t, columns[c][1], "ms");
     for (int r = 0; r < 5; r++) {
         json_t *row = exp_doc_row(t);
-        struct exp_band b[5];
-        exp_doc_cell_text(row, rows[r][1]);
+        bool banded = f->n_replications && r % 4 == 0; /* mean and p99 */
+        exp_doc_cell_text(row, rows[r]);
         for (int c = 0; c < 5; c++) {
             char name[32];
-            snprintf(name, sizeof name, "%s_%s_ms", columns[c], rows[r][0]);
-            bool there = !(r == 4 && c == 3) && has_latency(f, rows[r][0]); /* queueing has no p95 */
-            b[c] = there ? exp_figure(f, name) : (struct exp_band){NAN, NAN, NAN};
-            exp_doc_cell(row, b[c].mean);
-        }
-        for (int c = 0; c < 5 && f->n_replications; c += 4) {
-            exp_doc_cell(row, b[c].lo);
-            exp_doc_cell(row, b[c].hi);
+            snprintf(name, sizeof name, "%s_%s_ms", rows[r], columns[c][0]);
+            bool there = !(r == 3 && c == 4) && has_latency(f, columns[c][0]); /* queueing has no p95 */
+            struct exp_band b = there ? exp_figure(f, name) : (struct exp_band){NAN, NAN, NAN};
+            if (banded)
+                exp_report_band_cell(row, b, 1);
+            else
+                exp_doc_cell(row, b.mean);
         }
     }
 }

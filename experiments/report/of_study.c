@@ -24,7 +24,7 @@ static void put_head(const struct exp_study_report *r, json_t *section)
     exp_doc_fact(facts, "done", (double)s->n_done, "");
     exp_doc_fact(facts, "failed", (double)s->n_failed, "");
     exp_doc_fact(facts, "stale", (double)s->n_stale, "");
-    if (s->n_points > s->n_done + s->n_failed)
+    if (s->n_points > s->n_done + s->n_failed && !(s->all_stale && s->n))
         exp_doc_text(section, EXP_WARN_TONE, "Not finished: {0} points are open. `kvsim sweep` goes on.",
                      exp_count_words((double)(s->n_points - s->n_done - s->n_failed)).text, NULL);
     if (s->all_stale && s->n)
@@ -137,7 +137,8 @@ json_t *exp_report_of_study(struct exp_store *store, const char *name, struct si
     struct exp_winners *winners = exp_winners_of(rows);
     struct exp_study_report r = {exp_doc_new("study", "Study {0}", rows->name, NULL), rows, winners};
     json_t *head = exp_doc_section(r.doc, "head", "The study");
-    exp_doc_subtitle(r.doc, "{0} points done", exp_count_words((double)rows->n_done).text, NULL);
+    exp_doc_subtitle(r.doc, "{0} points done",
+                     exp_count_words((double)(rows->all_stale ? rows->n : rows->n_done)).text, NULL);
     put_head(&r, head);
     put_winners(&r);
     put_best(&r, exp_doc_section(r.doc, "best-of", "The best points"));

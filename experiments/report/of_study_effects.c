@@ -92,7 +92,9 @@ void exp_study_report_effects(const struct exp_study_report *r)
     json_t *chart = exp_doc_chart(section, "effects", "Effect of each key", EXP_RANGES);
     json_t *series = exp_doc_series(chart, "from its worst to its best value"),
            *table = effects_table(section);
-    exp_doc_y(chart, exp_study_basis_name(r->winners->basis), "", EXP_LINEAR);
+    bool priced = r->winners->basis == EXP_STUDY_PER_COST && *r->rows->currency;
+    exp_doc_y(chart, priced ? "requests within limits" : exp_study_basis_name(r->winners->basis),
+              priced ? r->rows->per_cost : "", EXP_LINEAR);
     exp_doc_note(
         chart,
         "Means over all points with a value, whatever else they have; the mark is the mean of all. A long "

@@ -27,6 +27,7 @@ enum { N_PICTURES = sizeof pictures / sizeof pictures[0] };
 struct stand {
     const struct exp_study_entry **at; /* n_strategies x n_loads */
     uint32_t n_loads;
+    const char *title; /* of its only picture; NULL = the picture's own */
 };
 
 static const struct exp_study_column *load_of(const struct exp_study_report *r)
@@ -67,9 +68,10 @@ static void put_picture(const struct exp_study_report *r, json_t *section, const
                         const struct picture *p)
 {
     const struct exp_study_column *load = load_of(r);
-    json_t *chart = exp_doc_chart(section, p->id, p->title, EXP_LINES);
+    json_t *chart = exp_doc_chart(section, p->id, s->title ? s->title : p->title, EXP_LINES);
     exp_doc_x(chart, load->name, "", scale_of(load));
     exp_doc_y(chart, p->y, p->unit, p->scale);
+    if (p->factor == 100) exp_doc_limits(chart, 0, 100);
     for (uint32_t k = 0; k < r->winners->n_strategies && k < EXP_STUDY_SERIES; k++) {
         json_t *series = exp_doc_series(chart, exp_winner_strategy(r->winners, (int)k));
         for (uint32_t x = 0; x < s->n_loads; x++)
@@ -130,12 +132,14 @@ void exp_study_report_load(const struct exp_study_report *r)
         exp_doc_text(section, EXP_SOFT_TONE,
                      "Pictures of the first {0} of {1} combinations; the table has all.",
                      exp_count_words(shown).text, exp_count_words(w->n).text, NULL);
+    bool all = w->n <= ALL_PICTURES;
+    if (!all) exp_doc_text(section, EXP_HEADING_TONE, pictures[0].title, NULL);
     for (uint32_t i = 0; i < shown; i++) {
         const char *cell = exp_winner_cell(w, &w->winner[i]);
-        if (*cell) exp_doc_text(section, EXP_HEADING_TONE, "{0}", cell, NULL);
+        if (all && *cell) exp_doc_text(section, EXP_HEADING_TONE, "{0}", cell, NULL);
+        s.title = all ? NULL : cell;
         choose(r, &w->winner[i], &s);
-        for (int k = 0; k < (w->n <= ALL_PICTURES ? N_PICTURES : 1); k++)
-            put_picture(r, section, &s, &pictures[k]);
+        for (int k = 0; k < (all ? N_PICTURES : 1); k++) put_picture(r, section, &s, &pictures[k]);
     }
     put_highest(r, section, &s);
     free(s.at);

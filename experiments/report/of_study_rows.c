@@ -215,6 +215,13 @@ static void set_roles(struct exp_study_rows *s)
 
 /* ---- the whole ---- */
 
+/* A report is sent to others: where the file lies here is not theirs to know. */
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 static const char *text_of(const json_t *o, const char *key)
 {
     const char *text = json_string_value(json_object_get(o, key));
@@ -252,6 +259,10 @@ static void describe(struct exp_study_rows *s)
     s->file = text_of(s->study, "file");
     s->scenario = text_of(s->study, "scenario");
     s->versions = json_object_get(s->study, "versions");
+    s->currency = text_of(s->versions, "currency");
+    char *per_cost = *s->currency ? sim_printf("1/%s", s->currency) : sim_strdup("per unit of cost");
+    s->per_cost = sim_arena_strdup(s->arena, per_cost);
+    free(per_cost);
     json_int_t points = json_integer_value(json_object_get(s->study, "points"));
     s->n_points = points > 0 ? (uint64_t)points : 0;
     for (size_t i = 0; i < json_array_size(axes) && s->n_columns < EXP_STUDY_MAX_AXES; i++) {
@@ -288,7 +299,7 @@ struct exp_study_rows *exp_study_rows_load(struct exp_store *store, const char *
         s->study = json_copy((json_t *)study);
         s->texts = json_object();
         s->arena = sim_arena_new();
-        s->database = sim_arena_strdup(s->arena, exp_store_path(store));
+        s->database = sim_arena_strdup(s->arena, file_name(exp_store_path(store)));
         describe(s);
         if (load_rows(s, store, st)) {
             set_names(s);

@@ -48,8 +48,9 @@ struct exp_study_entry {
 };
 
 struct exp_study_rows {
-    const char *database, *name, *note, *file, *scenario;
-    uint64_t n_points; /* of the study; 0 = not known */
+    const char *database, *name, *note, *file, *scenario; /* database: its file's name, without folders */
+    const char *currency, *per_cost; /* "USD" and "1/USD"; "" and words where it is not known */
+    uint64_t n_points;               /* of the study; 0 = not known */
     const json_t *versions;
     uint32_t n_columns;
     struct exp_study_column

@@ -102,21 +102,29 @@ static int best_but(const struct exp_winners *w, const struct exp_winner *of, in
 }
 
 /* Answers that newly fail are worth nothing; of strategies that nobody scored it is not known how many those are. */
-static double good_of(const struct exp_winners *w, const struct exp_winner *of, int strategy)
+static double good_score(const struct exp_winners *w, const struct exp_study_entry *row)
 {
-    if (strategy < 0 || !of->best[strategy]) return NAN;
-    return score_of(w, of, strategy) * (1 - of->best[strategy]->figure[EXP_STUDY_NEWLY_FAILING]);
+    return exp_study_score(row, w->basis) * (1 - row->figure[EXP_STUDY_NEWLY_FAILING]);
 }
 
+/* A strategy's settings change its answers as well as its speed: the most of any of its points. */
 static void contest_of_good(const struct exp_winners *w, struct exp_winner *of)
 {
+    double full = NAN;
     of->good = -1;
-    for (int k = 0; k < (int)w->n_strategies; k++) {
-        double good = good_of(w, of, k);
-        if (isfinite(good) && (of->good < 0 || good > good_of(w, of, of->good))) of->good = k;
+    of->good_score = NAN;
+    for (uint64_t i = 0; i < of->n; i++) {
+        const struct exp_study_entry *row = of->row[i];
+        int strategy = exp_winner_strategy_of(w, row);
+        double good = good_score(w, row);
+        if (!exp_study_row_meets(row) || !isfinite(good)) continue;
+        if (strategy == find_full(w)) full = fmax(full, good);
+        if (of->good >= 0 && (good < of->good_score || (good == of->good_score && strategy >= of->good)))
+            continue;
+        of->good = strategy;
+        of->good_score = good;
     }
-    of->good_score = good_of(w, of, of->good);
-    of->good_over_full = of->good_score / good_of(w, of, find_full(w)) - 1;
+    of->good_over_full = of->good_score / full - 1;
 }
 
 static void contest(const struct exp_winners *w, struct exp_winner *of)
@@ -184,7 +192,7 @@ const char *exp_winner_strategy(const struct exp_winners *w, int strategy)
 
 /* ---- the table ---- */
 
-static uint32_t other_columns(const struct exp_winners *w)
+uint32_t exp_winner_columns(const struct exp_winners *w)
 {
     uint32_t bits = UINT32_MAX;
     for (uint32_t i = 0; i < w->n_columns; i++) bits &= ~(1u << w->column[i]);
@@ -194,7 +202,7 @@ static uint32_t other_columns(const struct exp_winners *w)
 
 static void put_columns(json_t *table, const struct exp_winners *w)
 {
-    static const char *const units[] = {"per unit of cost", "per s and GPU", "per s"};
+    const char *const units[] = {w->rows->per_cost, "per s and GPU", "per s"};
     for (uint32_t i = 0; i < w->n_columns; i++)
         exp_doc_column_text(table, w->rows->column[w->column[i]].name);
     exp_doc_column_text(table, "winner");
@@ -230,7 +238,7 @@ static void put_row(json_t *table, const struct exp_winners *w, const struct exp
     json_t *row = exp_doc_row(table);
     for (uint32_t i = 0; i < w->n_columns; i++) exp_doc_cell_text(row, value_of(w, of, i));
     exp_doc_cell_text(row, best ? exp_winner_strategy(w, of->first) : "");
-    exp_doc_cell_text(row, best ? exp_study_settings_text(w->rows, best, other_columns(w)) : "");
+    exp_doc_cell_text(row, best ? exp_study_settings_text(w->rows, best, exp_winner_columns(w)) : "");
     exp_doc_cell(row, of->score);
     exp_doc_cell_text(row, of->second < 0 ? "" : exp_winner_strategy(w, of->second));
     exp_doc_cell(row, 100 * of->margin);

@@ -43,6 +43,8 @@ void exp_winners_free(struct exp_winners *w);
 const char *exp_winner_cell(const struct exp_winners *w, const struct exp_winner *of);
 /* What a strategy is called; "all points" when nothing is compared. */
 const char *exp_winner_strategy(const struct exp_winners *w, int strategy);
+/* Bits of the columns that neither make a cell nor are the strategy: what a point of a cell is told apart by. */
+uint32_t exp_winner_columns(const struct exp_winners *w);
 /* Of a row. */
 int exp_winner_strategy_of(const struct exp_winners *w, const struct exp_study_entry *row);
 

@@ -22,22 +22,34 @@ static struct exp_words percent(double frac)
     return w;
 }
 
+static void put_off(json_t *s, const struct exp_reruns *t)
+{
+    struct exp_errors ttft = exp_reruns_errors(t, EXP_TTFT, NULL),
+                      tpot = exp_reruns_errors(t, EXP_TPOT, NULL);
+    if (t->n == 1)
+        exp_doc_text(s, EXP_PLAIN_TONE, "TPOT is {0} % and TTFT {1} % off at the one measured point.",
+                     percent(tpot.mape).text, percent(ttft.mape).text, NULL);
+    else
+        exp_doc_text(s, EXP_PLAIN_TONE,
+                     "TPOT is {0} % and TTFT {1} % off on average over {2} measured points; half of them are "
+                     "at most {3} % and {4} % off.",
+                     percent(tpot.mape).text, percent(ttft.mape).text, exp_count_words(t->n).text,
+                     percent(tpot.median).text, percent(ttft.median).text, NULL);
+}
+
 static void put_answer(json_t *doc, const struct exp_validated *v)
 {
     json_t *s = exp_doc_section(doc, "answer", "Result");
-    struct exp_errors ttft = exp_reruns_errors(v->reruns, EXP_TTFT, NULL),
-                      tpot = exp_reruns_errors(v->reruns, EXP_TPOT, NULL);
-    exp_doc_text(s, EXP_PLAIN_TONE,
-                 "TPOT is {0} % and TTFT {1} % off on average over {2} measured points; half of them are at "
-                 "most {3} % and {4} % off.",
-                 percent(tpot.mape).text, percent(ttft.mape).text, exp_count_words(v->reruns->n).text,
-                 percent(tpot.median).text, percent(ttft.median).text, NULL);
+    uint32_t skipped = v->reruns->n_skipped;
+    put_off(s, v->reruns);
     if (v->coverage)
         exp_doc_text(s, EXP_PLAIN_TONE, "90 % intervals hold {0} % of the measured TPOT and {1} % of TTFT.",
                      percent(v->coverage->tpot).text, percent(v->coverage->ttft).text, NULL);
-    if (v->reruns->n_skipped)
+    if (skipped == 1)
+        exp_doc_text(s, EXP_WARN_TONE, "One point is left out: it cannot be simulated.", NULL);
+    else if (skipped)
         exp_doc_text(s, EXP_WARN_TONE, "{0} points are left out: they cannot be simulated.",
-                     exp_count_words(v->reruns->n_skipped).text, NULL);
+                     exp_count_words(skipped).text, NULL);
 }
 
 static void put_errors(json_t *doc, const struct exp_validated *v)
@@ -211,7 +223,10 @@ json_t *exp_report_of_validation(const struct exp_validated *v, struct sim_statu
     (void)st; /* nothing here can fail */
     const char *name = strrchr(v->measured, '/') ? strrchr(v->measured, '/') + 1 : v->measured;
     json_t *doc = exp_doc_new("validate", "Predicted against measured", NULL);
-    exp_doc_subtitle(doc, "{0}: {1} points", name, exp_count_words(v->reruns->n).text, NULL);
+    if (v->reruns->n == 1)
+        exp_doc_subtitle(doc, "{0}: one point", name, NULL);
+    else
+        exp_doc_subtitle(doc, "{0}: {1} points", name, exp_count_words(v->reruns->n).text, NULL);
     put_answer(doc, v);
     put_errors(doc, v);
     exp_report_validation_charts(doc, v->reruns);

@@ -43,10 +43,50 @@ static double named_from(const struct exp_reruns *t, enum exp_quantity q)
     return least;
 }
 
+/* What names a point beside its GPU, which is its series. */
+enum trait { MODEL, PARALLEL, LENGTHS, IN_FLIGHT, N_TRAITS };
+
+static struct exp_words trait_of(const struct exp_rerun *x, enum trait trait)
+{
+    const struct exp_point *p = x->point;
+    struct exp_words w;
+    if (trait == MODEL)
+        snprintf(w.text, sizeof w.text, "%s", exp_short_model(x));
+    else if (trait == PARALLEL)
+        snprintf(w.text, sizeof w.text, "TP%u", p->tensor_parallel);
+    else if (trait == LENGTHS)
+        snprintf(w.text, sizeof w.text, "%u/%u", p->isl, p->osl);
+    else
+        snprintf(w.text, sizeof w.text, "x%u", p->concurrency);
+    return w;
+}
+
+static bool differs(const struct exp_reruns *t, enum trait trait)
+{
+    for (uint32_t i = 1; i < t->n; i++)
+        if (strcmp(trait_of(&t->trial[i], trait).text, trait_of(&t->trial[0], trait).text) != 0) return true;
+    return false;
+}
+
+/* "Qwen3-8B TP4 1024/128 x64": only what is not the same of all points; there is little room. Free with free(). */
+static char *label_of(const struct exp_rerun *x, const bool told[N_TRAITS])
+{
+    char *label = sim_strdup("");
+    for (int k = 0; k < N_TRAITS; k++) {
+        if (!told[k]) continue;
+        char *longer = sim_printf("%s%s%s", label, *label ? " " : "", trait_of(x, (enum trait)k).text);
+        free(label);
+        label = longer;
+    }
+    return label;
+}
+
 /* A series for each GPU. */
 static void put_points(json_t *chart, const struct exp_reruns *t, enum exp_quantity q)
 {
     double named = named_from(t, q);
+    bool told[N_TRAITS];
+    for (int k = 0; k < N_TRAITS; k++) told[k] = differs(t, (enum trait)k);
     for (uint32_t first = 0; first < t->n; first++) {
         if (!is_first(t, first)) continue;
         const char *system = t->trial[first].point->system;
@@ -56,15 +96,25 @@ static void put_points(json_t *chart, const struct exp_reruns *t, enum exp_quant
             double across = exp_report_rounded(exp_measured_ms(x, q)),
                    up = exp_report_rounded(exp_predicted_ms(x, q));
             if (strcmp(x->point->system, system) != 0) continue;
-            char *label = sim_printf("%s, TP %u, %u in flight", exp_short_model(x), x->point->tensor_parallel,
-                                     x->point->concurrency);
-            if (fabs(log1p(exp_error_frac(x, q))) >= named)
+            char *label = label_of(x, told);
+            if (*label && fabs(log1p(exp_error_frac(x, q))) >= named)
                 exp_doc_xy_label(series, across, up, label);
             else
                 exp_doc_xy(series, across, up);
             free(label);
         }
     }
+}
+
+/* Below a decade a logarithmic axis has hardly a tick. */
+static enum exp_scale scale_of(const struct exp_reruns *t, enum exp_quantity q)
+{
+    double least = INFINITY, most = 0;
+    for (uint32_t i = 0; i < t->n; i++) {
+        const double both[] = {exp_measured_ms(&t->trial[i], q), exp_predicted_ms(&t->trial[i], q)};
+        for (int k = 0; k < 2; k++) least = fmin(least, both[k]), most = fmax(most, both[k]);
+    }
+    return most < 10 * least ? EXP_LINEAR : EXP_LOG;
 }
 
 static void put_scatters(json_t *doc, const struct exp_reruns *t)
@@ -76,9 +126,10 @@ static void put_scatters(json_t *doc, const struct exp_reruns *t)
     json_t *s = exp_doc_section(doc, "predicted", "Predicted against measured");
     for (int q = EXP_N_QUANTITIES - 1; q >= 0; q--) {
         json_t *chart = exp_doc_chart(s, ids[q], titles[q], EXP_SCATTER);
-        exp_doc_x(chart, "measured", "ms", EXP_LOG);
-        exp_doc_y(chart, "predicted", "ms", EXP_LOG);
-        exp_doc_note(chart, "Points above the diagonal are predicted slower than measured.");
+        exp_doc_x(chart, "measured", "ms", scale_of(t, (enum exp_quantity)q));
+        exp_doc_y(chart, "predicted", "ms", scale_of(t, (enum exp_quantity)q));
+        exp_doc_note(chart, "Points above the diagonal are predicted slower than measured; named are those "
+                            "furthest off: input/output tokens, x requests in flight.");
         put_diagonal(chart, t, (enum exp_quantity)q);
         put_points(chart, t, (enum exp_quantity)q);
     }
@@ -176,6 +227,10 @@ static void put_by(json_t *s, const char *id, const char *title, const struct ex
 {
     uint32_t n;
     struct group *groups = groups_of(t, of, &n);
+    if (n < 2) { /* the table of all errors says it */
+        free(groups);
+        return;
+    }
     json_t *chart = exp_doc_chart(s, id, title, EXP_RANGES);
     exp_doc_y(chart, "error", "%", EXP_LINEAR);
     exp_doc_note(chart, "10 %, median and 90 % of the errors; above 0 the prediction is slower.");

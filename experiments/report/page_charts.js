@@ -195,7 +195,7 @@ function axisOptions(view, which) {
       autoSkipPadding: 14, autoSkip: !(names && lying), maxTicksLimit: names ? undefined : upright ? 7 : 9 } };
   if (upright === lying) /* an upright axis has its title above it, in the page */
     o.title = { display: Boolean(axis.title || axis.unit), text: titled(axis), color: theme.soft, align: "end", font: { size: 12.5 } };
-  if (names) return { ...o, labels: namesOf(c).map(n => short(n, lying ? 26 : 16)), offset: isBars(c) };
+  if (names) return { ...o, labels: namesOf(c).map(n => short(n, lying ? 30 : 16)), offset: isBars(c) };
   if (isNumber(axis.min)) o.min = axis.min;
   if (isNumber(axis.max)) o.max = axis.max;
   const compact = new Intl.NumberFormat(lang, { notation: "compact" });
@@ -286,7 +286,9 @@ function drawValues(view, g) {
   Object.assign(g, { font: "12px " + theme.font, fillStyle: theme.ink, textBaseline: "middle", textAlign: "left" });
   for (const p of points) {
     const bar = view.chart.getDatasetMeta(0).data[p[0]];
-    if (bar && isNumber(yOf(c, p))) g.fillText(write(yOf(c, p)), Math.max(bar.x, bar.base) + 6, bar.y);
+    if (!bar || !isNumber(yOf(c, p))) continue;
+    const from = c.form === "ranges" ? view.chart.scales.x.getPixelForValue(p[2]) : Math.max(bar.x, bar.base); /* beside the mark, whose value it is */
+    g.fillText(write(yOf(c, p)), from + 6, bar.y);
   }
 }
 /* Labels of scattered points, where there is room beside, above or below. */

@@ -24,7 +24,7 @@ bool exp_ranks_is_first(void);
 /* Starts MPI when this process is one of several, else it is rank 0 of 1. False when this program was built without MPI
  * and is one of several. */
 bool exp_ranks_begin(struct exp_ranks *out, struct sim_status *st);
-/* Waits for messages that are on their way and for the other ranks. */
+/* Waits for messages that are on their way and for the other ranks; what nobody took is dropped. */
 void exp_ranks_end(struct exp_ranks *r);
 
 /* ---- all ranks call these together ---- */
@@ -41,6 +41,8 @@ bool exp_ranks_agree(const struct exp_ranks *r, struct sim_status *st);
 enum exp_message { EXP_ASK, EXP_CHUNK, EXP_RESULT, EXP_FAREWELL };
 void exp_ranks_send(const struct exp_ranks *r, uint32_t to, enum exp_message kind, const void *bytes,
                     size_t n);
+/* Are messages of this rank still on their way? MPI carries them on in its calls only. */
+bool exp_ranks_sending(const struct exp_ranks *r);
 /* A message that is there: its sender, kind, and bytes that free() frees; false when there is none. */
 struct exp_mailed {
     uint32_t from;

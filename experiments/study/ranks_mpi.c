@@ -24,14 +24,14 @@ struct exp_mail {
 
 enum { AT_ONCE = 1 << 30 }; /* bytes: MPI counts in int */
 
+static void nap(void)
+{
+    nanosleep(&(struct timespec){0, 200000}, NULL);
+}
+
 static void finish(MPI_Request *request)
 {
-    int done = 0;
-    for (;;) {
-        MPI_Test(request, &done, MPI_STATUS_IGNORE);
-        if (done) return;
-        nanosleep(&(struct timespec){0, 200000}, NULL);
-    }
+    for (int done = 0; MPI_Test(request, &done, MPI_STATUS_IGNORE), !done;) nap();
 }
 
 /* Threads of MPI's own take no signals that end a program: those are for the one who can stop a sweep in good order. */
@@ -68,10 +68,9 @@ bool exp_ranks_begin(struct exp_ranks *out, struct sim_status *st)
     return exp_ranks_started() == 1 || start(out, st);
 }
 
-/* Frees what was delivered; how many letters are left. */
-static size_t tidy(struct exp_mail *mail)
+/* Frees what was delivered. */
+static void tidy(struct exp_mail *mail)
 {
-    size_t left = 0;
     for (struct letter **at = &mail->first; *at;) {
         struct letter *one = *at;
         int done = 0;
@@ -81,19 +80,30 @@ static size_t tidy(struct exp_mail *mail)
             free(one);
         } else {
             at = &one->next;
-            left++;
         }
     }
-    return left;
+}
+
+bool exp_ranks_sending(const struct exp_ranks *r)
+{
+    if (!r->mail) return false;
+    tidy(r->mail);
+    return r->mail->first != NULL;
+}
+
+/* A sweep that stopped leaves messages that nobody waits for, and a long one is under way until it is received. */
+static void drop_messages(const struct exp_ranks *r)
+{
+    for (struct exp_mailed m; exp_ranks_poll(r, &m);) free(m.bytes);
 }
 
 void exp_ranks_end(struct exp_ranks *r)
 {
     if (!r->mail) return;
     MPI_Request all;
-    while (tidy(r->mail) > 0) nanosleep(&(struct timespec){0, 200000}, NULL);
+    for (; exp_ranks_sending(r); nap()) drop_messages(r);
     MPI_Ibarrier(MPI_COMM_WORLD, &all);
-    finish(&all);
+    for (int done = 0; MPI_Test(&all, &done, MPI_STATUS_IGNORE), !done; nap()) drop_messages(r);
     MPI_Finalize();
     free(r->mail);
     *r = (struct exp_ranks){0};

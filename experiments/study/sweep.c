@@ -60,7 +60,7 @@ static bool open_store(struct exp_sweep_parts *p, struct sim_status *st)
 {
     const struct exp_sweep_options *o = p->o;
     if (o->ranks->rank) return true;
-    p->store = exp_store_open(o->db, o->n_shards > 1 ? EXP_STORE_SHARD : EXP_STORE_WRITE, st);
+    p->store = exp_store_open(o->db, o->is_shard ? EXP_STORE_SHARD : EXP_STORE_WRITE, st);
     p->writes = p->store != NULL;
     return p->writes;
 }
@@ -70,6 +70,7 @@ static bool describe(const struct exp_sweep_parts *p, struct sim_status *st)
 {
     if (!p->store) return true;
     json_t *versions = exp_hasher_json(p->hasher);
+    json_object_set_new(versions, "currency", json_string(p->prices->currency));
     bool ok = exp_store_put_study(p->store, p->study, versions, st);
     json_decref(versions);
     return ok;
@@ -81,7 +82,8 @@ static bool interrupted(const struct exp_sweep_sum *sum, struct sim_status *st)
 {
     return sim_fail_as(st, (enum sim_exit)EXP_EXIT_INTERRUPTED,
                        "interrupted: %llu of %llu points are stored; the same command goes on",
-                       (unsigned long long)(sum->reused + sum->computed), (unsigned long long)sum->points);
+                       (unsigned long long)(sum->reused + sum->computed),
+                       (unsigned long long)(sum->points - sum->equal));
 }
 
 /* Threads that were left behind read the crew and its list of points: both stay with them. */
@@ -94,7 +96,7 @@ static bool compute(struct exp_sweep_parts *p, const struct exp_sweep_open *open
         started = false;
         exp_crew_stop(c);
     }
-    if (started) quiet = leads ? exp_sweep_lead(c, stop, open) : exp_sweep_follow(c, stop);
+    if (started) quiet = leads ? exp_sweep_lead(c, stop, open) : exp_sweep_follow(c, stop, open);
     sum->abandoned = !exp_crew_end(c);
     if (leads) sum->computed = c->computed, sum->failed = c->failed, sum->busy_s = c->busy_s;
     if (c->st.code != SIM_EXIT_OK) *st = c->st;
@@ -110,8 +112,10 @@ static bool carry_out(struct exp_sweep_parts *p, const sigset_t *stop, struct ex
     bool stopped = false;
     describe(p, st);
     bool ok = exp_ranks_agree(p->o->ranks, st) && exp_sweep_find_open(p, stop, &open, &stopped, st);
-    sum->points = open.points, sum->reused = open.reused, sum->stale = open.stale;
-    if (ok && stopped) ok = interrupted(sum, st);
+    sum->points = open.points, sum->reused = open.reused, sum->equal = open.equal, sum->stale = open.stale;
+    if (ok && stopped)
+        ok = sim_fail_as(st, (enum sim_exit)EXP_EXIT_INTERRUPTED,
+                         "interrupted before the first point; the same command begins again");
     if (ok) describe(p, st);
     if (ok && exp_ranks_agree(p->o->ranks, st) && open.n > 0) compute(p, &open, stop, sum, st);
     if (!sum->abandoned) free(open.point);

@@ -16,13 +16,15 @@ struct exp_sweep_options {
         *ranks;               /* NULL = this process alone; all ranks call exp_sweep with the same study */
     uint32_t n_threads;       /* of each rank */
     uint32_t shard, n_shards; /* 1/1 = everything; point i belongs to shard i mod n + 1 */
+    bool is_shard;            /* the database is this process's own: a network file system is fine */
     bool keep_failed;         /* failed points are not computed again */
     bool verbose;             /* a line on stderr as each point begins and when it is stored */
 };
 
-/* Of this shard, on rank 0. Points that have the same scenario are computed once: the others count as reused. */
+/* Of this shard, on rank 0. */
 struct exp_sweep_sum {
     uint64_t points, computed, reused;
+    uint64_t equal;  /* to a point before them, which counts for all: computed once */
     uint64_t failed;       /* of computed */
     uint64_t stale;        /* of computed: stored for another version of model, trace, profile ... */
     double wall_s, busy_s; /* busy_s: of computing, over all threads */
@@ -32,7 +34,7 @@ struct exp_sweep_sum {
 
 /* What would be done, nothing stored: counts and, with `trials`, what it takes, by computing a few points. */
 struct exp_sweep_forecast {
-    uint64_t points, stored, stale;
+    uint64_t points, stored, equal, open, stale;
     double
         s_per_point; /* of one thread, median of points from all over the study; NaN = not tried, none is open */
     uint64_t bytes; /* that the database grows by */

@@ -109,7 +109,8 @@ static void leave(struct exp_crew *c, const struct exp_point_result *r, const st
         c->stop = true;
         pthread_cond_broadcast(&c->more);
     }
-    wake(c);
+    /* What is stored needs no main thread, which would take a processor from those that compute. */
+    if (!c->parts->store || c->stop) wake(c);
     pthread_mutex_unlock(&c->lock);
 }
 

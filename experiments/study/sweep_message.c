@@ -38,26 +38,39 @@ void *exp_result_pack(const struct exp_point_result *r, size_t *n)
     return bytes;
 }
 
-static void *copy(const char **at, size_t n)
+/* What is left of a message. */
+struct rest {
+    const char *at;
+    size_t n;
+};
+
+static void *copy(struct rest *rest, size_t n)
 {
+    SIM_CHECK(n <= rest->n);
     void *out = n ? sim_alloc(n, 1) : NULL;
-    if (n) memcpy(out, *at, n);
-    *at += n;
+    if (n) memcpy(out, rest->at, n);
+    *rest = (struct rest){rest->at + n, rest->n - n};
     return out;
+}
+
+static char *copy_text(struct rest *rest, size_t n)
+{
+    char *text = copy(rest, n);
+    SIM_CHECK(!text || text[n - 1] == '\0');
+    return text;
 }
 
 void exp_result_unpack(const void *bytes, size_t n, struct exp_point_result *out)
 {
     struct head head;
-    const char *at = bytes;
     SIM_CHECK(n >= sizeof head);
-    memcpy(&head, at, sizeof head);
-    at += sizeof head;
-    size_t measures = head.n_measures * sizeof *out->measure;
-    SIM_CHECK(n == sizeof head + measures + head.text_bytes[0] + head.text_bytes[1] + head.text_bytes[2]);
+    memcpy(&head, bytes, sizeof head);
+    SIM_CHECK(head.n_measures == 0 || head.n_measures == exp_measure_count());
+    struct rest rest = {(const char *)bytes + sizeof head, n - sizeof head};
     *out = head.plain;
-    out->measure = copy(&at, measures);
-    out->bands = copy(&at, head.text_bytes[0]);
-    out->classes = copy(&at, head.text_bytes[1]);
-    out->settings = copy(&at, head.text_bytes[2]);
+    out->measure = copy(&rest, head.n_measures * sizeof *out->measure);
+    out->bands = copy_text(&rest, head.text_bytes[0]);
+    out->classes = copy_text(&rest, head.text_bytes[1]);
+    out->settings = copy_text(&rest, head.text_bytes[2]);
+    SIM_CHECK(rest.n == 0);
 }

@@ -125,7 +125,11 @@ static bool judge(struct search *s, uint64_t i, const struct name *name, struct 
     bool named = name->key[0] != '\0', twin = named && see(&s->seen, name->key), stored = p->store && named;
     bool done = stored && !twin && exp_store_has(p->store, name->key);
     bool kept = stored && !twin && !done && p->o->keep_failed && exp_store_has_failed(p->store, name->key);
-    if (twin || done || kept) {
+    if (twin) {
+        s->out->equal++;
+        return true;
+    }
+    if (done || kept) {
         s->out->reused++;
         return !done || adopt(p, i, name, st);
     }
@@ -162,8 +166,13 @@ static void search(struct search *s, const sigset_t *stop, bool *stopped, struct
 {
     uint64_t step = s->ranks->n * s->block;
     bool ok = true;
-    for (uint64_t from = 0; from < s->out->points && goes_on(s, ok, stop, stopped); from += step)
+    struct exp_sweep_progress p =
+        exp_sweep_progress_begin("points looked up", s->ranks->rank > 0 || s->parts->o->verbose);
+    for (uint64_t from = 0; from < s->out->points && goes_on(s, ok, stop, stopped); from += step) {
+        exp_sweep_progress_show(&p, from, s->out->points, 0);
         ok = search_block(s, from, st);
+    }
+    exp_sweep_progress_end(&p);
 }
 
 /* Rank 0's list becomes everybody's. */

@@ -46,7 +46,7 @@ void exp_result_unpack(const void *bytes, size_t n, struct exp_point_result *out
 
 struct exp_sweep_open {
     uint64_t *point; /* [n] numbers of points, ascending; free with free() */
-    uint64_t n, points, reused, stale;
+    uint64_t n, points, reused, equal, stale; /* equal: to a point before them */
 };
 /* All ranks together, the same answer for each. *stopped: a signal of `stop` (NULL = none) came first. */
 bool exp_sweep_find_open(const struct exp_sweep_parts *p, const sigset_t *stop, struct exp_sweep_open *out,
@@ -106,16 +106,18 @@ bool exp_crew_end(struct exp_crew *c);
 
 /* Until every point is stored or the sweep stops. False when a signal of `stop` came. */
 bool exp_sweep_lead(struct exp_crew *c, const sigset_t *stop, const struct exp_sweep_open *open); /* rank 0 */
-bool exp_sweep_follow(struct exp_crew *c, const sigset_t *stop);
+bool exp_sweep_follow(struct exp_crew *c, const sigset_t *stop, const struct exp_sweep_open *open);
 
 /* ---- sweep_progress.c ---- */
 
 struct exp_sweep_progress {
     double begin_s, shown_s;
+    const char *what;
     bool terminal, quiet;
     int width; /* of the line that stands on the terminal */
 };
-struct exp_sweep_progress exp_sweep_progress_begin(bool quiet);
+/* what: is counted, in the plural. */
+struct exp_sweep_progress exp_sweep_progress_begin(const char *what, bool quiet);
 void exp_sweep_progress_show(struct exp_sweep_progress *p, uint64_t done, uint64_t of, uint64_t failed);
 void exp_sweep_progress_end(struct exp_sweep_progress *p);
 

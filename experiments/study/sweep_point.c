@@ -7,7 +7,9 @@
 bool exp_sweep_parts_open(struct exp_sweep_parts *p, struct sim_status *st)
 {
     const char *prices = exp_study_prices(p->study);
-    return (p->cache = exp_cache_new(st)) && (p->prices = exp_study_load_prices(p->cache, prices, st)) &&
+    if (!(p->cache = exp_cache_new(st))) return false;
+    exp_cache_share_costs(p->cache);
+    return (p->prices = exp_study_load_prices(p->cache, prices, st)) &&
            (p->hasher = exp_hasher_new(p->cache, prices, st));
 }
 

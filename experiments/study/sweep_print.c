@@ -23,6 +23,7 @@ static void print_sum(const struct exp_sweep_sum *sum, FILE *out)
         fprintf(out, " in %s (%s points/s)", exp_duration_words(sum->wall_s).text,
                 exp_short_words((double)sum->computed / sum->wall_s).text);
     fprintf(out, ", %s stored before", COUNT(sum->reused));
+    if (sum->equal) fprintf(out, ", %s equal to others", COUNT(sum->equal));
     if (sum->stale)
         fprintf(out, "; %s of the computed replace%s stale ones, of another model version or other files",
                 COUNT(sum->stale), sum->stale == 1 ? "s" : "");
@@ -52,20 +53,28 @@ void exp_sweep_print(const struct exp_sweep_sum *sum, const struct exp_sweep_dig
     exp_print_rows(d->best, out);
 }
 
-json_t *exp_sweep_json(const struct exp_sweep_sum *sum, const char *db)
+json_t *exp_sweep_json(const struct exp_sweep_sum *sum, const struct exp_sweep_digest *d, const char *db)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:s}", "points", (json_int_t)sum->points,
-                     "computed", (json_int_t)sum->computed, "reused", (json_int_t)sum->reused, "failed",
-                     (json_int_t)sum->failed, "stale", (json_int_t)sum->stale, "wall_s", sum->wall_s,
-                     "points_per_s", (double)sum->computed / sum->wall_s, "db", db);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:s, s:O}", "points", (json_int_t)sum->points,
+                     "computed", (json_int_t)sum->computed, "reused", (json_int_t)sum->reused, "equal",
+                     (json_int_t)sum->equal, "failed", (json_int_t)sum->failed, "stale",
+                     (json_int_t)sum->stale, "wall_s", sum->wall_s, "points_per_s",
+                     (double)sum->computed / sum->wall_s, "db", db, "failures", d->failures);
 }
 
 /* ---- a forecast ---- */
 
+/* Of all ranks. */
+static uint64_t threads_of(const struct exp_sweep_options *o)
+{
+    return (uint64_t)o->n_threads * (o->ranks ? o->ranks->n : 1);
+}
+
+/* The last points leave threads idle. */
 static double expected_s(const struct exp_sweep_options *o, const struct exp_sweep_forecast *f)
 {
-    uint64_t open = f->points - f->stored, threads = o->n_threads < open ? o->n_threads : open;
-    return open ? f->s_per_point * (double)open / (double)threads : 0;
+    uint64_t threads = threads_of(o);
+    return f->open ? f->s_per_point * fmax(1, (double)f->open / (double)threads) : 0;
 }
 
 static void print_axes(const struct exp_study *study, FILE *out)
@@ -102,27 +111,29 @@ void exp_sweep_print_forecast(const struct exp_study *study, const struct exp_sw
                               const struct exp_sweep_forecast *f, FILE *out)
 {
     const char *note = exp_study_note(study);
-    uint64_t open = f->points - f->stored;
+    uint64_t threads = threads_of(o);
     fprintf(out, "%-10s%s%s%s\n", "study", exp_study_name(study), note[0] ? ": " : "", note);
     print_axes(study, out);
-    fprintf(out, "%-10s%s: %s stored, %s open", "points", COUNT(f->points), COUNT(f->stored), COUNT(open));
+    fprintf(out, "%-10s%s: %s stored, %s open", "points", COUNT(f->points), COUNT(f->stored), COUNT(f->open));
+    if (f->equal) fprintf(out, ", %s equal to others", COUNT(f->equal));
     if (f->stale)
-        fprintf(out, ", %s of them stale (of another model version or other files)", COUNT(f->stale));
+        fprintf(out, "; %s of the open are stale (of another model version or other files)", COUNT(f->stale));
     fputc('\n', out);
-    if (!open) return;
-    fprintf(out, "%-10sabout %s on %u thread%s (%s a point)\n", "time", about(expected_s(o, f)).text,
-            o->n_threads, plural(o->n_threads), exp_duration_words(f->s_per_point).text);
+    if (!f->open) return;
+    fprintf(out, "%-10sabout %s on %s thread%s (%s a point)\n", "time", about(expected_s(o, f)).text,
+            COUNT(threads), plural(threads), exp_duration_words(f->s_per_point).text);
     fprintf(out, "%-10s%s, about %s more\n", "database", o->db, size_words(f->bytes).text);
 }
 
 json_t *exp_sweep_forecast_json(const struct exp_sweep_options *o, const struct exp_sweep_forecast *f)
 {
     json_t *out =
-        json_pack("{s:I, s:I, s:I, s:I}", "points", (json_int_t)f->points, "stored", (json_int_t)f->stored,
-                  "open", (json_int_t)(f->points - f->stored), "stale", (json_int_t)f->stale);
+        json_pack("{s:I, s:I, s:I, s:I, s:I}", "points", (json_int_t)f->points, "stored",
+                  (json_int_t)f->stored, "equal", (json_int_t)f->equal, "open", (json_int_t)f->open, "stale",
+                  (json_int_t)f->stale);
     if (isfinite(f->s_per_point)) json_object_set_new(out, "s_per_point", json_real(f->s_per_point));
     json_object_set_new(out, "expected_s", json_real(expected_s(o, f)));
-    json_object_set_new(out, "threads", json_integer(o->n_threads));
+    json_object_set_new(out, "threads", json_integer((json_int_t)threads_of(o)));
     json_object_set_new(out, "db", json_string(o->db));
     json_object_set_new(out, "db_bytes", json_integer((json_int_t)f->bytes));
     return out;

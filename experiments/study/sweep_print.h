@@ -6,7 +6,8 @@
 #include "experiments/study/sweep_digest.h"
 
 void exp_sweep_print(const struct exp_sweep_sum *sum, const struct exp_sweep_digest *d, FILE *out);
-json_t *exp_sweep_json(const struct exp_sweep_sum *sum, const char *db); /* the caller's */
+/* The caller's. */
+json_t *exp_sweep_json(const struct exp_sweep_sum *sum, const struct exp_sweep_digest *d, const char *db);
 
 void exp_sweep_print_forecast(const struct exp_study *study, const struct exp_sweep_options *o,
                               const struct exp_sweep_forecast *f, FILE *out);

@@ -11,10 +11,10 @@
 enum { BAR = 16 };
 static const double FIRST_S = 1, TERMINAL_S = 0.2, FILE_S = 30;
 
-struct exp_sweep_progress exp_sweep_progress_begin(bool quiet)
+struct exp_sweep_progress exp_sweep_progress_begin(const char *what, bool quiet)
 {
     double now_s = exp_clock_s();
-    return (struct exp_sweep_progress){now_s, now_s, isatty(STDERR_FILENO) == 1, quiet, 0};
+    return (struct exp_sweep_progress){now_s, now_s, what, isatty(STDERR_FILENO) == 1, quiet, 0};
 }
 
 /* "2 min 13 s left" */
@@ -32,8 +32,8 @@ static void show(struct exp_sweep_progress *p, uint64_t done, uint64_t of, uint6
     memset(bar, '#', of ? BAR * done / of : 0);
     bar[BAR] = '\0';
     if (failed) snprintf(failures, sizeof failures, ", %s failed", exp_count_words((double)failed).text);
-    int n = snprintf(line, sizeof line, "[%s] %s of %s points, %s/s, %s left%s", bar,
-                     exp_count_words((double)done).text, exp_count_words((double)of).text,
+    int n = snprintf(line, sizeof line, "[%s] %s of %s %s, %s/s, %s left%s", bar,
+                     exp_count_words((double)done).text, exp_count_words((double)of).text, p->what,
                      exp_short_words(per_s).text, left_words((double)(of - done), per_s).text, failures);
     fprintf(stderr, p->terminal ? "\r%-*s" : "sweep: %-*s\n", p->width, line);
     p->width = p->terminal ? n : 0; /* what the next line has to cover */

@@ -144,7 +144,7 @@ bool exp_sweep_lead(struct exp_crew *c, const sigset_t *stop, const struct exp_s
 {
     const struct exp_ranks *ranks = c->parts->o->ranks;
     struct leader l = {c, ranks, sim_alloc(ranks->n, sizeof *l.dismissed), ranks->n - 1, false, 0};
-    struct exp_sweep_progress progress = exp_sweep_progress_begin(c->parts->o->verbose);
+    struct exp_sweep_progress progress = exp_sweep_progress_begin("points", c->parts->o->verbose);
     double last_s = 0;
     exp_crew_feed(c, (struct exp_span){0, open->n}, true);
     for (;;) {
@@ -166,7 +166,7 @@ struct follower {
     struct exp_crew *crew;
     const struct exp_ranks *ranks;
     bool asked, signalled, left, dismissed; /* left: FAREWELL is sent */
-    uint64_t chunk;                         /* points of the last one */
+    uint64_t n_open, chunk;                 /* points; those of the last chunk */
     double stop_s;
 };
 
@@ -178,7 +178,9 @@ static void obey(struct follower *f, const struct exp_mailed *m)
         if (!f->left) exp_crew_stop(f->crew);
         return;
     }
+    SIM_CHECK(m->n == sizeof(struct exp_span));
     struct exp_span span = *(struct exp_span *)m->bytes;
+    SIM_CHECK(f->asked && span.from <= span.to && span.to <= f->n_open);
     f->asked = false;
     f->chunk = span.to - span.from;
     exp_crew_feed(f->crew, span, f->chunk == 0);
@@ -228,9 +230,9 @@ static void leave_when_done(struct follower *f, const struct state *s)
     f->left = true;
 }
 
-bool exp_sweep_follow(struct exp_crew *c, const sigset_t *stop)
+bool exp_sweep_follow(struct exp_crew *c, const sigset_t *stop, const struct exp_sweep_open *open)
 {
-    struct follower f = {.crew = c, .ranks = c->parts->o->ranks};
+    struct follower f = {.crew = c, .ranks = c->parts->o->ranks, .n_open = open->n};
     while (!f.left || !f.dismissed) {
         for (struct exp_mailed m; exp_ranks_poll(f.ranks, &m); free(m.bytes)) obey(&f, &m);
         f.signalled |= signalled(stop);
@@ -238,7 +240,8 @@ bool exp_sweep_follow(struct exp_crew *c, const sigset_t *stop)
         const struct state s = look(c);
         ask(&f, &s);
         leave_when_done(&f, &s);
-        exp_crew_wait(c, f.asked || f.left || f.stop_s > 0 ? POLL_S : CALM_S);
+        bool waits = f.asked || f.left || f.stop_s > 0 || exp_ranks_sending(f.ranks);
+        exp_crew_wait(c, waits ? POLL_S : CALM_S);
     }
     return !f.signalled;
 }

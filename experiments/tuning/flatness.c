@@ -1,14 +1,12 @@
-/* How flat the optimum is. */
+/* How flat the optimum is, and which of the settings that are as good is taken. */
 #include <math.h>
 
 #include "experiments/tuning/parts.h"
 
-static const double CLOSE = 0.01; /* of the best objective */
-
-static bool is_close(const struct exp_tune_trial *t, const struct exp_tune_trial *best)
+static bool is_close(const struct exp_tune_trial *t, const struct exp_tune_trial *best, double share)
 {
     if (!exp_tune_usable(t) || (exp_tune_meets(best) && !exp_tune_meets(t))) return false;
-    return exp_tune_mean(best) - exp_tune_mean(t) <= CLOSE * fabs(exp_tune_mean(best));
+    return exp_tune_mean(best) - exp_tune_mean(t) <= share * fabs(exp_tune_mean(best));
 }
 
 /* Its values, the best one among them. */
@@ -42,9 +40,42 @@ void exp_tune_profile(const struct exp_tune_round *r, struct exp_tune_trial *bes
     }
     exp_tune_book_fill(r->book, t, out->n, r->n_replications);
     for (uint32_t i = 0; i < out->n; i++) out->objective[i] = exp_tune_mean(t[i]);
-    uint32_t low = at, high = at;
-    while (low > 0 && is_close(t[low - 1], best)) low--;
-    while (high + 1 < out->n && is_close(t[high + 1], best)) high++;
-    out->low = out->value[low];
-    out->high = out->value[high];
+    for (uint32_t i = 0; i < out->n; i++) out->close[i] = i == at || is_close(t[i], best, EXP_TUNE_CLOSE);
+    out->at = at;
+}
+
+/* ---- the nearest to the default ---- */
+
+/* Where no setting meets the service levels the way to them decides, which the objective says nothing of. */
+static bool is_as_good(const struct exp_tune_trial *t, const struct exp_tune_trial *best)
+{
+    return is_close(t, best, EXP_TUNE_EQUAL) &&
+           (exp_tune_meets(best) || exp_tune_mean_margin(t) >= exp_tune_mean_margin(best));
+}
+
+/* One parameter at another value, all else as in t: that one when it is as good as `best` and nearer to the default. */
+static struct exp_tune_trial *nearer(const struct exp_tune_round *r, struct exp_tune_trial *t,
+                                     uint32_t parameter, double value, const struct exp_tune_trial *best)
+{
+    double usual = r->parameter[parameter].usual;
+    struct exp_tune_setting s = t->setting;
+    if (fabs(value - usual) >= fabs(s.value[parameter] - usual)) return t;
+    s.value[parameter] = value;
+    struct exp_tune_trial *x = exp_tune_book_at(r->book, &s);
+    exp_tune_book_fill(r->book, &x, 1, r->n_replications);
+    return is_as_good(x, best) ? x : t;
+}
+
+struct exp_tune_trial *exp_tune_settle(const struct exp_tune_round *r, struct exp_tune_trial *usual,
+                                       struct exp_tune_trial *best)
+{
+    struct exp_tune_trial *t = best;
+    if (is_as_good(usual, best)) t = usual;
+    for (uint32_t i = 0; i < r->n_parameters; i++) {
+        const struct exp_tune_parameter *p = &r->parameter[i];
+        for (uint32_t k = 0; k < p->n; k++) t = nearer(r, t, i, p->value[k], best);
+        if (p->usual >= p->low && p->usual <= p->high) t = nearer(r, t, i, p->usual, best);
+    }
+    t->fate = EXP_TUNE_IN; /* the race may have dropped it for less */
+    return t;
 }

@@ -64,20 +64,20 @@ static json_t *profile_json(const struct exp_tune *t, uint32_t i)
 {
     const struct exp_tune_profile *f = &t->profile[i];
     const struct exp_tune_parameter *p = &t->parameter[i];
-    json_t *o = json_object(), *values = json_array();
+    json_t *o = json_object(), *values = json_array(), *close = json_array();
     json_object_set_new(o, "parameter", json_string(mdl_kv_key_info(p->key)->name));
     json_object_set_new(o, "searched", json_string(p->smooth ? "minimised" : "raced"));
     json_object_set_new(o, "best", value_json(p->key, t->best->setting.value[i]));
     json_object_set_new(o, "default", value_json(p->key, p->usual));
-    json_object_set_new(o, "within_1_percent_from", value_json(p->key, f->low));
-    json_object_set_new(o, "within_1_percent_to", value_json(p->key, f->high));
     for (uint32_t k = 0; k < f->n; k++) {
         json_t *v = json_object();
         json_object_set_new(v, "value", value_json(p->key, f->value[k]));
         json_object_set_new(v, "objective", real(exp_tune_shown(t->objective, f->objective[k])));
         json_array_append_new(values, v);
+        if (f->close[k]) json_array_append_new(close, value_json(p->key, f->value[k]));
     }
     json_object_set_new(o, "values", values);
+    json_object_set_new(o, "within_1_percent", close);
     return o;
 }
 
@@ -146,6 +146,8 @@ json_t *exp_tune_json(const struct exp_tune *t)
     json_object_set_new(o, "max_negatives", real(t->max_negatives));
     json_object_set_new(o, "best", trial_json(t, t->best));
     json_object_set_new(o, "default", trial_json(t, t->usual));
+    json_object_set_new(o, "highest", trial_json(t, t->found));
+    json_object_set_new(o, "advice", setting_json(t, &exp_tune_advice(t)->setting));
     json_object_set_new(o, "best_again", trial_json(t, t->best_again));
     json_object_set_new(o, "default_again", trial_json(t, t->usual_again));
     put_band(o, "gain", t->gain);

@@ -52,7 +52,8 @@ static void service_levels(struct exp_tune *t)
         add(t, "service levels: %s has a better objective and misses them by %.2g points", setting,
             -100 * exp_tune_mean_margin(most));
     } else if (missed)
-        add(t, "service levels: %u of %u settings miss them, none with a better objective", missed, n);
+        add(t, "service levels: %u of %u settings miss%s them, none with a better objective", missed, n,
+            missed == 1 ? "es" : "");
 }
 
 static bool changes_answers(const struct exp_tune *t)
@@ -72,38 +73,59 @@ static void answers(struct exp_tune *t)
         unscored += x->fate == EXP_TUNE_REFUSED && isnan(x->newly_failing);
     }
     if (!isnan(t->max_negatives) && !refused)
-        add(t, "answers: --max-negatives %g refuses none of %u settings", t->max_negatives, n);
+        add(t, "answers: --max-negatives %g refuses none of %u setting%s", t->max_negatives, n,
+            exp_tune_s(n));
     else if (!isnan(t->max_negatives))
         add(t,
-            "answers: %u of %u settings refused by --max-negatives %g: %u were never scored, %u newly fail "
-            "more",
+            "answers: %u of %u settings refused by --max-negatives %g: %u for want of a score, %u for more "
+            "newly failing answers",
             refused, n, t->max_negatives, unscored, refused - unscored);
     else if (changes_answers(t))
         add(t, "answers: no limit was set. A smaller budget, a lower threshold or fewer bits always look "
                "better without one: "
                "--max-negatives R holds the share of newly failing answers");
     if (t->objective == EXP_TUNE_COST && taken)
-        add(t, "answers: %u of %u settings were never scored; their cost takes every answer for good", taken,
+        add(t, "answers: %u of %u settings without a score; their cost takes every answer for good", taken,
             n);
 }
 
-/* Only where the next value inside is worse by more than 1 %: a flat one is bound by nothing. */
+/* Of the values beside the best one, from it inwards, those that could be used. */
+static uint32_t inwards(const struct exp_tune_profile *f, double out[EXP_TUNE_GRID])
+{
+    uint32_t n = 0;
+    for (uint32_t i = 1; i < f->n; i++) {
+        double objective = f->objective[f->at == 0 ? i : f->at - i];
+        if (!isnan(objective)) out[n++] = objective;
+    }
+    return n;
+}
+
+static bool alone(const struct exp_tune_profile *f)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->n; i++) n += f->close[i];
+    return n == 1;
+}
+
+/* Only where all other values are worse by more than 1 % and the curve leads to the end: a flat one is bound by nothing. */
 static void end_of_range(struct exp_tune *t, uint32_t i)
 {
     const struct mdl_kv_key_info *k = mdl_kv_key_info(t->parameter[i].key);
     const struct exp_tune_profile *f = &t->profile[i];
-    double best = t->best->setting.value[i];
-    bool low = best == f->value[0], high = best == f->value[f->n - 1];
-    if (f->n < 2 || k->type == MDL_KV_CHOICE || k->type == MDL_KV_FLAG || !(low || high)) return;
-    if (f->low != f->high) return;
+    double best = f->value[f->at], objective[EXP_TUNE_GRID];
+    bool low = f->at == 0, high = f->at == f->n - 1;
+    if (exp_tune_is_choice(t->parameter[i].key) || low == high || !t->meets || !alone(f)) return;
+    uint32_t n = inwards(f, objective);
+    if (n == 0 || objective[0] >= f->objective[f->at] || (n > 1 && objective[1] >= objective[0])) return;
     struct exp_tune_value v = exp_tune_value_text(t->parameter[i].key, best);
+    const char *what = t->objective == EXP_TUNE_COST   ? "cost still falls"
+                       : t->objective == EXP_TUNE_LOAD ? "load still rises"
+                                                       : "goodput still rises";
     if (best == k->least || best == k->most)
         add(t, "%s: %s is as far as it goes, and the objective is best there", k->name, v.text);
     else
-        add(t,
-            "range of %s: %s is its %s end, and the objective still rises there; --over %s=LOW..HIGH widens "
-            "it",
-            k->name, v.text, low ? "lower" : "upper", k->name);
+        add(t, "range of %s: %s is its %s end, and the %s towards it; --over %s=LOW..HIGH widens it", k->name,
+            v.text, low ? "lower" : "upper", what, k->name);
 }
 
 static void no_difference(struct exp_tune *t)

@@ -64,6 +64,19 @@ bool exp_tune_changes_answers(enum mdl_kv_key key)
     return known[index_of(key)].answers;
 }
 
+bool exp_tune_is_choice(enum mdl_kv_key key)
+{
+    enum mdl_kv_type type = mdl_kv_key_info(key)->type;
+    return type == MDL_KV_CHOICE || type == MDL_KV_FLAG || key == MDL_KV_BITS || key == MDL_KV_COLD_BITS;
+}
+
+bool exp_tune_has_parameters(const struct mdl_strategy *s)
+{
+    for (size_t i = 0; i < N_KNOWN; i++)
+        if (mdl_strategy_default(s, known[i].key)) return true;
+    return false;
+}
+
 /* ---- values ---- */
 
 /* Word i of a choice's words. */
@@ -112,15 +125,17 @@ static bool read_value(enum mdl_kv_key key, const char *text, size_t length, dou
                        k->type == MDL_KV_CHOICE ? ", of numbers " : " from ", k->least, k->most);
 }
 
-static void add_value(struct exp_tune_parameter *p, double value)
+/* False when it has no room. */
+static bool add_value(struct exp_tune_parameter *p, double value)
 {
     uint32_t at = p->n;
     for (uint32_t i = 0; i < p->n; i++)
-        if (p->value[i] == value) return;
-    if (p->n == EXP_TUNE_GRID) return;
+        if (p->value[i] == value) return true;
+    if (p->n == EXP_TUNE_GRID) return false;
     for (; at > 0 && p->value[at - 1] > value; at--) p->value[at] = p->value[at - 1];
     p->value[at] = value;
     p->n++;
+    return true;
 }
 
 /* Powers of two times the lower end, and where that leaves few values, those half-way between. */
@@ -315,7 +330,7 @@ bool exp_tune_parameters(const struct exp_scenario *s, uint32_t fleet, const cha
     if (*n == 0)
         return sim_fail_as(
             st, SIM_EXIT_USAGE,
-            "--strategy: %s has no parameter to search, expected one that has (kvsim list strategies)",
+            "strategy %s has nothing to tune, expected one that has: --strategy NAME (kvsim list strategies)",
             mdl_strategy_at((size_t)k->strategy)->name);
     return count_ok(out, *n, st);
 }
@@ -324,11 +339,14 @@ bool exp_tune_parameters(const struct exp_scenario *s, uint32_t fleet, const cha
 
 static void take_values(struct exp_tune_parameter *p, const double *value, uint32_t n)
 {
-    p->n = 0;
+    p->n = p->n_scored = p->n_left_out = 0;
     p->smooth = false;
     if (p->usual >= p->low && p->usual <= p->high) add_value(p, p->usual);
-    for (uint32_t i = 0; i < n; i++)
-        if (value[i] >= p->low && value[i] <= p->high) add_value(p, value[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!(value[i] >= p->low && value[i] <= p->high)) continue;
+        p->n_scored++;
+        p->n_left_out += !add_value(p, value[i]);
+    }
 }
 
 bool exp_tune_take_scored(struct exp_tune_parameter *p, uint32_t n, const struct mdl_rows_aside *scored,

@@ -21,7 +21,8 @@ struct exp_tune_parameter {
     double low, high; /* searched */
     double usual;     /* in the scenario, or the strategy's default */
     uint32_t n;
-    double value[EXP_TUNE_GRID]; /* rising; of a smooth parameter: where its profile is looked at */
+    uint32_t n_scored, n_left_out; /* values of the record; more than are raced */
+    double value[EXP_TUNE_GRID];   /* rising; of a smooth parameter: where its profile is looked at */
 };
 
 struct exp_tune_setting {
@@ -43,6 +44,9 @@ bool exp_tune_take_scored(struct exp_tune_parameter *p, uint32_t n, const struct
  * out has room for EXP_TUNE_CANDIDATES. */
 uint32_t exp_tune_grid(const struct exp_tune_parameter *p, uint32_t n, struct exp_tune_setting *out);
 
+/* Anything that --over may name. */
+bool exp_tune_has_parameters(const struct mdl_strategy *s);
+
 /* The parameter's value as a scenario has it, a choice by its word. */
 struct exp_tune_value {
     char text[32];
@@ -51,6 +55,9 @@ struct exp_tune_value exp_tune_value_text(enum mdl_kv_key key, double value);
 
 /* A value of a smooth parameter within its range, rounded to a thousandth of the range or less: a decimal that can be typed. */
 double exp_tune_rounded(const struct exp_tune_parameter *p, double value);
+
+/* Is it one of a few, so that there is no range to widen? Widths in bits are. */
+bool exp_tune_is_choice(enum mdl_kv_key key);
 
 /* Does it change answers, so that only a quality limit keeps it from the end of its range? */
 bool exp_tune_changes_answers(enum mdl_kv_key key);

@@ -26,10 +26,21 @@ struct exp_tune_trial *exp_tune_minimise(const struct exp_tune_round *r, struct 
 void exp_tune_profile(const struct exp_tune_round *r, struct exp_tune_trial *best, uint32_t parameter,
                       struct exp_tune_profile *out);
 
+/* Of the settings that are not told apart from the best one (EXP_TUNE_EQUAL) the default, or else the one in which each
+ * parameter in turn is nearest to it. */
+struct exp_tune_trial *exp_tune_settle(const struct exp_tune_round *r, struct exp_tune_trial *usual,
+                                       struct exp_tune_trial *best);
+
 /* Static settings and the adaptive policy, all else as in the scenario, on the load with rates that change; nothing where
  * the strategy has no such policy. */
 void exp_tune_compare_shift(struct exp_tune *t, const struct exp_tune_task *task,
                             struct exp_progress *progress);
+
+/* The plural's ending. */
+static inline const char *exp_tune_s(uint32_t n)
+{
+    return n == 1 ? "" : "s";
+}
 
 /* Which limits stand between the best setting and a better objective. */
 void exp_tune_find_limits(struct exp_tune *t);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "experiments/listing.h"
-#include "experiments/tuning/tune.h"
+#include "experiments/tuning/parts.h"
 #include "sim/memory.h"
 
 enum { MOST_ROWS = 20 };
@@ -72,35 +72,60 @@ static void print_head(const struct exp_tune *t, FILE *out)
     fprintf(out, "objective: %s\n", asks[t->objective]);
     fprintf(
         out,
-        "%u settings in up to %u replications each, all with the same requests, seeds and operator errors\n",
-        exp_tune_book_count(t->book), t->n_replications);
+        "%u setting%s in up to %u replications each, all with the same requests, seeds and operator errors\n",
+        exp_tune_book_count(t->book), exp_tune_s(exp_tune_book_count(t->book)), t->n_replications);
     for (uint32_t i = 0; i < t->notes.n; i++) fprintf(out, "note: %s\n", t->notes.text[i]);
 }
 
-/* In replications that chose nothing. */
+static struct exp_words percent_more(const struct exp_tune_trial *a, const struct exp_tune_trial *b)
+{
+    struct exp_words w;
+    double share = (exp_tune_mean(a) - exp_tune_mean(b)) / fabs(exp_tune_mean(b));
+    snprintf(w.text, sizeof w.text, "%+.2g %%", 100 * share);
+    return w;
+}
+
+/* Which of those that are as good is shown. */
+static void print_choice(const struct exp_tune *t, FILE *out)
+{
+    if (t->best == t->found && t->best == t->usual)
+        fprintf(out, "The default is the best of all that were tried.\n");
+    else if (t->best != t->found)
+        fprintf(out,
+                "The %s: the highest objective that was tried is within %g %% of it (%s), which tells "
+                "them not apart.\n",
+                t->best == t->usual ? "default is kept"
+                                    : "setting nearest to the default is taken for the best",
+                100 * EXP_TUNE_EQUAL, percent_more(t->found, t->best).text);
+}
+
+/* In replications that chose nothing: their figures stand in the table. */
 static void print_gain(const struct exp_tune *t, FILE *out)
 {
     struct exp_words gain = percent_interval(t->gain);
     const char *of = t->objective == EXP_TUNE_COST ? " good answers for the same rent" : "";
-    if (t->best == t->usual) {
-        fprintf(out, "The default is the best of all that were tried.\n");
-        return;
-    }
-    if (!t->usual->n) return;
-    if (t->no_better)
-        fprintf(out, "No better than the default: %s%s; 0 is inside.\n", gain.text, of);
+    print_choice(t, out);
+    if (t->best == t->usual || !t->usual->n) return;
+    if (t->no_better && !(t->gain.lo > 0))
+        fprintf(out, "No better than the default, which is kept: %s%s; 0 is inside.\n", gain.text, of);
+    else if (t->no_better)
+        fprintf(out, "The default is kept, since the gain over it is below %g %%: %s%s.\n",
+                100 * EXP_TUNE_CLOSE, gain.text, of);
     else if (isfinite(t->gain.mean))
         fprintf(out, "%s: %s%s.\n", t->gain.mean > 0 ? "Gain over the default" : "Against the default",
                 gain.text, of);
     else
         fprintf(out, "The default gives none of it.\n");
-    fprintf(out, "That is pair by pair in %u other replications, since those above chose the best.\n",
+    fprintf(out,
+            "That is pair by pair in the %u other replications: the figures above them chose the best and "
+            "flatter it.\n",
             t->best_again->n);
 }
 
 static void print_best(const struct exp_tune *t, FILE *out)
 {
     json_t *rows = json_array();
+    char again[64];
     for (uint32_t i = 0; i < t->n_parameters; i++) {
         enum mdl_kv_key key = t->parameter[i].key;
         add_row(rows, mdl_kv_key_info(key)->name, exp_tune_value_text(key, t->best->setting.value[i]).text,
@@ -108,6 +133,10 @@ static void print_best(const struct exp_tune *t, FILE *out)
     }
     add_row(rows, exp_tune_unit(t).text, interval(exp_tune_band(t, t->best)).text,
             interval(exp_tune_band(t, t->usual)).text);
+    snprintf(again, sizeof again, "in %u other replications", t->n_replications);
+    if (t->best != t->usual)
+        add_row(rows, again, interval(exp_tune_band(t, t->best_again)).text,
+                interval(exp_tune_band(t, t->usual_again)).text);
     add_row(rows, "service levels", levels(t, t->best).text, levels(t, t->usual).text);
     add_row(rows, "answers", answers(t->best).text, answers(t->usual).text);
     fputc('\n', out);
@@ -121,6 +150,22 @@ static void print_best(const struct exp_tune *t, FILE *out)
 
 /* ---- how flat ---- */
 
+/* "0 to 4, 64": three and more that follow each other by their ends. */
+static void close_values(const struct exp_tune_profile *f, enum mdl_kv_key key, char *out, size_t room)
+{
+    out[0] = '\0';
+    for (uint32_t i = 0, end; i < f->n; i = end + 1) {
+        size_t n = strlen(out);
+        for (end = i; f->close[i] && end + 1 < f->n && f->close[end + 1]; end++)
+            ;
+        if (!f->close[i]) continue;
+        if (end == i + 1 || exp_tune_is_choice(key)) end = i;
+        n += (size_t)snprintf(out + n, room - n, "%s%s", n ? ", " : "",
+                              exp_tune_value_text(key, f->value[i]).text);
+        if (end > i) snprintf(out + n, room - n, " to %s", exp_tune_value_text(key, f->value[end]).text);
+    }
+}
+
 static void print_flatness(const struct exp_tune *t, FILE *out)
 {
     json_t *rows = json_array();
@@ -129,7 +174,7 @@ static void print_flatness(const struct exp_tune *t, FILE *out)
         const struct exp_tune_profile *f = &t->profile[i];
         enum mdl_kv_key key = t->parameter[i].key;
         double best = exp_tune_shown(t->objective, exp_tune_mean(t->best));
-        char range[80];
+        char range[(EXP_TUNE_GRID + 1) * 36];
         values[i][0] = '\0';
         for (uint32_t k = 0; k < f->n; k++) {
             size_t n = strlen(values[i]);
@@ -138,8 +183,7 @@ static void print_flatness(const struct exp_tune *t, FILE *out)
                      exp_tune_value_text(key, f->value[k]).text,
                      !isfinite(share) ? "-" : exp_short_words(round(share * 10) / 10).text);
         }
-        snprintf(range, sizeof range, "%s to %s", exp_tune_value_text(key, f->low).text,
-                 exp_tune_value_text(key, f->high).text);
+        close_values(f, key, range, sizeof range);
         json_t *o = json_object();
         json_object_set_new(o, "parameter", text(mdl_kv_key_info(key)->name));
         json_object_set_new(o, "best", text(exp_tune_value_text(key, t->best->setting.value[i]).text));
@@ -238,9 +282,9 @@ static json_t *static_row(const struct exp_tune_shift *s, const char *name, cons
 static struct exp_words static_name(const struct exp_tune_shift *s, uint32_t i)
 {
     struct exp_words w;
-    snprintf(w.text, sizeof w.text, "%g pages ahead%s%s%s", s->fixed[i].prefetch_pages,
-             i == s->best ? ", best" : "", i == s->best_before ? ", best before" : "",
-             i == s->best_after ? ", best after" : "");
+    snprintf(w.text, sizeof w.text, "%g page%s ahead%s%s%s", s->fixed[i].prefetch_pages,
+             s->fixed[i].prefetch_pages == 1 ? "" : "s", i == s->best ? ", best" : "",
+             i == s->best_before ? ", best before" : "", i == s->best_after ? ", best after" : "");
     return w;
 }
 

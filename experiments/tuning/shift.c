@@ -103,20 +103,29 @@ static bool find_middle(struct exp_tune *t, struct exp_cache *cache, struct sim_
 
 enum { PAGES, POLICY, N_KEYS };
 
-/* No pages ahead, an eighth ... of those that are selected, all of them, and what the scenario has. */
-static uint32_t static_pages(const struct mdl_kv_use *u, double out[EXP_TUNE_STATICS])
+static uint32_t add_pages(double *out, uint32_t n, double pages)
+{
+    uint32_t at = n;
+    for (uint32_t i = 0; i < n; i++)
+        if (out[i] == pages) return n;
+    for (; at > 0 && out[at - 1] > pages; at--) out[at] = out[at - 1];
+    out[at] = pages;
+    return n + 1;
+}
+
+/* No pages ahead, an eighth ... of those that are selected, all of them, what the scenario has, and what was found best. */
+static uint32_t static_pages(const struct exp_tune *t, const struct mdl_kv_use *u,
+                             double out[EXP_TUNE_STATICS])
 {
     static const int halves[] = {3, 2, 1, 0};
     struct mdl_kv_use adaptive = *u;
     adaptive.value[MDL_KV_POLICY] = 1;
-    double most = mdl_adaptive_settled(&adaptive).value[MDL_KV_PREFETCH], own = u->value[MDL_KV_PREFETCH];
-    uint32_t n = 0;
-    out[n++] = 0;
-    for (int i = 0; i < 4; i++)
-        if (floor(ldexp(most, -halves[i])) > out[n - 1]) out[n++] = floor(ldexp(most, -halves[i]));
-    for (uint32_t i = 0; i < n; i++)
-        if (out[i] == own) return n;
-    out[n++] = own;
+    double most = mdl_adaptive_settled(&adaptive).value[MDL_KV_PREFETCH];
+    uint32_t n = add_pages(out, 0, 0);
+    for (int i = 0; i < 4; i++) n = add_pages(out, n, floor(ldexp(most, -halves[i])));
+    n = add_pages(out, n, u->value[MDL_KV_PREFETCH]);
+    for (uint32_t i = 0; i < t->n_parameters; i++)
+        if (t->parameter[i].key == MDL_KV_PREFETCH) n = add_pages(out, n, t->best->setting.value[i]);
     return n;
 }
 
@@ -255,7 +264,7 @@ void exp_tune_compare_shift(struct exp_tune *t, const struct exp_tune_task *task
     else if (!prepare(&c, &st))
         snprintf(t->shift.why, sizeof t->shift.why, "%.511s", st.message);
     else {
-        uint32_t n = static_pages(&f->kv.use, pages);
+        uint32_t n = static_pages(t, &f->kv.use, pages);
         t->shift.learn_s = t->usual->scenario->fleet[f - t->usual->setup->fleets].kv.later.learn_s;
         pages[n] = f->kv.use.value[MDL_KV_PREFETCH];
         fill(&c, n, pages, progress);

@@ -62,6 +62,25 @@ static bool take_strategy(struct exp_scenario *s, const char *name, uint32_t *fl
     return true;
 }
 
+/* A strategy that nobody named is the scenario's. */
+static bool check_strategy(const struct exp_scenario *s, uint32_t fleet, const struct exp_tune_options *o,
+                           struct sim_status *st)
+{
+    const struct mdl_strategy *y = mdl_strategy_at((size_t)s->fleet[fleet].kv.strategy);
+    if (!o->strategy && !exp_tune_has_parameters(y))
+        return sim_fail_as(
+            st, SIM_EXIT_USAGE,
+            "%s: the scenario's strategy is %s, which has nothing to tune, expected --strategy NAME "
+            "(kvsim list strategies)",
+            s->file, y->name);
+    if (o->rates && !mdl_strategy_default(y, MDL_KV_POLICY))
+        return sim_fail_as(st, SIM_EXIT_USAGE,
+                           "--rates: strategy %s has no kv.policy that adapts to them, expected one that has "
+                           "(freekv), or no --rates",
+                           y->name);
+    return true;
+}
+
 /* A record that has scores of other settings says which ones to try. */
 static bool take_scored(struct exp_tune *t, const struct exp_scenario *s, struct exp_cache *cache,
                         uint32_t fleet, struct sim_status *st)
@@ -122,6 +141,21 @@ static void note_fleets(struct exp_tune *t, const struct exp_scenario *s, uint32
             exp_note(&t->notes, "fleet.%u.kv.%s is taken as fleet.%u's: one setting is tuned for both", f,
                      mdl_kv_key_info(key)->name, fleet);
         }
+}
+
+/* The record has more values of a parameter than are raced. */
+static void note_scored(struct exp_tune *t)
+{
+    for (uint32_t i = 0; i < t->n_parameters; i++) {
+        const struct exp_tune_parameter *p = &t->parameter[i];
+        const char *name = mdl_kv_key_info(p->key)->name;
+        if (p->n_left_out)
+            exp_note(&t->notes,
+                     "%s: %u of the quality record's %u values are tried, %u%s left out; --over "
+                     "%s=A/B/C names others",
+                     name, p->n_scored - p->n_left_out, p->n_scored, p->n_left_out,
+                     p->n_left_out == 1 ? " is" : " are", name);
+    }
 }
 
 /* ---- the search ---- */
@@ -196,6 +230,8 @@ static bool find_best(struct exp_tune *t, const struct exp_tune_task *task, stru
                                .n_replications = t->n_replications,
                                .progress = &progress};
     struct exp_tune_trial *best = search(t, &r);
+    t->found = best;
+    if (best) best = exp_tune_settle(&r, exp_tune_book_at(t->book, &t->usual->setting), best);
     for (uint32_t i = 0; best && i < t->n_parameters; i++) {
         exp_tune_profile(&r, best, i, &t->profile[i]);
         exp_progress_show(&progress, 0.9 + 0.05 * (i + 1) / t->n_parameters);
@@ -213,9 +249,14 @@ static void judge(struct exp_tune *t)
 {
     t->meets = exp_tune_meets(t->best);
     bool usable = exp_tune_usable(t->usual) && (exp_tune_meets(t->usual) || !t->meets);
-    t->no_better = usable && !(t->gain.lo > 0);
+    t->no_better = usable && !(t->gain.lo > 0 && t->gain.mean > EXP_TUNE_CLOSE);
     if (t->usual->setup) t->notes = t->usual->setup->notes;
     exp_tune_find_limits(t);
+}
+
+const struct exp_tune_trial *exp_tune_advice(const struct exp_tune *t)
+{
+    return t->no_better ? t->usual : t->best;
 }
 
 bool exp_tune_run(const struct exp_scenario *s, struct exp_cache *cache, const struct exp_tune_options *o,
@@ -234,7 +275,7 @@ bool exp_tune_run(const struct exp_scenario *s, struct exp_cache *cache, const s
     *t = (struct exp_tune){
         .objective = o->objective, .max_negatives = o->max_negatives, .n_replications = o->n_replications};
     bool ok = take_strategy(base, o->strategy, &fleet, st) && exp_scenario_check(base, st) &&
-              check_objective(base, o->objective, st) &&
+              check_strategy(base, fleet, o, st) && check_objective(base, o->objective, st) &&
               exp_tune_rates_parse(o->rates, &t->shift.before, &t->shift.after, st) &&
               exp_tune_parameters(base, fleet, o->over, t->parameter, &t->n_parameters, st) &&
               take_scored(t, base, cache, fleet, st) && price(t, &task, st);
@@ -247,6 +288,7 @@ bool exp_tune_run(const struct exp_scenario *s, struct exp_cache *cache, const s
     }
     if (ok) judge(t);
     if (ok) note_fleets(t, base, fleet);
+    if (ok) note_scored(t);
     if (!ok) exp_tune_fini(t);
     free(base);
     t->wall_s = exp_clock_s() - begin_s;

@@ -24,11 +24,18 @@ struct exp_tune_options {
 
 /* ---- what comes out ---- */
 
+/* Shares of the objective. Settings closer than the one are not told apart; a gain smaller than the other leaves the
+ * default where it is. */
+#define EXP_TUNE_EQUAL 1e-3
+#define EXP_TUNE_CLOSE 0.01
+
 /* How the objective moves with one parameter, all others at the best setting. */
 struct exp_tune_profile {
     uint32_t n;
     double value[EXP_TUNE_GRID + 1], objective[EXP_TUNE_GRID + 1]; /* by value; objective NaN = cannot run */
-    double low, high; /* around the best value, within 1 % of the best objective; of the values above */
+    bool close[EXP_TUNE_GRID +
+               1]; /* within EXP_TUNE_CLOSE of the best objective, and as good by service levels */
+    uint32_t at;   /* the best value */
 };
 
 struct exp_tune {
@@ -39,12 +46,15 @@ struct exp_tune {
     struct exp_tune_parameter parameter[EXP_TUNE_KEYS];
 
     struct exp_tune_book *book; /* every setting that was tried */
-    const struct exp_tune_trial *usual, *best;
-    bool meets;                  /* the best one, every service level on average */
-    struct exp_tune_book *fresh; /* the two of them in as many replications that chose nothing: ... */
+    const struct exp_tune_trial *usual,
+        *best;                          /* best: of those not told apart from `found` the nearest to usual */
+    const struct exp_tune_trial *found; /* the highest objective */
+    bool meets;                         /* the best one, every service level on average */
+    struct exp_tune_book *fresh;        /* the two of them in as many replications that chose nothing: ... */
     const struct exp_tune_trial *usual_again, *best_again;
     struct exp_band gain; /* ... over the usual setting there, a share of its objective */
-    bool no_better;       /* 0 lies inside that, and the usual setting may be used */
+    bool no_better;       /* the usual setting may be used, and 0 lies inside that or the gain is below
+                             EXP_TUNE_CLOSE: it is kept */
     struct exp_tune_profile profile[EXP_TUNE_KEYS];
     uint32_t n_limits;
     char limit[EXP_TUNE_LIMITS][400]; /* which limits bind, and what holds without any */
@@ -58,6 +68,9 @@ struct exp_tune {
 bool exp_tune_run(const struct exp_scenario *s, struct exp_cache *cache,
                   const struct exp_tune_options *options, struct exp_tune *out, struct sim_status *st);
 void exp_tune_fini(struct exp_tune *t);
+
+/* What the command advises: the best setting, or the usual one that is kept. */
+const struct exp_tune_trial *exp_tune_advice(const struct exp_tune *t);
 
 /* "goodput" and its unit "good requests/s". */
 const char *exp_tune_objective_name(enum exp_tune_objective o);

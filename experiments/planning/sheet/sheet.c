@@ -126,6 +126,16 @@ static void say_measure_first(const struct exp_sheet *s)
     exp_page_text(&s->page, 0, 2, exp_text(s->arena, "%s %s", first, then));
 }
 
+/* Nobody should buy a fleet without having read that an API costs less. */
+static void say_api(const struct exp_sheet *s)
+{
+    const struct exp_reference_line *api = &s->d->reference[1];
+    if (!api->known || api->cash.total >= exp_row_cash(s->best)->total) return;
+    exp_page_text(&s->page, 0, 2,
+                  EXP_SAY(s, API_CHEAPER, s->d->plan->currency, exp_say_money(s, api->cash.total),
+                          exp_text(s->arena, "%u", s->d->plan->horizon_months)));
+}
+
 static void say_nothing(const struct exp_sheet *s)
 {
     const struct exp_search *search = &s->d->search;
@@ -149,6 +159,7 @@ static void print_headline(const struct exp_sheet *s)
                                exp_text(s->arena, "%u", s->d->plan->horizon_months));
     exp_page_heading(&s->page, 1, what_to_do(s));
     exp_page_text(&s->page, 0, 2, exp_text(s->arena, "%s; %s", cost, what_it_saves(s)));
+    say_api(s);
     say_measure_first(s);
 }
 

@@ -8,9 +8,11 @@
 
 /* ---- the weakest number, and the next step ---- */
 
+/* In the terminal the path that a command needs; on a page that is sent to others, the name alone. */
 static const char *plan_file(const struct exp_sheet *s)
 {
-    return s->d->plan->file[0] ? s->d->plan->file : "plan.yaml";
+    const char *file = s->d->plan->file[0] ? s->d->plan->file : "plan.yaml", *slash = strrchr(file, '/');
+    return s->page.parts && slash ? slash + 1 : file;
 }
 
 static const char *next_with_pilot(const struct exp_sheet *s)

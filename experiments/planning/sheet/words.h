@@ -115,6 +115,7 @@
     X(THE_WINNER, "the recommendation", "推奨") \
     X(ATTAINS, "attains {0} % at the planned peak", "計画ピークでの達成率 {0} %") \
     X(BREAK_EVEN, "the recommendation is cheaper above {0}x the planned load ({1} req/s)", "計画負荷の{0}倍（{1} 件/秒）を超えると推奨の方が安い") \
+    X(API_CHEAPER, "A managed API serves this load for {0} {1} over {2} months, less than the recommendation: buy only if its answers, its limits or your data rule it out.", "マネージドAPIはこの負荷を{2}か月 {0} {1}で処理でき、推奨より安価です。回答・制限・データの都合で使えない場合のみ購入を。") \
     X(NO_BREAK_EVEN, "no load at which the two cost the same", "費用が等しくなる負荷はありません") \
     X(NO_PRICE, "no price for this model; money.prices takes one", "このモデルの価格がありません。money.pricesで指定") \
     X(NO_HAVE, "there are no machines today (have)", "現有機がありません（have）") \

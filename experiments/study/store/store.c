@@ -13,6 +13,8 @@ enum {
     BUSY_MS = 2000,          /* somebody else's transaction: a person with sqlite3 in a terminal */
     OPEN_BUSY_MS = 50,       /* the same while opening, which is tried again */
     LOG_PAGES = 10000,       /* 40 MB, then the log is folded into the file, which waits for the disk twice */
+    LOG_BYTES = 64 << 20,    /* that a log keeps, which one large transaction made larger */
+    CACHE_KIB = 32 << 10,    /* keys lie anywhere in an index: with the 2 MB of sqlite most are read anew */
     LARGEST_BYTES = 64 << 20 /* of a text in a row */
 };
 
@@ -84,9 +86,11 @@ static bool lock_alone(struct exp_store *s, struct sim_status *st)
 
 static bool set_up_log(struct exp_store *s, struct sim_status *st)
 {
-    char pragmas[128];
-    snprintf(pragmas, sizeof pragmas, "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = %d",
-             LOG_PAGES);
+    char pragmas[200];
+    snprintf(pragmas, sizeof pragmas,
+             "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d;"
+             " PRAGMA cache_size = -%d",
+             LOG_PAGES, LOG_BYTES, CACHE_KIB);
     sqlite3_stmt *q = exp_store_prepare(s, "PRAGMA journal_mode = WAL", st);
     if (!q) return false;
     bool ok = sqlite3_step(q) == SQLITE_ROW || exp_store_fail(s, st);
