@@ -1,4 +1,5 @@
 /* `kvsim sweep`: the points of a study, computed and stored. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,6 +213,28 @@ static char *default_db(const struct job *j)
     return file_of(j->study, ending);
 }
 
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return strcmp(a, b) == 0 ||
+           (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+/* Can the table be written, when hours of computing are over? Not over what it is made from. */
+static bool check_csv(const struct job *j, struct sim_status *st)
+{
+    struct stat s;
+    const char *path = j->a->csv;
+    if (!path || strcmp(path, "-") == 0) return true;
+    if (is_same_file(path, j->db) || (j->a->study && is_same_file(path, j->a->study)))
+        return sim_fail_as(st, SIM_EXIT_USAGE,
+                           "--csv: %s is the database or the study, expected another file", path);
+    if (stat(path, &s) == 0 && !S_ISREG(s.st_mode)) return true; /* a pipe is opened once */
+    struct sim_outfile *f = sim_outfile_open(path, st);
+    sim_outfile_abandon(f);
+    return f != NULL;
+}
+
 static bool write_csv(const struct job *j, struct exp_store *s, struct sim_status *st)
 {
     const char *path = j->a->csv, *study = j->study ? exp_study_name(j->study) : NULL;
@@ -277,10 +300,15 @@ static bool dry_run(const struct job *j, struct sim_status *st)
 
 /* ---- merging ---- */
 
-static bool is_same_file(const char *a, const char *b)
+/* Before anything is taken: a pattern that nothing matches comes as it was written. */
+static bool files_are_there(const struct arguments *a, struct sim_status *st)
 {
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    for (uint32_t i = 0; i < a->n_files; i++)
+        if (access(a->file[i], R_OK) != 0)
+            return sim_fail(st, "--merge: %s: cannot be read (%s), expected the database of a shard%s",
+                            a->file[i], strerror(errno),
+                            strpbrk(a->file[i], "*?[") ? "; nothing matches this pattern" : "");
+    return true;
 }
 
 static bool take_files(const struct job *j, struct exp_store *s, struct exp_merged *sum,
@@ -309,7 +337,8 @@ static bool show_merged(const struct job *j, const struct exp_merged *sum, struc
     }
     FILE *out = j->a->csv && strcmp(j->a->csv, "-") == 0 ? stderr : stdout;
     fprintf(out, "%llu file%s: %s points added, %s known before\n", (unsigned long long)sum->n_files,
-            sum->n_files == 1 ? "" : "s", exp_count_words((double)sum->n_added).text, exp_count_words((double)sum->n_known).text);
+            sum->n_files == 1 ? "" : "s", exp_count_words((double)sum->n_added).text,
+            exp_count_words((double)sum->n_known).text);
     if (j->study)
         fprintf(out, "%s of %s points are still open\n", exp_count_words((double)f.open).text,
                 exp_count_words((double)f.points).text);
@@ -323,6 +352,7 @@ static bool show_merged(const struct job *j, const struct exp_merged *sum, struc
 static bool merge(const struct job *j, struct sim_status *st)
 {
     struct exp_merged sum = {0};
+    if (!files_are_there(j->a, st)) return false;
     struct exp_store *s = exp_store_open(j->db, EXP_STORE_WRITE, st);
     bool ok = s && take_files(j, s, &sum, st) && write_csv(j, s, st);
     exp_store_close(s);
@@ -337,9 +367,9 @@ static bool any_done(const struct exp_sweep_sum *sum, const struct exp_sweep_dig
     json_t *first = json_array_get(d->failures, 0);
     const char *why = json_string_value(json_object_get(first, "reason"));
     why = why ? why : "reasons are in the database";
-    return sum->failed == 1 ? sim_fail(st, "the only point failed: %s", why)
-                            : sim_fail(st, "all %s points failed: %s",
-                                       exp_count_words((double)sum->failed).text, why);
+    return sum->failed == 1
+               ? sim_fail(st, "the only point failed: %s", why)
+               : sim_fail(st, "all %s points failed: %s", exp_count_words((double)sum->failed).text, why);
 }
 
 static bool show(const struct job *j, const struct exp_sweep_sum *sum, struct sim_status *st)
@@ -380,8 +410,10 @@ static bool load(struct job *j, struct sim_status *st)
     bool ok = exp_ranks_agree(&j->ranks, st);
     if (ok && path && j->ranks.rank > 0) j->study = exp_study_load(path, st);
     ok = exp_ranks_agree(&j->ranks, st);
-    if (ok) j->sweep.db = j->db = j->a->db ? sim_strdup(j->a->db) : default_db(j);
-    return ok;
+    if (!ok) return false;
+    j->sweep.db = j->db = j->a->db ? sim_strdup(j->a->db) : default_db(j);
+    if (j->ranks.rank == 0) check_csv(j, st);
+    return exp_ranks_agree(&j->ranks, st);
 }
 
 /* What only one process does. */

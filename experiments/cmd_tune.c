@@ -1,12 +1,15 @@
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "experiments/cli.h"
 #include "experiments/command.h"
 #include "experiments/parallel.h"
 #include "experiments/results.h"
+#include "experiments/study/sweep.h"
 #include "experiments/tuning/tune.h"
 #include "sim/memory.h"
 
@@ -137,7 +140,9 @@ static const struct argp argp = {
     "block of replications those that a paired test finds worse than the leader "
     "are dropped. Continuous parameters are "
     "minimised inside the best that are left. The gain over the default is that of "
-    "as many other replications.\n\n"
+    "as many other replications; the default is kept where that is below 1 %, and of settings within 0.1 % "
+    "of the "
+    "best the one nearest to it is taken.\n\n"
     "Without --max-negatives nothing holds answers up: a smaller budget, a "
     "lower correction_tau or fewer bits are faster "
     "and always look better. With it, settings count only where the quality "
@@ -183,7 +188,7 @@ static int add_settings(const struct exp_tune *t, const struct exp_tune_trial *x
 
 static void next(const struct arguments *a, const struct exp_tune *t)
 {
-    const struct exp_tune_trial *x = t->no_better ? t->usual : t->best;
+    const struct exp_tune_trial *x = exp_tune_advice(t);
     char **word = sim_alloc(MAX_WORDS, sizeof *word);
     int n = 0;
     word[n++] = sim_strdup("kvsim run");
@@ -194,7 +199,7 @@ static void next(const struct arguments *a, const struct exp_tune *t)
     if (x != t->usual || x->scenario->n_fleets > 1) n += add_settings(t, x, word + n);
     word[n++] = sim_printf("--replications=%u", t->n_replications);
     char *line = exp_cli_line(n, word);
-    exp_next("%s   (%s)", line, x == t->usual ? "the default setting, which is as good" : "the best setting");
+    exp_next("%s   (%s)", line, x == t->usual ? "the default setting, which is kept" : "the best setting");
     while (n > 0) free(word[--n]);
     free(word);
     free(line);
@@ -217,6 +222,62 @@ static bool show(const struct arguments *a, const struct exp_tune *t, struct sim
     return true;
 }
 
+/* ---- an end before the end ---- */
+
+enum { N_SIGNALS = 2 };
+#define LAST_WORDS "interrupted, nothing was written\n"
+
+static void leave(const char *words, size_t length)
+{
+    if (write(STDERR_FILENO, words, length) < 0) _exit(SIM_EXIT_FAILURE);
+    _exit(EXP_EXIT_INTERRUPTED);
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+    leave(LAST_WORDS, sizeof LAST_WORDS - 1);
+}
+
+/* Over the progress that stands there. */
+static void on_signal_at_terminal(int number)
+{
+    static const char words[] = "\r                    \r" LAST_WORDS;
+    (void)number;
+    leave(words, sizeof words - 1);
+}
+
+/* Not what whoever started the program has it ignore. */
+static void catch_signals(struct sigaction before[N_SIGNALS])
+{
+    static const int signals[N_SIGNALS] = {SIGINT, SIGTERM};
+    struct sigaction own = {.sa_handler = isatty(STDERR_FILENO) ? on_signal_at_terminal : on_signal};
+    for (int i = 0; i < N_SIGNALS; i++)
+        if (sigaction(signals[i], NULL, &before[i]) == 0 && before[i].sa_handler != SIG_IGN)
+            sigaction(signals[i], &own, NULL);
+}
+
+static void release_signals(const struct sigaction before[N_SIGNALS])
+{
+    sigaction(SIGINT, &before[0], NULL);
+    sigaction(SIGTERM, &before[1], NULL);
+}
+
+/* Up to here nothing is written but an empty folder. */
+static bool search(const struct arguments *a, struct exp_cache **cache, struct exp_tune *t,
+                   struct sim_status *st)
+{
+    struct sigaction before[N_SIGNALS];
+    catch_signals(before);
+    struct exp_scenario *s = load(a, st);
+    bool ok = s && (!a->out || exp_results_prepare(a->out, st)) && (*cache = exp_cache_new(st));
+    if (ok) exp_cache_share_costs(*cache);
+    ok = ok && exp_tune_run(s, *cache, &a->options, t, st);
+    release_signals(before);
+    free(s);
+    return ok;
+}
+
 bool exp_cmd_tune(int argc, char **argv, struct sim_status *st)
 {
     struct arguments a = {
@@ -224,13 +285,9 @@ bool exp_cmd_tune(int argc, char **argv, struct sim_status *st)
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     struct exp_tune *t = sim_alloc(1, sizeof *t);
     struct exp_cache *cache = NULL;
-    struct exp_scenario *s = load(&a, st);
-    bool ok = s && (!a.out || exp_results_prepare(a.out, st)) && (cache = exp_cache_new(st));
-    if (ok) exp_cache_share_costs(cache);
-    ok = ok && exp_tune_run(s, cache, &a.options, t, st) && show(&a, t, st);
+    bool ok = search(&a, &cache, t, st) && show(&a, t, st);
     exp_tune_fini(t);
     exp_cache_free(cache);
     free(t);
-    free(s);
     return ok;
 }

@@ -153,7 +153,7 @@ struct exp_compare_row {
     struct exp_band delta[EXP_N_COLUMNS]; /* to full; NaN for full itself and where nothing can be said */
     enum sim_load_state load_state;
     double evidence[SIM_N_EVIDENCE]; /* shares of GPU time */
-    double newly_failing;                /* of all answers; EXP_NEGATIVES is of good ones. NaN = not known */
+    double newly_failing;            /* of all answers; EXP_NEGATIVES is of good ones. NaN = not known */
     char negative_source[256], length_source[192];
     char length_model[48]; /* that its lengths were measured on; "" for full's and the user's own */
     const char *graphs;    /* CUDA graphs that the strategy allows: "yes", "piecewise", "no" */

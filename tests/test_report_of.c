@@ -37,8 +37,8 @@ static double number_in(const json_t *o, const char *key)
     return json_number_value(json_object_get(o, key));
 }
 
-/* Of the row that begins with a text; NaN for an empty cell. */
-static double cell_of(const json_t *doc, const char *table, const char *row, const char *column)
+/* Of the row that begins with a text. */
+static const json_t *any_cell_of(const json_t *doc, const char *table, const char *row, const char *column)
 {
     const json_t *t = part_of(doc, "table", table), *columns = json_object_get(t, "columns"),
                  *rows = json_object_get(t, "rows");
@@ -50,8 +50,21 @@ static double cell_of(const json_t *doc, const char *table, const char *row, con
            strcmp(json_string_value(json_array_get(json_array_get(rows, r), 0)), row) != 0)
         r++;
     ck_assert_msg(r < json_array_size(rows), "table %s has no row %s", table, row);
-    const json_t *cell = json_array_get(json_array_get(rows, r), c);
+    return json_array_get(json_array_get(rows, r), c);
+}
+
+/* NaN for an empty cell. */
+static double cell_of(const json_t *doc, const char *table, const char *row, const char *column)
+{
+    const json_t *cell = any_cell_of(doc, table, row, column);
     return json_is_number(cell) ? json_number_value(cell) : NAN;
+}
+
+static const char *text_cell_of(const json_t *doc, const char *table, const char *row, const char *column)
+{
+    const json_t *cell = any_cell_of(doc, table, row, column);
+    ck_assert_msg(json_is_string(cell), "%s, %s: no text", row, column);
+    return json_string_value(cell);
 }
 
 /* Its points; NULL when the chart has no such series. */
@@ -462,6 +475,42 @@ START_TEST(tables_and_steps_of_a_comparison_are_its_rows)
 }
 END_TEST
 
+/* Rows with differences that were put in by hand, beside those that were simulated. */
+START_TEST(the_answer_of_a_comparison_tells_only_differences)
+{
+    struct compared o = compared("fp8", 0, NULL);
+    struct exp_compare_row *full = &o.c.row[0], *fp8 = &o.c.row[1];
+    struct sim_status st = {0};
+    const struct exp_band none = {0.009, 0.009, 0.009}, much = {62, 62, 62}, less = {-0.2, -0.2, -0.2};
+    static const enum exp_column same[] = {EXP_GOODPUT, EXP_OUTPUT, EXP_TPOT_P99};
+    for (int i = 0; i < 3; i++) fp8->delta[same[i]] = none;
+    fp8->delta[EXP_TTFT_P99] = much;
+    fp8->delta[EXP_E2EL_MEAN] = less;
+    fp8->value[EXP_NEGATIVES] = (struct exp_band){0.4, 0.4, 0.4};
+    fp8->newly_failing = 0.186;
+    full->value[EXP_LINK_BUSY] = fp8->value[EXP_LINK_BUSY] = (struct exp_band){8.8e-6, 8.8e-6, 8.8e-6};
+    full->value[EXP_ATTAINMENT].mean = 0.99967;
+    json_t *doc = exp_report_of_compare(&o.c, o.scenario, &st), *sections = json_object_get(doc, "sections"),
+           *answer = json_array_get(sections, 0);
+    is_sound(doc);
+    ck_assert(has_text(answer, "-20.0 %") && has_text(answer, "no difference in output"));
+    ck_assert(has_text(answer, "\"40\", \"18.6\""));
+    ck_assert(has_text(answer, "goodput, output, TPOT p99"));
+    ck_assert_double_eq(number_in(fact_of(doc, "TTFT p99"), "value"), 63);
+    ck_assert_double_eq(number_in(fact_of(doc, "E2EL mean"), "value"), -20);
+    ck_assert_str_eq(text_cell_of(doc, "latency", "fp8", "Δ TTFT p99"), "x63");
+    ck_assert_str_eq(text_cell_of(doc, "costs", "fp8", "host link busy"), "< 0.01");
+    ck_assert_str_eq(text_cell_of(doc, "service", "full", "within limits"), "99.96");
+    const json_t *x = series_of(doc, "goodput-tpot", "strategies");
+    ck_assert_uint_eq(json_array_size(x), 1);
+    ck_assert_double_eq_tol(at(x, 0, 0), fp8->value[EXP_TPOT_P99].mean, 1e-3);
+    for (size_t i = 1; i < json_array_size(sections); i++) /* once is enough */
+        ck_assert(!has_text(json_array_get(sections, i), "get worse answers"));
+    json_decref(doc);
+    compared_fini(&o);
+}
+END_TEST
+
 START_TEST(with_replications_bars_become_ranges_and_tables_get_intervals)
 {
     struct compared o = compared("fp8", 3, NULL);
@@ -473,7 +522,12 @@ START_TEST(with_replications_bars_become_ranges_and_tables_get_intervals)
         ck_assert_double_eq_tol(at(points, i, 1), b.lo, 1e-4 * b.lo);
         ck_assert_double_eq_tol(at(points, i, 2), b.mean, 1e-4 * b.mean);
         ck_assert_double_eq_tol(at(points, i, 3), b.hi, 1e-4 * b.hi);
-        ck_assert_double_eq(cell_of(o.doc, "intervals", o.c.row[i].label, "goodput from"), b.lo);
+        double mean, lo, hi;
+        const char *cell = text_cell_of(o.doc, "intervals", o.c.row[i].label, "goodput");
+        ck_assert_int_eq(sscanf(cell, "%lf [%lf, %lf]", &mean, &lo, &hi), 3);
+        ck_assert_double_eq_tol(mean, b.mean, 1e-3 * b.mean);
+        ck_assert_double_eq_tol(lo, b.lo, 1e-3 * b.lo);
+        ck_assert_double_eq_tol(hi, b.hi, 1e-3 * b.hi);
     }
     ck_assert(has_text(o.doc, "--replications=3"));
     compared_fini(&o);
@@ -550,6 +604,44 @@ START_TEST(errors_that_were_put_in_come_out)
 }
 END_TEST
 
+/* Names tell what differs, axes fit what lies close together, and one point has no half. */
+START_TEST(few_points_are_told_as_few)
+{
+    static const char one[] = "Qwen/Qwen3-8B,h100_sxm,bf16,512,64,4,1,0.12.0,100,10\n",
+                      two[] = "Qwen/Qwen3-8B,h100_sxm,bf16,512,64,4,1,0.12.0,100,10\n"
+                              "Qwen/Qwen3-8B,h100_sxm,bf16,512,64,8,1,0.12.0,2000,20\n";
+    const char *const files[] = {one, two}, *plan, *measured;
+    for (uint32_t n = 1; n <= 2; n++) {
+        struct exp_measured m;
+        struct exp_reruns t = reruns_of(&m, files[n - 1]);
+        struct sim_status st = {0};
+        for (uint32_t i = 0; i < n; i++) {
+            t.trial[i].ttft_ms = 1.5 * t.trial[i].point->ttft_ms;
+            t.trial[i].tpot_ms = 1.1 * t.trial[i].point->tpot_ms;
+        }
+        measured = test_file("measured.csv", "");
+        plan = test_file("plan.yaml", "settings: {}\n");
+        struct exp_validated v = {&t, NULL, 0, measured, plan, true, exp_cache_data_dir(cache)};
+        json_t *doc = exp_report_of_validation(&v, &st);
+        is_sound(doc);
+        ck_assert(has_text(doc, "half of them") == (n == 2));
+        ck_assert(has_text(doc, "{1} points") == (n == 2));
+        ck_assert(has_text(doc, "by-concurrency") == (n == 2) && !has_text(doc, "by-model"));
+        if (n == 2) {
+            const json_t *tpot = part_of(doc, "chart", "predicted-tpot"),
+                         *ttft = part_of(doc, "chart", "predicted-ttft"),
+                         *point = json_array_get(series_of(doc, "predicted-ttft", "h100_sxm"), 1);
+            ck_assert_str_eq(string_of(json_object_get(tpot, "x"), "scale"), "linear");
+            ck_assert_str_eq(string_of(json_object_get(ttft, "x"), "scale"), "log");
+            ck_assert_str_eq(json_string_value(json_array_get(point, 2)), "x8");
+        }
+        json_decref(doc);
+        exp_reruns_fini(&t);
+        exp_measured_fini(&m);
+    }
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *s = suite_create("report_of");
@@ -568,8 +660,10 @@ Suite *test_suite(void)
     tcase_add_test(c, a_run_of_nothing_still_has_a_document);
     tcase_add_test(c, a_comparison_of_every_strategy_is_small_enough);
     tcase_add_test(c, tables_and_steps_of_a_comparison_are_its_rows);
+    tcase_add_test(c, the_answer_of_a_comparison_tells_only_differences);
     tcase_add_test(c, with_replications_bars_become_ranges_and_tables_get_intervals);
     tcase_add_test(c, who_cannot_run_is_named_with_the_reason);
+    tcase_add_test(c, few_points_are_told_as_few);
     tcase_add_test(c, errors_that_were_put_in_come_out);
     suite_add_tcase(s, c);
     return s;

@@ -1,6 +1,7 @@
 /* Sweeps: the same rows whoever computes them, nothing computed twice, nothing that is stale taken for new. Oracles: runs
  * of another number of threads and shards, counts by hand, runs of single points, a sort of all rows. */
 #include <math.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "experiments/study/sweep.h"
@@ -184,12 +185,15 @@ START_TEST(points_that_come_up_twice_are_computed_once)
     struct exp_sweep_sum sum = sweep(study, on(db, 3));
     ck_assert_uint_eq(sum.points, 40);
     ck_assert_uint_eq(sum.computed, 4);
-    ck_assert_uint_eq(sum.reused, 36);
+    ck_assert_uint_eq(sum.equal, 36);
+    ck_assert_uint_eq(sum.reused, 0);
     struct sweep_rows rows = sweep_rows_of(db);
     ck_assert_uint_eq(rows.n, 4);
     sweep_rows_fini(&rows);
     sum = sweep(study, on(db, 3));
     ck_assert_uint_eq(sum.computed, 0);
+    ck_assert_uint_eq(sum.reused, 4);
+    ck_assert_uint_eq(sum.equal, 36);
 }
 END_TEST
 
@@ -273,6 +277,17 @@ START_TEST(a_result_comes_out_of_a_message_as_it_went_in)
 }
 END_TEST
 
+START_TEST(a_message_that_is_cut_short_ends_the_program)
+{
+    size_t n;
+    struct exp_point_result back,
+        r = {.measure = sim_alloc(exp_measure_count(), sizeof *r.measure), .settings = sim_strdup("{}")};
+    char *bytes = exp_result_pack(&r, &n);
+    bytes = sim_realloc(bytes, n - (size_t)_i, 1); /* so that a sanitizer sees a byte too many */
+    exp_result_unpack(bytes, n - (size_t)_i, &back);
+}
+END_TEST
+
 START_TEST(a_forecast_counts_as_the_sweep_does_and_writes_nothing)
 {
     const char *path = sweep_study("ahead", 2, 2), *db = sweep_path("ahead.sqlite");
@@ -283,6 +298,7 @@ START_TEST(a_forecast_counts_as_the_sweep_does_and_writes_nothing)
     ck_assert_int_ne(access(db, F_OK), 0);
     ck_assert_uint_eq(f.points, 12);
     ck_assert_uint_eq(f.stored, 0);
+    ck_assert_uint_eq(f.open, 12);
     ck_assert(f.s_per_point > 0);
     ck_assert_uint_gt(f.bytes, 12 * 8 * exp_measure_count() / 2);
     sweep(path, o);
@@ -374,6 +390,7 @@ Suite *test_suite(void)
     tcase_add_test(c, a_longer_study_keeps_the_rows_that_it_has_in_common_with_the_shorter);
     tcase_add_test(c, a_changed_trace_makes_stored_points_stale_and_its_old_text_makes_them_good_again);
     tcase_add_test(c, a_result_comes_out_of_a_message_as_it_went_in);
+    tcase_add_loop_test_raise_signal(c, a_message_that_is_cut_short_ends_the_program, SIGABRT, 1, 4);
     tcase_add_test(c, a_forecast_counts_as_the_sweep_does_and_writes_nothing);
     tcase_add_test(c, the_best_points_are_the_first_ten_of_all_sorted_and_reasons_are_counted);
     tcase_add_test(c, a_study_of_more_points_than_one_run_takes_is_sent_to_shards);

@@ -10,19 +10,25 @@
 enum { MAX_POINTS = 4096 };
 
 /* 2 x rates x seeds points that all run. */
-static const char *plain_study(const char *name, int n_rates, int n_seeds)
+static const char *plain_study_of(const char *name, int n_rates, int n_seeds, int n_requests)
 {
     char file[100], *text = sim_printf("scenario: base.yaml\n"
+                                       "set: {workload.open_loop.num_requests: %d}\n"
                                        "grid:\n"
                                        "  strategy: [full, fp8]\n"
                                        "  workload.open_loop.request_rate: {from: 4, to: 20, count: %d}\n"
                                        "  seed: {from: 1, to: %d, count: %d}\n",
-                                       n_rates, n_seeds, n_seeds);
+                                       n_requests, n_rates, n_seeds, n_seeds);
     snprintf(file, sizeof file, "%s.yaml", name);
     sweep_scenario();
     const char *path = test_file(file, text);
     free(text);
     return path;
+}
+
+static const char *plain_study(const char *name, int n_rates, int n_seeds)
+{
+    return plain_study_of(name, n_rates, n_seeds, 60);
 }
 
 /* ---- the file, by sqlite alone ---- */
@@ -120,7 +126,8 @@ static int ended(struct watched *w)
 START_TEST(kill_9_twenty_times_loses_no_stored_point_and_repeats_at_most_one_a_thread)
 {
     enum { KILLS = 20, JOBS = 2 };
-    const char *study = plain_study("killed", 25, 24);
+    /* Points of about a millisecond, so that none of 20 runs gets to the end before it is killed. */
+    const char *study = plain_study_of("killed", 25, 24, 300);
     uint32_t random = 12345, kills = 0;
     for (; kills < KILLS; kills++) {
         struct stored before = stored_in("killed.sqlite");
@@ -219,13 +226,15 @@ START_TEST(what_cannot_be_done_is_one_line_and_writes_nothing)
         {"sweep ok.yaml --db ok.yaml", "ok.yaml: is no SQLite file", 1},
         {"sweep gone.yaml", "gone.yaml", 1},
         {"sweep empty.yaml", "empty.yaml", 1},
+        {"sweep ok.yaml --csv nowhere/x.csv", "nowhere", 1},
         {"sweep --db x.sqlite --merge gone.sqlite", "gone.sqlite", 1},
+        {"sweep --db x.sqlite --merge 'gone/*.sqlite'", "nothing matches", 1},
     };
     plain_study("ok", 2, 2);
     test_file("empty.yaml", "scenario: base.yaml\ngrid: {}\n");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         fails(cases[i].arguments, cases[i].code, cases[i].expected);
-    ck_assert(!there("ok.sqlite") && !there("empty.sqlite") && !there("nowhere"));
+    ck_assert(!there("ok.sqlite") && !there("empty.sqlite") && !there("nowhere") && !there("x.sqlite"));
 }
 END_TEST
 
@@ -243,6 +252,8 @@ START_TEST(wrong_usage_is_exit_2)
                                         "ok.yaml --shard 1/2 --merge a.sqlite",
                                         "ok.yaml --dry-run --merge a.sqlite",
                                         "ok.yaml --json --csv -",
+                                        "ok.yaml --csv ok.yaml",
+                                        "ok.yaml --csv x.sqlite --db x.sqlite",
                                         "--merge a.sqlite"};
     plain_study("ok", 2, 2);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -304,6 +315,9 @@ START_TEST(a_dry_run_writes_nothing_and_counts)
     const struct ran *r = works("sweep dry.yaml --dry-run");
     ck_assert_ptr_nonnull(strstr(r->out, "strategy: 2 values, full to fp8"));
     ck_assert_int_eq(files_with(".", "sqlite"), files);
+    r = works("sweep --db 'my db.sqlite' -j 2 --dry-run dry.yaml --keep-failed --shard 1/2");
+    ck_assert_str_eq(r->err,
+                     "next: kvsim sweep dry.yaml -j 2 --shard 1/2 --db 'my db.sqlite' --keep-failed\n");
 }
 END_TEST
 
@@ -318,16 +332,28 @@ static bool has_mpi(void)
     return has;
 }
 
-/* Exit code of `mpirun -n N kvsim ARGUMENTS`; leaks of MPI's own are none of ours. */
+/* Leaks of MPI's own are none of ours. */
+#define MPIRUN                                                                                               \
+    "ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=ignore_noninstrumented_modules=1 OMPI_ALLOW_RUN_AS_ROOT=1 "    \
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --quiet --oversubscribe --bind-to none -n"
+
+/* Exit code of `mpirun -n N kvsim ARGUMENTS`. */
 static int mpirun(int n, const char *arguments)
 {
-    char *before = sim_printf("ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=ignore_noninstrumented_modules=1 "
-                              "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
-                              "mpirun --quiet --oversubscribe --bind-to none -n %d",
-                              n);
+    char *before = sim_printf(MPIRUN " %d", n);
     int code = shell(before, arguments, ">out.txt 2>err.txt");
     free(before);
     return code;
+}
+
+enum { OUT, ERR, CODE, N_STREAMS };
+static const char *const streams[N_STREAMS] = {"out", "err", "code"};
+
+/* Run i of several at once (an mpirun whose program failed takes its time to end) into out-i.txt, err-i.txt, code-i.txt. */
+static char *in_background(int i, const char *arguments)
+{
+    return sim_printf("(" MPIRUN " 2 '%s' %s >out-%d.txt 2>err-%d.txt; echo $? >code-%d.txt) &", program(),
+                      arguments, i, i, i);
 }
 
 START_TEST(ranks_store_the_same_rows_as_one_process_and_only_the_first_speaks)
@@ -366,19 +392,32 @@ START_TEST(ranks_end_together_on_a_mistake_with_one_line_and_its_exit_code)
     } cases[] = {{"sweep gone.yaml", "gone.yaml", 1},
                  {"sweep ok.yaml --db nowhere/x.sqlite", "nowhere", 1},
                  {"sweep ok.yaml --shard 1/2", "--shard and mpirun", 2}};
-    char *text = sim_alloc(TEXT_BYTES, 1);
+    enum { N = sizeof cases / sizeof *cases };
     if (!has_mpi()) return;
     plain_study("ok", 2, 2);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int code = mpirun(2, cases[i].arguments);
-        slurp("err.txt", text);
+    char *line = sim_printf("cd '%s'; ", test_dir()), *text = sim_alloc(TEXT_BYTES, 1), name[N_STREAMS][20];
+    for (int i = 0; i < N; i++) {
+        char *one = in_background(i, cases[i].arguments), *longer = sim_printf("%s %s", line, one);
+        free(one);
+        free(line);
+        line = longer;
+    }
+    char *all = sim_printf("%s wait", line);
+    ck_assert_int_eq(system(all), 0);
+    for (int i = 0; i < N; i++) {
+        for (int k = 0; k < N_STREAMS; k++) snprintf(name[k], sizeof name[k], "%s-%d.txt", streams[k], i);
+        slurp(name[CODE], text);
+        int code = atoi(text);
+        slurp(name[ERR], text);
         ck_assert_msg(code == cases[i].code, "%s: exit %d: %s", cases[i].arguments, code, text);
         const char *first = strstr(text, cases[i].expected);
         ck_assert_msg(first != NULL, "%s: %s", cases[i].arguments, text);
         ck_assert_msg(!strstr(strchr(first, '\n'), cases[i].expected), "told twice: %s", text);
-        slurp("out.txt", text);
+        slurp(name[OUT], text);
         ck_assert_str_eq(text, "");
     }
+    free(all);
+    free(line);
     free(text);
 }
 END_TEST

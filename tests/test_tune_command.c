@@ -1,5 +1,6 @@
 /* `kvsim tune` as a user runs it: what it prints, exit codes, one line for every wrong use, the file that it leaves. */
 #include <math.h>
+#include <signal.h>
 
 #include "tests/command_help.h"
 
@@ -125,7 +126,9 @@ START_TEST(wrong_use_gets_one_line)
     fails("tune t.yaml --over budgett", 2, "did you mean");
     fails("tune t.yaml --over budget=9..1", 2, "is no range");
     fails("tune t.yaml --strategy frekv", 2, "freekv");
-    fails("tune t.yaml --strategy full", 2, "no parameter to search");
+    fails("tune t.yaml --strategy full", 2, "full has nothing to tune");
+    fails("tune t.yaml --set fleet.0.kv.strategy=full", 2, "the scenario's strategy is full");
+    fails("tune t.yaml --strategy h2o --rates 0.1,0.2", 2, "h2o has no kv.policy");
     fails("tune t.yaml --rates 0.1", 2, "--rates");
     fails("tune t.yaml --set nonsense=1", 2, "unknown key");
     fails("tune none.yaml", 1, "none.yaml");
@@ -139,6 +142,67 @@ START_TEST(wrong_use_gets_one_line)
                         "output_tokens: '20'}}\n"
                         "slo: {ttft_ms: 20000}\n");
     fails("tune c.yaml --objective load", 2, "closed loop has no rate");
+}
+END_TEST
+
+/* What is printed of both settings beside the gain gives the gain. */
+START_TEST(the_gain_is_that_of_the_fresh_figures)
+{
+    scenario_file();
+    json_t *o = json_of("tune t.yaml --over budget=1280/2048 --objective load --replications 3 --json");
+    double best = number(json_object_get(o, "best_again"), "objective"),
+           usual = number(json_object_get(o, "default_again"), "objective");
+    ck_assert_double_eq_tol(number(o, "gain"), best / usual - 1, 1e-9);
+    bool kept = !(number(o, "gain_lo") > 0 && number(o, "gain") > 0.01);
+    ck_assert_int_eq(json_is_true(json_object_get(o, "no_better_than_default")), kept);
+    ck_assert(json_equal(json_object_get(o, "advice"),
+                         json_object_get(json_object_get(o, kept ? "default" : "best"), "setting")));
+    json_decref(o);
+}
+END_TEST
+
+static json_t *static_setting(json_t *o, double pages)
+{
+    json_t *rows = json_object_get(json_object_get(o, "adaptive"), "settings"), *row, *found = NULL;
+    size_t i;
+    json_array_foreach(rows, i, row)
+    {
+        const json_t *own = json_object_get(row, "prefetch_pages");
+        if (own && json_number_value(own) == pages) found = row;
+    }
+    return found;
+}
+
+/* 48 is none of the usual steps (at most as many pages as are selected: 32 less). */
+START_TEST(adaptive_is_set_beside_the_pages_that_were_found_best)
+{
+    scenario_file();
+    json_t *o =
+        json_of("tune t.yaml --over prefetch=48 --set fleet.0.kv.prefetch_pages=0 --replications 2 --json");
+    double best = number(json_object_get(json_object_get(o, "best"), "setting"), "prefetch_pages"),
+           highest = number(json_object_get(json_object_get(o, "highest"), "setting"), "prefetch_pages");
+    ck_assert_ptr_nonnull(static_setting(o, best));
+    ck_assert_ptr_nonnull(static_setting(o, highest));
+    ck_assert_ptr_nonnull(static_setting(o, 0));
+    json_decref(o);
+}
+END_TEST
+
+/* It cannot end by itself in the time: the signal is sent once the folder of --out is there, before the search. */
+START_TEST(an_interrupt_is_one_line_and_writes_nothing)
+{
+    static char text[TEXT_BYTES];
+    scenario_file();
+    int code = shell("{",
+                     "tune t.yaml --replications 256 --set workload.open_loop.num_requests=20000 --out cut "
+                     ">out.txt 2>err.txt & p=$!; until [ -d cut ]; do :; done; kill -TERM $p; wait $p; }",
+                     "");
+    ck_assert_int_eq(code, 130);
+    slurp("err.txt", text);
+    ck_assert_str_eq(text, "interrupted, nothing was written\n");
+    slurp("out.txt", text);
+    ck_assert_str_eq(text, "");
+    ck_assert_int_eq(files_with("cut", ""), 0);
 }
 END_TEST
 
@@ -173,6 +237,9 @@ Suite *test_suite(void)
     tcase_add_test(t, a_load_that_no_setting_can_serve_is_answered_with_3);
     tcase_add_test(t, fleets_of_one_strategy_are_tuned_alike);
     tcase_add_test(t, wrong_use_gets_one_line);
+    tcase_add_test(t, the_gain_is_that_of_the_fresh_figures);
+    tcase_add_test(t, adaptive_is_set_beside_the_pages_that_were_found_best);
+    tcase_add_test(t, an_interrupt_is_one_line_and_writes_nothing);
     tcase_add_test(t, a_closed_loop_and_other_strategies_are_tuned_too);
     suite_add_tcase(s, t);
     return s;

@@ -6,7 +6,7 @@ action=$1 build=$2 prefix=$3
 programs="kvsim kvbench"
 data() { # everything that is read when the program runs: not sources, not the pages about them
     find models calib traces experiments -type f \( -name '*.csv' -o -name '*.yaml' -o -name '*.json' -o -name '*.html' \
-        -o -name '*.css' -o -name '*.js' -o -name '*.jsonl' -o -name '*.gz' -o -path 'models/catalogue/*' \) ! -name '.*'
+        -o -name '*.css' -o -name '*.js' -o -name '*.jsonl' -o -name '*.gz' -o -name '*.sbatch' -o -path 'models/catalogue/*' \) ! -name '.*'
 }
 case $action in
     install)

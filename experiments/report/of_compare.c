@@ -86,7 +86,10 @@ static void put_delta(json_t *row, double frac)
 static void put_cells(json_t *row, const struct exp_compare_row *r, enum exp_column column)
 {
     const struct exp_column_info *info = exp_column_info(column);
-    put_value(row, r->value[column].mean * scale_of(info), headings[column].unit);
+    if (info->form == EXP_FLOORED_PERCENT)
+        exp_report_share_cell(row, r->value[column].mean * scale_of(info));
+    else
+        put_value(row, r->value[column].mean * scale_of(info), headings[column].unit);
     if (info->against != EXP_NO_DELTA) put_delta(row, r->delta[column].mean);
 }
 

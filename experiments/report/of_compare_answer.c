@@ -134,10 +134,11 @@ static void put_changes(json_t *s, const struct exp_compare *c, const struct exp
         const char *name;
         enum exp_column column;
     } facts[] = {{"goodput", EXP_GOODPUT},   {"output", output_of(c)},     {"TTFT p99", EXP_TTFT_P99},
-                 {"TPOT p99", EXP_TPOT_P99}, {"E2EL mean", EXP_E2EL_MEAN}, {"GPU KV", EXP_GPU_KV}};
+                 {"TPOT p99", EXP_TPOT_P99}, {"E2EL mean", EXP_E2EL_MEAN}, {"E2EL p99", EXP_E2EL_P99},
+                 {"GPU KV", EXP_GPU_KV}};
     char same[160] = "";
     size_t n = 0;
-    exp_doc_text(s, EXP_HEADING_TONE, "{0} against full", best->label, NULL);
+    exp_doc_text(s, EXP_HEADING_TONE, "What {0} changes against full", best->label, NULL);
     json_t *o = exp_doc_facts(s);
     for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
         struct exp_band d = best->delta[facts[i].column];

@@ -1,5 +1,6 @@
 #include "experiments/report/of_compare_parts.h"
 
+#include <gsl/gsl_sort.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -81,6 +82,7 @@ static void put_latencies(json_t *doc, const struct drawn *d)
         for (uint32_t i = 0; i < d->n; i++)
             if (d->row[i]->curves.n_latency)
                 exp_report_cdf_add(chart, d->row[i]->label, d->row[i]->curves.latency_ms[l]);
+        exp_report_fit_scales(chart, 3);
     }
 }
 
@@ -253,22 +255,39 @@ struct scatter {
     enum exp_scale scale;
 };
 
+/* Rows that have a place in it, from left to right: what draws it takes the ends of its axis from the first and the last. */
+static uint32_t sort_across(const struct drawn *d, const struct scatter *p, size_t order[EXP_MAX_CONTENDERS])
+{
+    double x[EXP_MAX_CONTENDERS];
+    size_t row[EXP_MAX_CONTENDERS], place[EXP_MAX_CONTENDERS];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < d->n; i++) {
+        x[n] = d->row[i]->value[p->across].mean;
+        row[n] = i;
+        n += isfinite(x[n]) && isfinite(d->row[i]->value[p->up].mean);
+    }
+    gsl_sort_index(place, x, 1, n);
+    for (uint32_t i = 0; i < n; i++) order[i] = row[place[i]];
+    return n;
+}
+
 /* full apart: it is what the others are held against. */
 static void put_scatter(json_t *s, const struct drawn *d, struct scatter p)
 {
-    json_t *chart = exp_doc_chart(s, p.id, p.title, EXP_SCATTER), *others = NULL;
+    json_t *chart = exp_doc_chart(s, p.id, p.title, EXP_SCATTER), *full = exp_doc_series(chart, "full"),
+           *others = exp_doc_series(chart, "strategies");
+    size_t order[EXP_MAX_CONTENDERS];
+    uint32_t n = sort_across(d, &p, order);
     exp_doc_x(chart, p.x, p.x_unit, p.scale);
     exp_doc_y(chart, p.y, p.y_unit, EXP_LINEAR);
     exp_doc_note(chart, p.note);
-    for (uint32_t i = 0; i < d->n; i++) {
-        double x = d->row[i]->value[p.across].mean, y = d->row[i]->value[p.up].mean;
-        if (!isfinite(x) || !isfinite(y)) continue;
-        bool full = d->row[i] == d->c->row;
-        if (!full && !others) others = exp_doc_series(chart, "strategies");
-        exp_doc_xy_label(full ? exp_doc_series(chart, "full") : others,
-                         exp_report_rounded(p.across_scale * x), exp_report_rounded(p.up_scale * y),
-                         d->row[i]->label);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct exp_compare_row *r = d->row[order[i]];
+        exp_doc_xy_label(r == d->c->row ? full : others,
+                         exp_report_rounded(p.across_scale * r->value[p.across].mean),
+                         exp_report_rounded(p.up_scale * r->value[p.up].mean), r->label);
     }
+    exp_report_fit_scales(chart, 10);
 }
 
 static void put_trade_offs(json_t *doc, const struct drawn *d)

@@ -56,6 +56,38 @@ void exp_report_cdf_add(json_t *chart, const char *name, const double ms[EXP_QUA
             exp_doc_xy(series, exp_report_rounded(fmax(ms[p], LEAST_MS)), 100 * p / (EXP_QUANTILES - 1.0));
 }
 
+/* ---- axes ---- */
+
+/* Of all points of a chart. */
+static void find_ends(const json_t *chart, size_t coordinate, double *least, double *most)
+{
+    const json_t *series, *point;
+    size_t i, k;
+    *least = INFINITY;
+    *most = 0;
+    json_array_foreach(json_object_get(chart, "series"), i, series)
+    {
+        json_array_foreach(json_object_get(series, "points"), k, point)
+        {
+            double v = json_number_value(json_array_get(point, coordinate));
+            *least = fmin(*least, v);
+            *most = fmax(*most, v);
+        }
+    }
+}
+
+void exp_report_fit_scales(json_t *chart, double ratio)
+{
+    static const char *const axes[] = {"x", "y"};
+    for (size_t k = 0; k < 2; k++) {
+        json_t *axis = json_object_get(chart, axes[k]);
+        double least, most;
+        find_ends(chart, k, &least, &most);
+        if (strcmp(json_string_value(json_object_get(axis, "scale")), "log") == 0 && most < ratio * least)
+            json_object_set_new(axis, "scale", json_string("linear"));
+    }
+}
+
 /* ---- time ---- */
 
 json_t *exp_report_over_time(json_t *section, const char *id, const char *title, const char *y,
@@ -122,16 +154,33 @@ void exp_report_band_fact(json_t *facts, const char *name, struct exp_band b, do
                       unit);
 }
 
+/* As the page writes numbers: four digits, thousands apart. */
+static struct exp_words cell_words(double value)
+{
+    bool many = fabs(value) >= 999.5 && fabs(value) < 1e15;
+    return many ? exp_count_words(round(value)) : exp_short_words(value);
+}
+
 void exp_report_band_cell(json_t *row, struct exp_band b, double scale)
 {
     if (!isfinite(b.mean) || !isfinite(b.lo) || !isfinite(b.hi)) {
         exp_doc_cell(row, scale * b.mean);
         return;
     }
-    char *text = sim_printf("%s [%s, %s]", exp_short_words(scale * b.mean).text,
-                            exp_short_words(scale * b.lo).text, exp_short_words(scale * b.hi).text);
+    char *text = sim_printf("%s [%s, %s]", cell_words(scale * b.mean).text, cell_words(scale * b.lo).text,
+                            cell_words(scale * b.hi).text);
     exp_doc_cell_text(row, text);
     free(text);
+}
+
+void exp_report_share_cell(json_t *row, double percent)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%.2f", floor(percent * 100 + 1e-6) / 100);
+    if (percent > 99.9 && percent < 100)
+        exp_doc_cell_text(row, text);
+    else
+        exp_doc_cell(row, percent);
 }
 
 struct exp_words exp_report_times(double frac)

@@ -19,6 +19,10 @@ const char *exp_report_latency(enum exp_latency latency);
 json_t *exp_report_cdf(json_t *section, const char *id, const char *title);
 void exp_report_cdf_add(json_t *chart, const char *name, const double ms[EXP_QUANTILES]);
 
+/* Logarithmic axes become linear where all points lie within a ratio: they would have hardly a tick. To be called when all
+ * points are there. */
+void exp_report_fit_scales(json_t *chart, double ratio);
+
 /* A chart over seconds, and a series of it: one member of each moment, times `scale`. */
 json_t *exp_report_over_time(json_t *section, const char *id, const char *title, const char *y,
                              const char *unit);
@@ -45,6 +49,8 @@ void exp_report_files(json_t *section, const json_t *files);
 
 /* "12.3 [11.9, 12.8]", which a column of numbers sorts by its first number; a plain number without an interval. */
 void exp_report_band_cell(json_t *row, struct exp_band b, double scale);
+/* A share that is nearly all is never rounded up to it: "99.96". */
+void exp_report_share_cell(json_t *row, double percent);
 /* A change of more than 1000 % as "x20", twenty times what it was; "" for others. */
 struct exp_words exp_report_times(double frac);
 

@@ -190,11 +190,13 @@ void exp_plan_report_money(const struct exp_plan_report *r)
 /* ---- the tornado ---- */
 
 enum { MOST_BARS = 12 };
+static const double NOTHING = 1e-6; /* what a sum is off by its order */
 
 /* From the least NPV to the greatest: an input whose both ends lie on one side of what is expected moves it there. */
 static bool add_bar(json_t *chart, json_t *series, uint32_t name, const struct exp_bar *b, double expected)
 {
-    if (b->npv_low == expected && b->npv_high == expected) return false;
+    if (fmax(fabs(b->npv_low - expected), fabs(b->npv_high - expected)) <= NOTHING * fabs(expected))
+        return false;
     exp_doc_name(chart, exp_input_name(b->input));
     exp_doc_range(series, name, fmin(expected, fmin(b->npv_low, b->npv_high)), expected,
                   fmax(expected, fmax(b->npv_low, b->npv_high)));

@@ -297,10 +297,10 @@ static void put_levels(json_t *doc, const struct exp_results *r)
         exp_doc_cell_text(row, f->class_names[c]);
         exp_doc_cell_text(row, limits);
         exp_doc_cell(row, figure_of(r, c, "arrived"));
-        exp_doc_cell(row, floored_percent(share.mean));
-        if (f->n_replications) exp_doc_cell(row, floored_percent(share.lo));
-        if (f->n_replications) exp_doc_cell(row, floored_percent(share.hi));
-        exp_doc_cell(row, any ? floored_percent(figure_of(r, c, "slo_attainment_worst_5min")) : NAN);
+        exp_report_share_cell(row, floored_percent(share.mean));
+        if (f->n_replications) exp_report_share_cell(row, floored_percent(share.lo));
+        if (f->n_replications) exp_report_share_cell(row, floored_percent(share.hi));
+        exp_report_share_cell(row, any ? floored_percent(figure_of(r, c, "slo_attainment_worst_5min")) : NAN);
         exp_doc_cell(row, is_limited(slo) ? slo->percentile : NAN);
         exp_doc_cell_text(row, verdict(r, c));
     }
@@ -352,6 +352,7 @@ static void put_latency(json_t *doc, const struct exp_results *r, const struct e
     if (f->n_replications) exp_doc_note(all, "Of the run without drawn errors; the table has the intervals.");
     for (int l = 0; l < EXP_N_LATENCIES; l++)
         exp_report_cdf_add(all, exp_report_latency((enum exp_latency)l), curves->latency_ms[l]);
+    exp_report_fit_scales(all, 3);
     if (f->n_classes < 2) return;
     json_t *classes = exp_report_cdf(s, "latency-classes", "E2EL of each class");
     if (f->n_replications) exp_doc_note(classes, EXP_REPORT_ONE_RUN);
@@ -360,6 +361,7 @@ static void put_latency(json_t *doc, const struct exp_results *r, const struct e
         if (exp_run_quantiles(r->run, EXP_LATENCY_E2EL, c, ms))
             exp_report_cdf_add(classes, f->class_names[c], ms);
     }
+    exp_report_fit_scales(classes, 3);
 }
 
 /* ---- the cluster over time ---- */

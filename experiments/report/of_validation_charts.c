@@ -106,17 +106,6 @@ static void put_points(json_t *chart, const struct exp_reruns *t, enum exp_quant
     }
 }
 
-/* Below a decade a logarithmic axis has hardly a tick. */
-static enum exp_scale scale_of(const struct exp_reruns *t, enum exp_quantity q)
-{
-    double least = INFINITY, most = 0;
-    for (uint32_t i = 0; i < t->n; i++) {
-        const double both[] = {exp_measured_ms(&t->trial[i], q), exp_predicted_ms(&t->trial[i], q)};
-        for (int k = 0; k < 2; k++) least = fmin(least, both[k]), most = fmax(most, both[k]);
-    }
-    return most < 10 * least ? EXP_LINEAR : EXP_LOG;
-}
-
 static void put_scatters(json_t *doc, const struct exp_reruns *t)
 {
     static const char *const ids[EXP_N_QUANTITIES] = {
@@ -126,12 +115,13 @@ static void put_scatters(json_t *doc, const struct exp_reruns *t)
     json_t *s = exp_doc_section(doc, "predicted", "Predicted against measured");
     for (int q = EXP_N_QUANTITIES - 1; q >= 0; q--) {
         json_t *chart = exp_doc_chart(s, ids[q], titles[q], EXP_SCATTER);
-        exp_doc_x(chart, "measured", "ms", scale_of(t, (enum exp_quantity)q));
-        exp_doc_y(chart, "predicted", "ms", scale_of(t, (enum exp_quantity)q));
+        exp_doc_x(chart, "measured", "ms", EXP_LOG);
+        exp_doc_y(chart, "predicted", "ms", EXP_LOG);
         exp_doc_note(chart, "Points above the diagonal are predicted slower than measured; named are those "
                             "furthest off: input/output tokens, x requests in flight.");
         put_diagonal(chart, t, (enum exp_quantity)q);
         put_points(chart, t, (enum exp_quantity)q);
+        exp_report_fit_scales(chart, 10);
     }
 }
 

@@ -146,7 +146,7 @@ function lineOf(view, s, i) {
     pointStyle: SHAPES[look.shape], pointRotation: look.shape === UPSIDE_DOWN ? 180 : 0, pointRadius: dotted ? (scattered ? 5 : 3.5) : 0,
     pointBackgroundColor: look.dash ? theme.page : colour, pointBorderColor: colour, pointBorderWidth: 1.5, pointHitRadius: look.mark ? 1 : 6,
     pointHoverRadius: 6, pointHoverBackgroundColor: colour, pointHoverBorderColor: theme.page,
-    sparse: joined && !dotted && !look.mark && n > 1 };
+    sparse: joined && !dotted && !scattered && !look.mark && n > 1 };
 }
 const datasets = view => view.c.series.map((s, i) => ({ label: s.name, hidden: view.key.hidden.has(i),
   order: view.active === i ? -1 : 0, clip: 6, ...(isBars(view.c) ? barsOf : lineOf)(view, s, i) }));
@@ -291,17 +291,19 @@ function drawValues(view, g) {
     g.fillText(write(yOf(c, p)), from + 6, bar.y);
   }
 }
-/* Labels of scattered points, where there is room beside, above or below. */
-const PLACES = [[9, -6, 0], [-9, -6, 1], [0, -19, .5], [0, 8, .5], [7, -18, 0], [7, 6, 0], [-7, -18, 1], [-7, 6, 1]], LABELS = 60;
+/* Labels of scattered points, where there is room beside, above or below: of a crowd those on the line alone. */
+const PLACES = [[9, -6, 0], [-9, -6, 1], [0, -19, .5], [0, 8, .5], [7, -18, 0], [7, 6, 0], [-7, -18, 1], [-7, 6, 1]], CROWD = 24;
 function drawLabels(view, g) {
   const { c, chart } = view, area = chart.chartArea, placed = [];
   const spots = shown(view).flatMap(i => chart.getDatasetMeta(i).data.map((e, k) =>
-    ({ x: e.x, y: e.y, i, text: isLine(c, c.series[i]) ? "" : short(labelOf(c, c.series[i].points[k]), 36) })));
+    ({ x: e.x, y: e.y, i, at: c.series[i].points[k].slice(0, 2).join(" "), text: isLine(c, c.series[i]) ? "" : short(labelOf(c, c.series[i].points[k]), 36) })));
+  const onLine = new Set(c.series.filter(s => isLine(c, s)).flatMap(s => s.points.map(p => p[0] + " " + p[1])));
+  const labelled = spots.filter(s => s.text), told = labelled.length <= CROWD ? labelled : labelled.filter(s => onLine.has(s.at)).slice(0, CROWD);
   const free = ([x0, y0, x1, y1]) => x0 >= area.left && x1 <= chart.width && y0 >= 0 && y1 <= area.bottom &&
     !placed.some(o => x0 < o[2] && x1 > o[0] && y0 < o[3] && y1 > o[1]) &&
     !spots.some(s => s.x > x0 - 6 && s.x < x1 + 6 && s.y > y0 - 5 && s.y < y1 + 5);
   Object.assign(g, { font: "11.5px " + theme.font, textBaseline: "middle", textAlign: "left" });
-  for (const s of spots.filter(s => s.text).slice(0, LABELS)) {
+  for (const s of told) {
     const width = g.measureText(s.text).width;
     const boxes = PLACES.map(([dx, dy, share]) => [s.x + dx - share * width, s.y + dy]).map(([x, y]) => [x, y, x + width, y + 12]);
     const box = boxes.find(free);
@@ -390,7 +392,7 @@ function everywhere(key) {
 }
 function swatch(view, i) {
   const { hue, dash, shape, mark } = view.looks[i], c = view.c;
-  const kind = isBars(c) ? "block" : mark ? "bare" : isLine(c, c.series[i]) ? "" : "dots";
+  const kind = isBars(c) ? "block" : mark || c.form === "scatter" && isLine(c, c.series[i]) ? "bare" : isLine(c, c.series[i]) ? "" : "dots";
   const e = el("span", { class: `swatch ${kind} dash${dash} shape${shape}`, "aria-hidden": "true" });
   e.style.setProperty("--c", `var(--s${hue})`);
   return e;

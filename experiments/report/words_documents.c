@@ -61,7 +61,7 @@ const struct exp_words_row exp_words_of_documents[] = {
     {"Fleets and settings", "フリートと設定"},
     {"Make it again", "再現方法"},
     {"The plan", "計画"},
-    {"Page two, for the integrator", "2ページ目（導入担当者向け）"},
+    {"Page two, for the integrator", "2ページ目（構築担当者向け）"},
     {"Losers, assumptions and prices", "不採用の候補、前提、価格"},
     {"The study", "スタディ"},
     {"When to use what", "使い分け"},

@@ -50,7 +50,7 @@ const struct exp_words_row exp_words_of_texts[] = {
     {"Nobody published how many answers {0} makes worse.", "{0}による回答の悪化について公表された値はありません。"},
     {"{0} makes {1} % of good answers worse: {2} % of all answers newly fail.", "{0}では良い回答の{1} %が悪化します（全回答の{2} %が新たに誤答）。"},
     {"{0} makes no answers worse.", "{0}は回答を悪化させません。"},
-    {"{0} against full", "{0}とfullの差"},
+    {"What {0} changes against full", "fullに対する{0}の変化"},
     {"No clear difference, compared replication by replication: {0}.", "反復ごとの比較で明確な差なし：{0}。"},
     {"No difference (less than 1 %): {0}.", "差なし（1 %未満）：{0}。"},
     {"Good answers are those that full gets at least as well as the task's mean. One that loses more than a tenth of its score newly fails: two numbers for the same answers, of the good ones and of all.", "良い回答はfullのスコアがタスクの平均以上のもの。そのスコアが1割を超えて下がると新たな誤答です。同じ回答を、良い回答に対する割合と全回答に対する割合で示します。"},

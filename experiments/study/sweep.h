@@ -24,7 +24,7 @@ struct exp_sweep_options {
 /* Of this shard, on rank 0. */
 struct exp_sweep_sum {
     uint64_t points, computed, reused;
-    uint64_t equal;  /* to a point before them, which counts for all: computed once */
+    uint64_t equal;        /* to a point before them, which counts for all: computed once */
     uint64_t failed;       /* of computed */
     uint64_t stale;        /* of computed: stored for another version of model, trace, profile ... */
     double wall_s, busy_s; /* busy_s: of computing, over all threads */

@@ -62,6 +62,8 @@ char *exp_sweep_settings(const struct exp_sweep_parts *p, uint64_t i)
     return exp_study_settings_json(&changes);
 }
 
+/* Its key is taken again: a file that changed since points were looked up fails them, and nothing is stored under what it
+ * was. */
 void exp_sweep_compute(const struct exp_sweep_parts *p, uint64_t i, struct exp_scenario *room,
                        struct exp_point_result *r)
 {

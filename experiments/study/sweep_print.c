@@ -127,10 +127,9 @@ void exp_sweep_print_forecast(const struct exp_study *study, const struct exp_sw
 
 json_t *exp_sweep_forecast_json(const struct exp_sweep_options *o, const struct exp_sweep_forecast *f)
 {
-    json_t *out =
-        json_pack("{s:I, s:I, s:I, s:I, s:I}", "points", (json_int_t)f->points, "stored",
-                  (json_int_t)f->stored, "equal", (json_int_t)f->equal, "open", (json_int_t)f->open, "stale",
-                  (json_int_t)f->stale);
+    json_t *out = json_pack("{s:I, s:I, s:I, s:I, s:I}", "points", (json_int_t)f->points, "stored",
+                            (json_int_t)f->stored, "equal", (json_int_t)f->equal, "open", (json_int_t)f->open,
+                            "stale", (json_int_t)f->stale);
     if (isfinite(f->s_per_point)) json_object_set_new(out, "s_per_point", json_real(f->s_per_point));
     json_object_set_new(out, "expected_s", json_real(expected_s(o, f)));
     json_object_set_new(out, "threads", json_integer((json_int_t)threads_of(o)));

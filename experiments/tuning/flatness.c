@@ -69,12 +69,17 @@ static struct exp_tune_trial *nearer(const struct exp_tune_round *r, struct exp_
 struct exp_tune_trial *exp_tune_settle(const struct exp_tune_round *r, struct exp_tune_trial *usual,
                                        struct exp_tune_trial *best)
 {
-    struct exp_tune_trial *t = best;
+    struct exp_tune_trial *t = best, *from = NULL;
     if (is_as_good(usual, best)) t = usual;
-    for (uint32_t i = 0; i < r->n_parameters; i++) {
-        const struct exp_tune_parameter *p = &r->parameter[i];
-        for (uint32_t k = 0; k < p->n; k++) t = nearer(r, t, i, p->value[k], best);
-        if (p->usual >= p->low && p->usual <= p->high) t = nearer(r, t, i, p->usual, best);
+    while (t != from) { /* a step of one parameter may open the way to another */
+        from = t;
+        for (uint32_t i = 0; i < r->n_parameters; i++) {
+            const struct exp_tune_parameter *p = &r->parameter[i];
+            if (p->usual >= p->low && p->usual <= p->high) t = nearer(r, t, i, p->usual, best);
+        }
+        for (uint32_t i = 0; i < r->n_parameters; i++)
+            for (uint32_t k = 0; k < r->parameter[i].n; k++)
+                t = nearer(r, t, i, r->parameter[i].value[k], best);
     }
     t->fate = EXP_TUNE_IN; /* the race may have dropped it for less */
     return t;

@@ -26,8 +26,8 @@ struct exp_tune_trial *exp_tune_minimise(const struct exp_tune_round *r, struct 
 void exp_tune_profile(const struct exp_tune_round *r, struct exp_tune_trial *best, uint32_t parameter,
                       struct exp_tune_profile *out);
 
-/* Of the settings that are not told apart from the best one (EXP_TUNE_EQUAL) the default, or else the one in which each
- * parameter in turn is nearest to it. */
+/* Of the settings that are not told apart from the best one (EXP_TUNE_EQUAL) the default, or else one with as many of its
+ * values as can be, the others as near to them. */
 struct exp_tune_trial *exp_tune_settle(const struct exp_tune_round *r, struct exp_tune_trial *usual,
                                        struct exp_tune_trial *best);
 

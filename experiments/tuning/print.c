@@ -80,8 +80,8 @@ static void print_head(const struct exp_tune *t, FILE *out)
 static struct exp_words percent_more(const struct exp_tune_trial *a, const struct exp_tune_trial *b)
 {
     struct exp_words w;
-    double share = (exp_tune_mean(a) - exp_tune_mean(b)) / fabs(exp_tune_mean(b));
-    snprintf(w.text, sizeof w.text, "%+.2g %%", 100 * share);
+    double by = exp_tune_mean(a) - exp_tune_mean(b), share = by == 0 ? 0 : by / fabs(exp_tune_mean(b));
+    snprintf(w.text, sizeof w.text, "%.2g %%", 100 * share);
     return w;
 }
 
@@ -91,12 +91,11 @@ static void print_choice(const struct exp_tune *t, FILE *out)
     if (t->best == t->found && t->best == t->usual)
         fprintf(out, "The default is the best of all that were tried.\n");
     else if (t->best != t->found)
-        fprintf(out,
-                "The %s: the highest objective that was tried is within %g %% of it (%s), which tells "
-                "them not apart.\n",
-                t->best == t->usual ? "default is kept"
-                                    : "setting nearest to the default is taken for the best",
-                100 * EXP_TUNE_EQUAL, percent_more(t->found, t->best).text);
+        fprintf(
+            out,
+            "The %s: the highest objective that was tried is better by %s, too little to tell them apart.\n",
+            t->best == t->usual ? "default is kept" : "best is that nearest to the default",
+            percent_more(t->found, t->best).text);
 }
 
 /* In replications that chose nothing: their figures stand in the table. */
@@ -308,8 +307,7 @@ static void print_shift(const struct exp_tune *t, FILE *out)
         exp_print_rows(rows, out);
         bool same = s->gain.lo <= 0 && s->gain.hi >= 0,
              same_tpot = s->tpot_gain.lo <= 0 && s->tpot_gain.hi >= 0;
-        fprintf(out,
-                "adaptive over the best static setting: objective %s%s; time per token shorter by %s%s\n",
+        fprintf(out, "adaptive over the best static setting: objective %s%s; time per token saved %s%s\n",
                 percent_interval(s->gain).text, same ? " (no difference)" : "",
                 percent_interval(s->tpot_gain).text, same_tpot ? " (no difference)" : "");
     }

@@ -113,7 +113,8 @@ static uint32_t add_pages(double *out, uint32_t n, double pages)
     return n + 1;
 }
 
-/* No pages ahead, an eighth ... of those that are selected, all of them, what the scenario has, and what was found best. */
+/* No pages ahead, an eighth ... of those that are selected, all of them, what the scenario has, what was
+ * found best and what the search takes for it. */
 static uint32_t static_pages(const struct exp_tune *t, const struct mdl_kv_use *u,
                              double out[EXP_TUNE_STATICS])
 {
@@ -125,7 +126,10 @@ static uint32_t static_pages(const struct exp_tune *t, const struct mdl_kv_use *
     for (int i = 0; i < 4; i++) n = add_pages(out, n, floor(ldexp(most, -halves[i])));
     n = add_pages(out, n, u->value[MDL_KV_PREFETCH]);
     for (uint32_t i = 0; i < t->n_parameters; i++)
-        if (t->parameter[i].key == MDL_KV_PREFETCH) n = add_pages(out, n, t->best->setting.value[i]);
+        if (t->parameter[i].key == MDL_KV_PREFETCH) {
+            n = add_pages(out, n, t->best->setting.value[i]);
+            n = add_pages(out, n, t->found->setting.value[i]);
+        }
     return n;
 }
 

@@ -6,7 +6,7 @@
 
 #include "experiments/tuning/book.h"
 
-enum { EXP_TUNE_STATICS = 7 };
+enum { EXP_TUNE_STATICS = 8 };
 
 struct exp_tune_rates {
     double miss, correction; /* correction NaN = as correction_tau says */

@@ -200,9 +200,9 @@ static bool nothing(const struct exp_tune *t, struct sim_status *st)
 {
     bool refused = t->usual->fate == EXP_TUNE_REFUSED;
     return sim_fail_as(st, refused ? SIM_EXIT_INFEASIBLE : t->usual->code,
-                       "%s: none of %u settings %s, the usual one because: %.600s", t->strategy,
-                       exp_tune_book_count(t->book), refused ? "is within --max-negatives" : "can run here",
-                       t->usual->why);
+                       "%s: none of %u setting%s %s, the usual one because: %.600s", t->strategy,
+                       exp_tune_book_count(t->book), exp_tune_s(exp_tune_book_count(t->book)),
+                       refused ? "is within --max-negatives" : "can run here", t->usual->why);
 }
 
 /* The best setting beside the usual one, in as many replications again: those that it was chosen by flatter it. */

@@ -78,7 +78,7 @@
     X(AGAINST, "Saving and payback are against {0} ({1} {2}).", "節約と回収の基準：{0}（{1} {2}）。") \
     X(LOSERS, "Losers not shown: {0}; --all shows them and why.", "表示していない不採用の候補：{0}件。--allで理由とともに表示。") \
     X(LOSERS_TITLE, "The losers", "不採用の候補") \
-    X(HEAD_REPLICAS, "repl.", "複製") \
+    X(HEAD_REPLICAS, "repl.", "レプリカ") \
     X(HEAD_ESTIMATE, "{0} over\nhorizon", "{0}\n全期間") \
     /* how sure */ \
     X(WEAKEST, "Weakest number: {0} ({1}); it moves the load that the fleet carries by {2}.", "最も不確かな数値：{0}（{1}）。処理できる負荷への影響 {2}。") \
@@ -173,7 +173,7 @@
     /* page two */ \
     X(DETAILS_TITLE, "For the integrator", "構築担当者へ") \
     X(FLAGS_TITLE, "Engine", "エンジン") \
-    X(FLAGS_SAYS, "A process for every replica: {0} in all, {1} a server ({2}).", "複製ごとに1プロセス：計{0}、サーバー当たり{1}（{2}）。") \
+    X(FLAGS_SAYS, "A process for every replica: {0} in all, {1} a server ({2}).", "レプリカごとに1プロセス：計{0}、サーバー当たり{1}（{2}）。") \
     X(FLAGS_MODEL, "{0} stands for your checkpoint of it.", "{0}は手元のチェックポイント名に置き換えてください。") \
     X(FLAGS_HAVE, "On the servers there are, {0} x {1}: --tensor-parallel-size {2}.", "現有サーバー{0}台（{1}）：--tensor-parallel-size {2}。") \
     X(FLAGS_DEFAULTS, "Flags that are not named stay at the engine's defaults for the GPU, which the prediction took too.", "記載のないフラグはGPUに応じたエンジンの既定値。予測も同じ値を使用。") \
@@ -202,13 +202,13 @@
     X(BILL_INTEGRATION, "integration of {0}, once", "{0}の組み込み、1回") \
     X(BILL_RENT, "instance-month of renting, {0} x {1}", "賃借インスタンス月、{0} x {1}") \
     X(BILL_ADDS, "Servers, renting and integration are the plan's over the whole horizon; what they add up to stands under cost.", "サーバー・賃借・組み込みは全期間の計画値。合計は費用の内訳を参照。") \
-    X(VERIFY_TITLE, "Verified numbers of replicas", "検証した複製数") \
+    X(VERIFY_TITLE, "Verified numbers of replicas", "検証したレプリカ数") \
     X(VERIFY_SAYS, "Attainment, mean and 90 % interval over replications on the whole trace, % of arrived requests.", "トレース全体の反復における達成率の平均と90 %区間（到着要求の%）。") \
-    X(VERIFIED, "Fresh seeds agree. Replicas needed: {0}; with {1} a service level is missed.", "新しい乱数でも一致。必要複製数{0}。{1}では未達。") \
-    X(VERIFIED_NONE, "No replica is needed beside what there is.", "現有機のほかに複製は不要。") \
-    X(NOT_CHECKED, "Not checked with fresh seeds: it costs over 10 % more than the cheapest. Replicas needed: between {1} and {0}.", "新しい乱数では未確認（最安より10 %超高いため）。必要複製数は{1}と{0}の間。") \
-    X(TOO_FEW, "Fresh seeds do not agree: {0} replicas miss a service level with them.", "新しい乱数では一致せず：{0}複製では未達。") \
-    X(NOT_VERIFIED, "Fresh seeds do not agree: {1} do, too. Replicas needed: between {1} and {0}.", "新しい乱数では一致せず：{1}でも達成。必要複製数は{1}と{0}の間。") \
+    X(VERIFIED, "Fresh seeds agree. Replicas needed: {0}; with {1} a service level is missed.", "新しい乱数でも一致。必要レプリカ数{0}。{1}では未達。") \
+    X(VERIFIED_NONE, "No replica is needed beside what there is.", "現有機のほかにレプリカは不要。") \
+    X(NOT_CHECKED, "Not checked with fresh seeds: it costs over 10 % more than the cheapest. Replicas needed: between {1} and {0}.", "新しい乱数では未確認（最安より10 %超高いため）。必要レプリカ数は{1}と{0}の間。") \
+    X(TOO_FEW, "Fresh seeds do not agree: {0} replicas miss a service level with them.", "新しい乱数では一致せず：{0}レプリカでは未達。") \
+    X(NOT_VERIFIED, "Fresh seeds do not agree: {1} do, too. Replicas needed: between {1} and {0}.", "新しい乱数では一致せず：{1}でも達成。必要レプリカ数は{1}と{0}の間。") \
     X(HEAD_SEEDS, "seeds", "乱数") \
     X(FRESH, "fresh", "新規") \
     X(FIRST, "first", "初回") \
