@@ -333,6 +333,7 @@ static bool show_merged(const struct job *j, const struct exp_merged *sum, struc
                               (json_int_t)sum->n_added, "known", (json_int_t)sum->n_known, "db", j->db);
         if (j->study) json_object_set_new(o, "points", json_integer((json_int_t)f.points));
         if (j->study) json_object_set_new(o, "open", json_integer((json_int_t)f.open));
+        if (j->study) json_object_set_new(o, "failed", json_integer((json_int_t)f.failed));
         return exp_print_json(o, st);
     }
     FILE *out = j->a->csv && strcmp(j->a->csv, "-") == 0 ? stderr : stdout;
@@ -340,8 +341,9 @@ static bool show_merged(const struct job *j, const struct exp_merged *sum, struc
             sum->n_files == 1 ? "" : "s", exp_count_words((double)sum->n_added).text,
             exp_count_words((double)sum->n_known).text);
     if (j->study)
-        fprintf(out, "%s of %s points are still open\n", exp_count_words((double)f.open).text,
-                exp_count_words((double)f.points).text);
+        fprintf(out, "%s of %s points are open, %s of them because they failed\n",
+                exp_count_words((double)f.open).text, exp_count_words((double)f.points).text,
+                exp_count_words((double)f.failed).text);
     if (f.open)
         next_sweep(j);
     else

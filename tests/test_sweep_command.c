@@ -175,7 +175,8 @@ START_TEST(a_second_process_is_refused_by_name_and_a_signal_ends_the_first_in_go
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 130, "status %x: %s", (unsigned)status,
                   first.last);
     uint32_t n = stored_in("twice.sqlite").n;
-    char *line = sim_printf("interrupted: %u of 3200 points are stored; the same command goes on\n", n);
+    char *line = sim_printf(
+        "interrupted: %u of 3200 points are stored, 0 of them as failed; the same command goes on\n", n);
     ck_assert_str_eq(first.last, line);
     ck_assert_uint_eq(n, first.n_stored);
     free(line);
@@ -288,7 +289,8 @@ START_TEST(shards_merge_into_what_one_run_stores)
     works("sweep part.yaml --db one.sqlite");
     works("sweep part.yaml --shard 1/2");
     const struct ran *r = works("sweep --db all.sqlite --merge part-1-of-2.sqlite part.yaml");
-    ck_assert_msg(strstr(r->out, "8 of 12 points are still open") != NULL, "%s", r->out);
+    ck_assert_msg(strstr(r->out, "8 of 12 points are open, 2 of them because they failed") != NULL, "%s",
+                  r->out);
     works("sweep part.yaml --shard 2/2");
     json_t *o = json_of("sweep --db all.sqlite --merge part-1-of-2.sqlite part-2-of-2.sqlite --json");
     ck_assert_double_eq(number(o, "added"), 6);

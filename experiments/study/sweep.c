@@ -80,10 +80,11 @@ static bool describe(const struct exp_sweep_parts *p, struct sim_status *st)
 
 static bool interrupted(const struct exp_sweep_sum *sum, struct sim_status *st)
 {
-    return sim_fail_as(st, (enum sim_exit)EXP_EXIT_INTERRUPTED,
-                       "interrupted: %llu of %llu points are stored; the same command goes on",
-                       (unsigned long long)(sum->reused + sum->computed),
-                       (unsigned long long)(sum->points - sum->equal));
+    return sim_fail_as(
+        st, (enum sim_exit)EXP_EXIT_INTERRUPTED,
+        "interrupted: %llu of %llu points are stored, %llu of them as failed; the same command goes on",
+        (unsigned long long)(sum->reused + sum->computed), (unsigned long long)(sum->points - sum->equal),
+        (unsigned long long)sum->failed);
 }
 
 /* Threads that were left behind read the crew and its list of points: both stay with them. */

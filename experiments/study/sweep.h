@@ -35,6 +35,7 @@ struct exp_sweep_sum {
 /* What would be done, nothing stored: counts and, with `trials`, what it takes, by computing a few points. */
 struct exp_sweep_forecast {
     uint64_t points, stored, equal, open, stale;
+    uint64_t failed; /* of the open ones: tried before */
     double
         s_per_point; /* of one thread, median of points from all over the study; NaN = not tried, none is open */
     uint64_t bytes; /* that the database grows by */

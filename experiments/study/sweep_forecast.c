@@ -95,6 +95,7 @@ static bool forecast(struct exp_sweep_parts *p, bool trials, struct exp_sweep_fo
                                        .stored = open.reused,
                                        .equal = open.equal,
                                        .open = open.n,
+                                       .failed = open.failed,
                                        .stale = open.stale,
                                        .s_per_point = NAN};
     if (ok && trials && open.n) try_some(p, &open, out);

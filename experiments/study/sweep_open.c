@@ -134,6 +134,7 @@ static bool judge(struct search *s, uint64_t i, const struct name *name, struct 
         return !done || adopt(p, i, name, st);
     }
     if (stored && exp_store_stale(p->store, name->setup, name->key) > 0) s->out->stale++;
+    if (stored && exp_store_has_failed(p->store, name->key)) s->out->failed++;
     add(s, i);
     return true;
 }

@@ -45,8 +45,8 @@ void exp_result_unpack(const void *bytes, size_t n, struct exp_point_result *out
 /* ---- sweep_open.c: which points are to be computed ---- */
 
 struct exp_sweep_open {
-    uint64_t *point;                          /* [n] numbers of points, ascending; free with free() */
-    uint64_t n, points, reused, equal, stale; /* equal: to a point before them */
+    uint64_t *point;                                  /* [n] numbers of points, ascending; free with free() */
+    uint64_t n, points, reused, equal, stale, failed; /* equal: to a point before them */
 };
 /* All ranks together, the same answer for each. *stopped: a signal of `stop` (NULL = none) came first. */
 bool exp_sweep_find_open(const struct exp_sweep_parts *p, const sigset_t *stop, struct exp_sweep_open *out,

@@ -115,6 +115,7 @@ void exp_sweep_print_forecast(const struct exp_study *study, const struct exp_sw
     fprintf(out, "%-10s%s%s%s\n", "study", exp_study_name(study), note[0] ? ": " : "", note);
     print_axes(study, out);
     fprintf(out, "%-10s%s: %s stored, %s open", "points", COUNT(f->points), COUNT(f->stored), COUNT(f->open));
+    if (f->failed) fprintf(out, " (%s of them failed before)", COUNT(f->failed));
     if (f->equal) fprintf(out, ", %s equal to others", COUNT(f->equal));
     if (f->stale)
         fprintf(out, "; %s of the open are stale (of another model version or other files)", COUNT(f->stale));
@@ -127,9 +128,9 @@ void exp_sweep_print_forecast(const struct exp_study *study, const struct exp_sw
 
 json_t *exp_sweep_forecast_json(const struct exp_sweep_options *o, const struct exp_sweep_forecast *f)
 {
-    json_t *out = json_pack("{s:I, s:I, s:I, s:I, s:I}", "points", (json_int_t)f->points, "stored",
+    json_t *out = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "points", (json_int_t)f->points, "stored",
                             (json_int_t)f->stored, "equal", (json_int_t)f->equal, "open", (json_int_t)f->open,
-                            "stale", (json_int_t)f->stale);
+                            "stale", (json_int_t)f->stale, "failed", (json_int_t)f->failed);
     if (isfinite(f->s_per_point)) json_object_set_new(out, "s_per_point", json_real(f->s_per_point));
     json_object_set_new(out, "expected_s", json_real(expected_s(o, f)));
     json_object_set_new(out, "threads", json_integer((json_int_t)threads_of(o)));
