@@ -28,8 +28,10 @@ static const struct argp_option options[] = {
      "a page for a browser (default), Markdown, or every table and chart as CSV", 0},
     {"lang", KEY_LANG, "en|ja", 0, "English (default) or Japanese", 0},
     {"out", 'o', "FILE|DIR", 0,
-     "where to: a file for html (default report.html beside the input) and md (default standard output), a "
-     "folder for csv (default report-csv beside it)",
+     "where to: a file for html and md, - for standard output, a folder for csv. Defaults: html "
+     "DIR/report.html, "
+     "or NAME.html beside NAME.sqlite; md standard output; csv DIR/report-csv, or NAME-csv beside "
+     "NAME.sqlite",
      0},
     {0},
 };
@@ -221,8 +223,21 @@ static bool write_file(const struct job *j, const char *path, writer *write, str
     return true;
 }
 
+static bool write_stdout(const struct job *j, writer *write, struct sim_status *st)
+{
+    if (!write(j, stdout, st)) return false;
+    return (fflush(stdout) == 0 && !ferror(stdout)) ||
+           sim_fail(st, "standard output: cannot be written (%s); name another place", strerror(errno));
+}
+
+static bool is_stdout(const char *out)
+{
+    return out && strcmp(out, "-") == 0;
+}
+
 static bool html(const struct job *j, struct sim_status *st)
 {
+    if (is_stdout(j->a->out)) return write_stdout(j, write_html, st);
     char *path = j->a->out ? sim_strdup(j->a->out) : sim_printf("%s.html", j->base);
     bool ok = write_file(j, path, write_html, st);
     if (ok) exp_report_note_charts();
@@ -233,15 +248,17 @@ static bool html(const struct job *j, struct sim_status *st)
 
 static bool markdown(const struct job *j, struct sim_status *st)
 {
-    if (j->a->out) return write_file(j, j->a->out, write_markdown, st);
-    exp_report_markdown(j->doc, j->a->language, stdout);
-    return (fflush(stdout) == 0 && !ferror(stdout)) ||
-           sim_fail(st, "standard output: cannot be written (%s); name another place", strerror(errno));
+    const char *out = j->a->out;
+    return !out || is_stdout(out) ? write_stdout(j, write_markdown, st)
+                                  : write_file(j, out, write_markdown, st);
 }
 
 static bool csv(const struct job *j, struct sim_status *st)
 {
     int n = 0;
+    if (is_stdout(j->a->out))
+        return sim_fail_as(st, SIM_EXIT_USAGE,
+                           "--out is -, expected a folder: CSV is a file for each table and chart");
     char *dir = j->a->out ? sim_strdup(j->a->out) : sim_printf("%s-csv", j->base);
     bool ok = exp_report_csv(j->doc, j->a->language, dir, &n, st);
     if (ok) fprintf(stderr, "%s: %d file%s\n", dir, n, n == 1 ? "" : "s");

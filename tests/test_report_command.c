@@ -92,6 +92,8 @@ START_TEST(markdown_goes_to_standard_output_or_to_a_file)
     ck_assert_str_eq(r->out, "");
     char *file = file_of("run.md");
     ck_assert(strcmp(copy, file) == 0);
+    ck_assert_str_eq(works("report run --format md --out -")->out, copy);
+    ck_assert(has(works("report run --out -")->out, "<!DOCTYPE html>"));
     printed = works("report run --format md --lang ja")->out;
     ck_assert(has(printed, "\n## サービス水準"));
     free(file);
@@ -193,6 +195,7 @@ START_TEST(what_is_no_report_ends_in_one_line)
     fails("report lacks.json --format pdf", 2, "--format is `pdf`, expected one of: html, md, csv");
     fails("report lacks.json --lang fr", 2, "--lang is `fr`, expected one of: en, ja");
     fails("report lacks.json --out ''", 2, "--out is empty");
+    fails("report run --format csv --out -", 2, "--out is -, expected a folder");
 }
 END_TEST
 

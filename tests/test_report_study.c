@@ -410,6 +410,10 @@ START_TEST(a_key_that_is_no_load_nor_a_name_is_pooled_by_its_best)
     ck_assert_double_eq(json_number_value(json_array_get(json_array_get(full, 1), 1)), 6);
     ck_assert_str_eq(cell_text(t, 0, 0), "fp8");
     ck_assert_str_eq(cell_text(t, 0, 1), "multiply=2, tensor_parallel=2");
+    char *text = json_dumps(doc, 0);
+    ck_assert_ptr_nonnull(strstr(text, "at each load a line shows the best of their values"));
+    ck_assert_ptr_nonnull(strstr(text, "\"fp8, multiply=2, tensor_parallel=2\""));
+    free(text);
     json_decref(doc);
     exp_store_close(s);
 }
@@ -450,6 +454,29 @@ START_TEST(failed_points_are_counted_by_reason_whatever_their_numbers)
     ck_assert_double_eq(fact(doc, "points of the study"), N_POINTS + 5);
     ck_assert_uint_eq(json_array_size(json_object_get(part_of(doc, "table", "points"), "rows")),
                       N_POINTS + 4);
+    json_decref(doc);
+    exp_store_close(s);
+}
+END_TEST
+
+START_TEST(the_head_opens_with_the_answer_and_names_failures)
+{
+    struct exp_store *s = store_by_hand("answer.sqlite");
+    struct exp_point_result failed = store_failed(N_POINTS, "00000000000000000000000000000999", "no memory");
+    free(failed.settings);
+    failed.settings = settings_of(0);
+    store_put(s, failed);
+    json_t *doc = report_of(s);
+    char *head = json_dumps(json_array_get(json_object_get(doc, "sections"), 0), JSON_COMPACT);
+    char *subtitle = json_dumps(json_object_get(doc, "subtitle"), JSON_COMPACT);
+    ck_assert_str_eq(subtitle, "[\"{0} points done, {1} failed\",\"27\",\"1\"]");
+    const char *wins = strstr(head, "\"3\",\"fp8 2\""), *ties = strstr(head, "[\"In {0} of them"),
+               *none = strstr(head, "[\"In {0} of {1} combinations"), *facts = strstr(head, "facts");
+    ck_assert_msg(wins && ties && none && facts, "%s", head);
+    ck_assert(wins < ties && ties < none && none < facts);
+    ck_assert_ptr_null(strstr(head, "stale"));
+    free(head);
+    free(subtitle);
     json_decref(doc);
     exp_store_close(s);
 }
@@ -530,7 +557,54 @@ START_TEST(effects_are_means_over_the_points_with_a_value)
     ck_assert_double_eq_tol(json_number_value(json_array_get(bar, 3)), sum[0], 0.01 * sum[0]);
     ck_assert_str_eq(cell_text(t, 0, 0), "fleet.0.gpu");
     ck_assert_str_eq(cell_text(t, 0, 1), "a100-80-sxm");
-    ck_assert_str_eq(cell_text(t, 0, 3), "h100-sxm");
+    ck_assert_double_eq(cell_number(t, 0, 3), 9);
+    ck_assert_str_eq(cell_text(t, 0, 4), "h100-sxm");
+    ck_assert_str_eq(cell_text(t, 0, 7), "same combinations");
+    json_decref(doc);
+    exp_store_close(s);
+}
+END_TEST
+
+/* Of the h100 its best point is missing: it counts on no card then, and every other one as before. */
+START_TEST(values_are_compared_where_nothing_else_differs)
+{
+    const int missing = 5;
+    double sum[N_GPUS] = {0};
+    struct exp_store *s = new_store("alike.sqlite");
+    for (int i = 0; i < N_POINTS; i++) {
+        if (i != missing) put_point(s, (uint64_t)i, &by_hand[i]);
+        if (i % 9 != missing) sum[i / 9] += 100 * by_hand[i].goodput / 8;
+    }
+    json_t *doc = report_of(s);
+    const json_t *t = part_of(doc, "table", "effects-table");
+    ck_assert_str_eq(cell_text(t, 0, 1), "a100-80-sxm");
+    ck_assert_double_eq_tol(cell_number(t, 0, 2), sum[2], 0.01);
+    ck_assert_double_eq(cell_number(t, 0, 3), 8);
+    ck_assert_str_eq(cell_text(t, 0, 4), "h100-sxm");
+    ck_assert_double_eq_tol(cell_number(t, 0, 5), sum[0], 0.01);
+    ck_assert_double_eq(cell_number(t, 0, 6), 8);
+    json_decref(doc);
+    exp_store_close(s);
+}
+END_TEST
+
+/* Card, strategy and load turn together: no two points differ in one key only. */
+START_TEST(values_that_are_nowhere_together_are_marked_with_their_points)
+{
+    struct exp_store *s = new_store("apart.sqlite");
+    for (uint64_t k = 0; k < N_LOADS; k++) {
+        uint64_t i = (k * N_STRATEGIES + k) * N_LOADS + k;
+        put_point(s, i, &by_hand[i]);
+    }
+    json_t *doc = report_of(s);
+    const json_t *t = part_of(doc, "table", "effects-table");
+    for (size_t k = 0; k < 3; k++) {
+        ck_assert_double_eq(cell_number(t, k, 3), 1);
+        ck_assert_double_eq(cell_number(t, k, 6), 1);
+        ck_assert_str_eq(cell_text(t, k, 7), "different combinations *");
+    }
+    const json_t *names = json_object_get(json_object_get(part_of(doc, "chart", "effects"), "x"), "names");
+    ck_assert_str_eq(json_string_value(json_array_get(names, 0)), "gpu *");
     json_decref(doc);
     exp_store_close(s);
 }
@@ -595,6 +669,9 @@ Suite *test_suite(void)
     tcase_add_test(tc, stale_points_are_listed_and_win_nothing);
     tcase_add_test(tc, the_front_of_every_picture_is_what_no_point_beats);
     tcase_add_test(tc, effects_are_means_over_the_points_with_a_value);
+    tcase_add_test(tc, values_are_compared_where_nothing_else_differs);
+    tcase_add_test(tc, values_that_are_nowhere_together_are_marked_with_their_points);
+    tcase_add_test(tc, the_head_opens_with_the_answer_and_names_failures);
     tcase_add_test(tc, what_is_needed_to_make_it_again_is_there);
     tcase_add_test(tc, a_study_without_points_has_a_report_too);
     tcase_add_test(tc, which_study_must_be_said_where_there_are_several);

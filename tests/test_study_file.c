@@ -157,6 +157,10 @@ START_TEST(what_is_wrong_has_a_line)
         {"set: {sed: 1}\ngrid: {seed: [1]}", "s.yaml:2: unknown key `sed`"},
         {"set: {seed: x}\ngrid: {seed: [1]}", "s.yaml:2: seed is `x`"},
         {"set: {strategy: all}\ngrid: {seed: [1]}", "s.yaml:2: strategy stands for "},
+        {"set: {router: random}\ngrid: {seed: [1],\n  router: [random]}", "s.yaml:4: router varies here and is set in line 2"},
+        {"set: {strategy: full}\ngrid: {strategy: [fp8]}", "s.yaml:3: strategy varies here and is set in line 2"},
+        {"set: {seed: 3}\nrandom: {samples: 2, keys: {seed: [1, 2]}}", "s.yaml:3: seed varies here and is set in line 2"},
+        {"list:\n  - {name: a, seed: 1}", "s.yaml:3: an entry has a name and its list has none, expected such as `list: {card: [{name: a, ...}]}`"},
         {"name: ''\ngrid: {seed: [1]}", "s.yaml:2: name is empty"},
         {"name: a/b\ngrid: {seed: [1]}", "or a path"},
         {"replications: 1\ngrid: {seed: [1]}", "s.yaml:2: replications is 1, expected 2 to 100000"},
@@ -192,6 +196,8 @@ START_TEST(a_base_that_is_wrong_speaks_for_itself)
     const char *no_file = test_file("nofile.yaml", "scenario: nothere.yaml\ngrid: {seed: [1]}\n");
     const char *of_bad = test_file("ofbad.yaml", "scenario: bad.yaml\ngrid: {seed: [1]}\n");
     ck_assert_ptr_null(exp_study_load(no_file, &st));
+    ck_assert_msg(strncmp(st.message, no_file, strlen(no_file)) == 0, "%s", st.message);
+    ck_assert_ptr_nonnull(strstr(st.message, "/nofile.yaml:1: scenario: "));
     ck_assert_ptr_nonnull(strstr(st.message, "/nothere.yaml: cannot be opened"));
     st = (struct sim_status){0};
     ck_assert_ptr_null(exp_study_load(of_bad, &st));
@@ -202,6 +208,32 @@ START_TEST(a_base_that_is_wrong_speaks_for_itself)
     st = (struct sim_status){0};
     ck_assert_ptr_null(exp_study_load("/nowhere/at/all.yaml", &st));
     ck_assert_ptr_nonnull(strstr(st.message, "/nowhere/at/all.yaml"));
+}
+END_TEST
+
+START_TEST(an_empty_file_is_told_what_a_study_looks_like)
+{
+    static const char *const texts[] = {"", "\n \n", "# grid: {seed: [1]}\n"};
+    for (int i = 0; i < 3; i++) {
+        struct sim_status st = {0};
+        ck_assert_ptr_null(exp_study_parse("s.yaml", texts[i], strlen(texts[i]), NULL, &st));
+        ck_assert_ptr_nonnull(strstr(st.message, "s.yaml: is empty, expected a study such as {scenario: "));
+        ck_assert_ptr_nonnull(strstr(st.message, "`kvsim init study` writes one"));
+    }
+}
+END_TEST
+
+/* Entries that leave the key out keep what `set` says. */
+START_TEST(a_list_may_set_what_set_sets_for_some_of_its_entries)
+{
+    struct exp_study *s =
+        study("set: {seed: 3}\nlist:\n  - {router: random}\n  - {router: random, seed: 4}\n");
+    struct exp_scenario *first = scenario_of(s, 0), *second = scenario_of(s, 1);
+    ck_assert_uint_eq(first->seed, 3);
+    ck_assert_uint_eq(second->seed, 4);
+    free(first);
+    free(second);
+    exp_study_free(s);
 }
 END_TEST
 
@@ -280,6 +312,8 @@ Suite *test_suite(void)
     tcase_add_test(file, what_is_wrong_has_a_line);
     tcase_add_test(file, more_than_32_keys_are_refused_and_32_are_not);
     tcase_add_test(file, a_base_that_is_wrong_speaks_for_itself);
+    tcase_add_test(file, an_empty_file_is_told_what_a_study_looks_like);
+    tcase_add_test(file, a_list_may_set_what_set_sets_for_some_of_its_entries);
     tcase_add_test(file, points_that_fail_name_the_line_of_whoever_gave_the_value);
     tcase_add_test(file, the_template_is_a_study_and_stays_one_with_every_comment_taken_in);
     tcase_add_test(file, kvsim_init_study_writes_a_study_of_the_shipped_sample);

@@ -348,8 +348,7 @@ END_TEST
 
 START_TEST(what_set_gives_stays_where_a_strategy_takes_it)
 {
-    struct exp_study *s =
-        study("set: {fleet.0.kv.budget: 256, strategy: full}\ngrid: {strategy: [full, freekv]}\n");
+    struct exp_study *s = study("set: {fleet.0.kv.budget: 256}\ngrid: {strategy: [full, freekv]}\n");
     struct exp_scenario *full = scenario_of(s, 0), *freekv = scenario_of(s, 1);
     ck_assert(!full->fleet[0].kv.value[MDL_KV_BUDGET].given);
     ck_assert_double_eq(freekv->fleet[0].kv.value[MDL_KV_BUDGET].value, 256);

@@ -1,6 +1,7 @@
 /* What each key does to the score, and what strategies do to memory, answers and the ground that numbers stand on. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "experiments/report/of_parts.h"
 #include "experiments/report/of_study_parts.h"
@@ -8,6 +9,81 @@
 /* ---- main effects ---- */
 
 enum { BINS = 10 }; /* of a number with more values than these */
+
+/* A key's values are compared where nothing else differs: over the combinations of the other keys in which every value has a
+ * score. Where there is none (sampled keys, keys that turn together) over all points, which is marked. */
+struct compared {
+    const struct exp_study_entry *row;
+    uint32_t column, n_columns;
+};
+
+struct comparison {
+    struct compared *at;
+    uint64_t n;
+    bool alike;
+};
+
+/* Of all values but the column's. */
+static int order_of_others(const struct compared *x, const struct compared *y)
+{
+    const uint32_t *v = x->row->value, *w = y->row->value, after = x->column + 1;
+    int order = memcmp(v, w, x->column * sizeof *v);
+    return order ? order : memcmp(v + after, w + after, (x->n_columns - after) * sizeof *v);
+}
+
+static int by_others(const void *a, const void *b)
+{
+    const struct compared *x = a, *y = b;
+    const uint32_t v = x->row->value[x->column], w = y->row->value[x->column];
+    int order = order_of_others(x, y);
+    return order ? order : (v > w) - (v < w);
+}
+
+/* Values that have a score at all: what always fails is compared with nothing. */
+static uint32_t count_values(const struct comparison *c, uint32_t column, uint32_t n_values)
+{
+    bool *seen = sim_alloc(n_values, sizeof *seen);
+    uint32_t n = 0;
+    for (uint64_t i = 0; i < c->n; i++) {
+        bool *is = &seen[c->at[i].row->value[column]];
+        n += !*is;
+        *is = true;
+    }
+    free(seen);
+    return n;
+}
+
+/* Keeps the combinations that have every value; of those that are sorted. */
+static void keep_complete(struct comparison *c, uint32_t column, uint32_t n_values)
+{
+    struct compared *kept = sim_alloc(c->n + 1, sizeof *kept);
+    uint64_t n_kept = 0;
+    for (uint64_t from = 0, to; from < c->n; from = to) {
+        uint32_t n = 1;
+        for (to = from + 1; to < c->n && order_of_others(&c->at[from], &c->at[to]) == 0; to++)
+            n += c->at[to].row->value[column] != c->at[to - 1].row->value[column];
+        for (uint64_t i = from; n == n_values && i < to; i++) kept[n_kept++] = c->at[i];
+    }
+    c->alike = n_kept > 0;
+    struct compared *unused = c->alike ? c->at : kept;
+    if (c->alike) {
+        c->at = kept;
+        c->n = n_kept;
+    }
+    free(unused);
+}
+
+static struct comparison compare(const struct exp_study_report *r, uint32_t column)
+{
+    const struct exp_study_rows *s = r->rows;
+    struct comparison c = {sim_alloc(s->n + 1, sizeof *c.at), 0, false};
+    for (uint64_t i = 0; i < s->n; i++)
+        if (exp_study_row_counts(s, &s->row[i]) && isfinite(exp_study_score(&s->row[i], r->winners->basis)))
+            c.at[c.n++] = (struct compared){&s->row[i], column, s->n_columns};
+    qsort(c.at, c.n, sizeof *c.at, by_others);
+    keep_complete(&c, column, count_values(&c, column, s->column[column].n_values));
+    return c;
+}
 
 /* Mean score of the points with one value, or in one bin, of a key. */
 struct level {
@@ -21,7 +97,8 @@ static uint32_t bin_of(const struct exp_study_column *k, uint32_t value)
     return k->n_values <= BINS || !k->numeric ? value : (uint32_t)((uint64_t)value * BINS / k->n_values);
 }
 
-static uint32_t fill_levels(const struct exp_study_report *r, uint32_t column, struct level *level)
+static uint32_t fill_levels(const struct exp_study_report *r, const struct comparison *c, uint32_t column,
+                            struct level *level)
 {
     const struct exp_study_column *k = &r->rows->column[column];
     for (uint32_t v = 0; v < k->n_values; v++) {
@@ -29,12 +106,10 @@ static uint32_t fill_levels(const struct exp_study_report *r, uint32_t column, s
         if (!l->from) l->from = k->value[v];
         l->to = k->value[v];
     }
-    for (uint64_t i = 0; i < r->rows->n; i++) {
-        const struct exp_study_entry *row = &r->rows->row[i];
-        double score = exp_study_score(row, r->winners->basis);
-        if (!exp_study_row_counts(r->rows, row) || !isfinite(score)) continue;
-        level[bin_of(k, row->value[column])].sum += score;
-        level[bin_of(k, row->value[column])].n++;
+    for (uint64_t i = 0; i < c->n; i++) {
+        struct level *l = &level[bin_of(k, c->at[i].row->value[column])];
+        l->sum += exp_study_score(c->at[i].row, r->winners->basis);
+        l->n++;
     }
     return bin_of(k, k->n_values - 1) + 1;
 }
@@ -49,28 +124,41 @@ static void put_level(json_t *row, const struct level *l)
     char *name = l->from == l->to ? sim_strdup(l->from) : sim_printf("%s .. %s", l->from, l->to);
     exp_doc_cell_text(row, name);
     exp_doc_cell(row, mean(l));
+    exp_doc_cell(row, (double)l->n);
     free(name);
 }
 
-static void put_effect(const struct exp_study_report *r, uint32_t column, uint32_t name, json_t *series,
+static void put_name(json_t *chart, const char *name, bool alike)
+{
+    char *marked = sim_printf("%s%s", name, alike ? "" : " *");
+    exp_doc_name(chart, marked);
+    free(marked);
+}
+
+static void put_effect(const struct exp_study_report *r, uint32_t column, uint32_t name, json_t *chart,
                        json_t *table)
 {
     const struct exp_study_column *k = &r->rows->column[column];
+    json_t *series = json_array_get(json_object_get(chart, "series"), 0);
+    struct comparison c = compare(r, column);
     struct level *level = sim_alloc(k->n_values, sizeof *level), all = {0};
-    uint32_t n = fill_levels(r, column, level), worst = 0, best = 0;
+    uint32_t n = fill_levels(r, &c, column, level), worst = 0, best = 0;
     for (uint32_t i = 0; i < n; i++) {
         all.sum += level[i].sum;
         all.n += level[i].n;
         if (!level[worst].n || (level[i].n && mean(&level[i]) < mean(&level[worst]))) worst = i;
         if (!level[best].n || (level[i].n && mean(&level[i]) > mean(&level[best]))) best = i;
     }
+    put_name(chart, k->name, c.alike);
     exp_doc_range(series, name, exp_report_rounded(mean(&level[worst])), exp_report_rounded(mean(&all)),
                   exp_report_rounded(mean(&level[best])));
     json_t *row = exp_doc_row(table);
     exp_doc_cell_text(row, k->path);
     put_level(row, &level[worst]);
     put_level(row, &level[best]);
+    exp_doc_cell_text(row, c.alike ? "same combinations" : "different combinations *");
     free(level);
+    free(c.at);
 }
 
 static json_t *effects_table(json_t *section)
@@ -79,8 +167,11 @@ static json_t *effects_table(json_t *section)
     exp_doc_column_text(table, "key");
     exp_doc_column_text(table, "worst value");
     exp_doc_column(table, "mean there", "");
+    exp_doc_column(table, "points", "");
     exp_doc_column_text(table, "best value");
     exp_doc_column(table, "mean there", "");
+    exp_doc_column(table, "points", "");
+    exp_doc_column_text(table, "compared over");
     return table;
 }
 
@@ -90,19 +181,19 @@ void exp_study_report_effects(const struct exp_study_report *r)
     if (!r->winners->n) return;
     json_t *section = exp_doc_section(r->doc, "effects", "What each key does");
     json_t *chart = exp_doc_chart(section, "effects", "Effect of each key", EXP_RANGES);
-    json_t *series = exp_doc_series(chart, "from its worst to its best value"),
-           *table = effects_table(section);
+    json_t *table = effects_table(section);
+    exp_doc_series(chart, "from its worst to its best value");
     bool priced = r->winners->basis == EXP_STUDY_PER_COST && *r->rows->currency;
     exp_doc_y(chart, priced ? "requests within limits" : exp_study_basis_name(r->winners->basis),
               priced ? r->rows->per_cost : "", EXP_LINEAR);
-    exp_doc_note(
-        chart,
-        "Means over all points with a value, whatever else they have; the mark is the mean of all. A long "
-        "bar is a key that matters.");
+    exp_doc_note(chart, "Means over the combinations of the other keys in which every value has a point; the "
+                        "mark is the mean "
+                        "of all. A long bar is a key that matters. * No combination has every value: the "
+                        "means are of different "
+                        "points, and the bar may show what else they differ in.");
     for (uint32_t c = 0; c < r->rows->n_columns; c++) {
         if (!exp_study_varies(r->rows, (int)c)) continue;
-        exp_doc_name(chart, r->rows->column[c].name);
-        put_effect(r, c, n++, series, table);
+        put_effect(r, c, n++, chart, table);
     }
 }
 

@@ -120,6 +120,21 @@ static void put_highest(const struct exp_study_report *r, json_t *section, struc
     }
 }
 
+/* Which of the points that differ in keys that no picture shows. */
+static void say_which(const struct exp_study_report *r, json_t *section)
+{
+    uint32_t columns = exp_winner_columns(r->winners);
+    for (uint32_t c = 0; c < r->rows->n_columns; c++)
+        if (columns >> c & 1 && (int)c != r->rows->load && exp_study_varies(r->rows, (int)c)) {
+            exp_doc_text(
+                section, EXP_SOFT_TONE,
+                "Other keys vary, too: at each load a line shows the best of their values, that with "
+                "the most {0}.",
+                exp_study_basis_name(r->winners->basis), NULL);
+            return;
+        }
+}
+
 void exp_study_report_load(const struct exp_study_report *r)
 {
     const struct exp_winners *w = r->winners;
@@ -132,6 +147,7 @@ void exp_study_report_load(const struct exp_study_report *r)
         exp_doc_text(section, EXP_SOFT_TONE,
                      "Pictures of the first {0} of {1} combinations; the table has all.",
                      exp_count_words(shown).text, exp_count_words(w->n).text, NULL);
+    say_which(r, section);
     bool all = w->n <= ALL_PICTURES;
     if (!all) exp_doc_text(section, EXP_HEADING_TONE, pictures[0].title, NULL);
     for (uint32_t i = 0; i < shown; i++) {

@@ -132,7 +132,7 @@ const LONG = 60, STEP = 300;
 const sorter = new Intl.Collator(lang, { numeric: true });
 /* In a column of numbers a text that begins with one, as 1.92M or 1,200 [900, 1,500], counts as that. */
 function worth(v) {
-  const [whole, sign, digits, suffix] = typeof v === "string" && /^([-+\u2212]?)(\d[\d,]*(?:\.\d+)?)([kM]?)/.exec(v) || [];
+  const [whole, sign, digits, suffix] = typeof v === "string" && /^<?\s*([-+\u2212]?)(\d[\d,]*(?:\.\d+)?)([kM]?)/.exec(v) || [];
   return whole ? (sign && sign !== "+" ? -1 : 1) * Number(digits.replace(/,/g, "")) * (suffix === "M" ? 1e6 : suffix === "k" ? 1e3 : 1) : v;
 }
 function order(a, b, down) { /* what is missing comes last either way */

@@ -107,9 +107,11 @@ static bool read_scenario(struct exp_study *s, const struct mdl_yaml_node *root,
                         exp_where(root).text);
     const char *text = mdl_yaml_string(node, "scenario", st);
     if (!text) return false;
-    s->base = exp_scenario_load(path_of(s, text), st);
-    if (s->base) snprintf(s->base->over, sizeof s->base->over, "%s", s->file);
-    return s->base != NULL;
+    struct sim_status why = {0};
+    s->base = exp_scenario_load(path_of(s, text), &why);
+    if (!s->base) return sim_fail_as(st, why.code, "%s: scenario: %s", exp_where(node).text, why.message);
+    snprintf(s->base->over, sizeof s->base->over, "%s", s->file);
+    return true;
 }
 
 struct settings {
@@ -135,6 +137,12 @@ static bool add_setting(void *context, const struct exp_study_place *at, struct 
     return true;
 }
 
+static void keep_places(struct exp_study *s, const struct settings *x)
+{
+    s->set = sim_arena_alloc(s->arena, x->n + 1, sizeof *s->set);
+    for (uint32_t i = 0; i < x->n; i++) s->set[s->n_set++] = x->value[i].at;
+}
+
 /* What is set of every point, on the base. */
 static bool read_set(struct exp_study *s, const struct mdl_yaml_node *node, struct sim_status *st)
 {
@@ -149,6 +157,7 @@ static bool read_set(struct exp_study *s, const struct mdl_yaml_node *node, stru
     bool ok = exp_study_walk(&w, "", node, st);
     s->base->workload.source = x.scratch->workload.source == EXP_NO_LOAD ? load : EXP_NO_LOAD;
     ok = ok && exp_study_set(s, x.value, x.n, s->base, st);
+    keep_places(s, &x);
     free(x.value);
     free(x.scratch);
     return ok;
@@ -199,9 +208,32 @@ static bool read_root(struct exp_study *s, const struct mdl_yaml_node *root, str
            read_set(s, mdl_yaml_get(root, "set"), st) && read_axes(s, root, st);
 }
 
+/* Nothing but blanks and comments? */
+static bool is_empty(const char *text, size_t length)
+{
+    bool comment = false;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\n')
+            comment = false;
+        else if (text[i] == '#')
+            comment = true;
+        else if (!comment && !isspace((unsigned char)text[i]))
+            return false;
+    }
+    return true;
+}
+
 struct exp_study *exp_study_parse(const char *name, const char *text, size_t length, const char *folder,
                                   struct sim_status *st)
 {
+    if (is_empty(text, length)) {
+        sim_fail(
+            st,
+            "%s: is empty, expected a study such as {scenario: demo.yaml, grid: {strategy: [full, fp8]}}; "
+            "`kvsim init study` writes one",
+            name);
+        return NULL;
+    }
     struct mdl_yaml *y = mdl_yaml_parse(name, text, length, st);
     if (!y) return NULL;
     struct exp_study *s = sim_alloc(1, sizeof *s);

@@ -3,7 +3,7 @@
  * the first axis turning slowest:
  *     name: kv-over-load            # of its database, too; default: the file's name
  *     scenario: demo.yaml           # the base, from this file's folder
- *     set: {fleet.0.gpu: h100-sxm}  # of every point
+ *     set: {fleet.0.gpu: h100-sxm}  # of every point; no key of grid or random
  *     grid:                         # every combination; values, or a range of them
  *       strategy: [full, fp8, freekv:budget=1024]     # on every fleet, as `kvsim compare --strategies` has them; all
  *       workload.open_loop.request_rate: {from: 1, to: 16, count: 5, scale: log}

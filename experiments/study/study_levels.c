@@ -45,6 +45,18 @@ static bool add_value(struct reader *r, const struct exp_study_place *at, struct
     return exp_study_value(r->s, at, r->scratch, &v->value[v->n], st) && ++v->n;
 }
 
+/* An axis has a value at every point, so what `set` says of its key would never count. In `list` it does: of entries that
+ * leave the key out. */
+static bool expect_free(const struct exp_study *s, const struct exp_study_place *at, struct sim_status *st)
+{
+    for (uint32_t i = 0; i < s->n_set; i++)
+        if (s->set[i].field == at->field)
+            return sim_fail(st,
+                            "%s: %.100s varies here and is set in line %d, expected one of both; remove one",
+                            exp_where(at->node).text, at->path, mdl_yaml_line(s->set[i].node));
+    return true;
+}
+
 /* How many entries a list has, 1 for what is none; 0 with a message. */
 static size_t count_entries(const struct exp_study_place *at, struct sim_status *st)
 {
@@ -172,6 +184,12 @@ static bool read_entry(struct reader *r, const struct exp_study_place *label, co
                                .context = &e,
                                .study = r->s};
     static const char nothing[] = "an entry of the list sets no keys, expected such as {fleet.0.replicas: 2}";
+    if (!label && !*prefix && mdl_yaml_kind(map) == MDL_YAML_MAP && mdl_yaml_get(map, "name"))
+        return sim_fail(
+            st,
+            "%s: an entry has a name and its list has none, expected such as `list: {card: [{name: a, "
+            "...}]}`; name the list, or remove `name`",
+            exp_where(mdl_yaml_get(map, "name")).text);
     if (!expect(map, MDL_YAML_MAP, nothing, st) || (label && !add_name(&e, label, map, st)) ||
         !exp_study_walk(&w, prefix, map, st))
         return false;
@@ -241,7 +259,7 @@ static bool add_grid_key(void *context, const struct exp_study_place *at, struct
     struct exp_study_place place = *at;
     struct values v;
     uint32_t axis;
-    if (!exp_study_add_axis(r->s, at, &axis, st)) return false;
+    if (!expect_free(r->s, at, st) || !exp_study_add_axis(r->s, at, &axis, st)) return false;
     if (mdl_yaml_kind(at->node) == MDL_YAML_MAP && !(place.node = exp_study_range(r->s, at, st)))
         return false;
     if (!read_values(r, &place, &v, st)) return false;
@@ -317,7 +335,7 @@ static bool add_sampler(void *context, const struct exp_study_place *at, struct 
     struct exp_study_sampler *k = &s->sampler[s->n_samplers];
     uint32_t axes_before = s->n_axes;
     *k = (struct exp_study_sampler){.number = {.at = *at}};
-    if (!exp_study_add_axis(s, at, &k->number.axis, st)) return false;
+    if (!expect_free(s, at, st) || !exp_study_add_axis(s, at, &k->number.axis, st)) return false;
     if (s->n_axes == axes_before)
         return sim_fail(st, "%s: %.100s stands in random twice, expected it once; remove one",
                         exp_where(at->node).text, at->path);

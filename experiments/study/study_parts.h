@@ -78,7 +78,8 @@ struct exp_study {
     size_t n_docs;
     const char *name, *file, *folder, *text, *note, *prices; /* folder: before relative paths; NULL = none */
     struct exp_scenario *base;
-    uint32_t replications, n_strategies;
+    struct exp_study_place *set; /* what `set` names */
+    uint32_t n_set, replications, n_strategies;
     struct exp_study_axis axis[EXP_STUDY_MAX_AXES];
     struct exp_study_place place[EXP_STUDY_MAX_AXES]; /* of each axis; its node where the axis begins */
     uint32_t level_of[EXP_STUDY_MAX_AXES];
