@@ -242,9 +242,10 @@ static bool write_csv(const struct job *j, struct exp_store *s, struct sim_statu
     if (strcmp(path, "-") == 0) return exp_store_csv(s, study, stdout, st);
     struct sim_outfile *f = sim_outfile_open(path, st);
     if (!f) return false;
-    if (exp_store_csv(s, study, sim_outfile_stream(f), st)) return sim_outfile_commit(f, st);
+    struct sim_status why = {0};
+    if (exp_store_csv(s, study, sim_outfile_stream(f), &why)) return sim_outfile_commit(f, st);
     sim_outfile_abandon(f);
-    return false;
+    return sim_fail_as(st, why.code, "--csv %s: %s", path, why.message);
 }
 
 /* ---- what to do next ---- */

@@ -246,7 +246,8 @@ static const json_t *find_study(const json_t *all, const char *path, const char 
     else if (name)
         sim_fail(st, "%s: no study is called `%s`, expected one of: %s", path, name, names);
     else
-        sim_fail(st, "%s: holds %zu studies, expected --study with one of: %s", path, n, names);
+        sim_fail_as(st, SIM_EXIT_USAGE, "%s: holds %zu studies, expected --study with one of: %s", path, n,
+                    names);
     free(names);
     return NULL;
 }
