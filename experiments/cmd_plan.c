@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "experiments/cli.h"
@@ -457,9 +456,7 @@ static bool decide(const struct job *j, struct sim_status *st)
 static bool spares_input(const struct arguments *a, const char *option, const char *target,
                          struct sim_status *st)
 {
-    struct stat in, out;
-    bool same = a->file && target && stat(a->file, &in) == 0 && stat(target, &out) == 0 &&
-                in.st_dev == out.st_dev && in.st_ino == out.st_ino;
+    bool same = a->file && target && sim_is_same_file(a->file, target);
     return !same || sim_fail_as(st, SIM_EXIT_USAGE,
                                 "%s: would replace %s, which is the plan that is read; name another place",
                                 option, target);

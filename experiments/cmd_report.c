@@ -180,13 +180,6 @@ static bool load(struct job *j, struct sim_status *st)
 
 /* ---- what is written ---- */
 
-static bool is_same_file(const char *a, const char *b)
-{
-    struct stat first, second;
-    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
-}
-
 typedef bool writer(const struct job *j, FILE *out, struct sim_status *st);
 
 static bool write_html(const struct job *j, FILE *out, struct sim_status *st)
@@ -207,7 +200,7 @@ static bool write_markdown(const struct job *j, FILE *out, struct sim_status *st
 /* Whole or not at all; says how large it became. */
 static bool write_file(const struct job *j, const char *path, writer *write, struct sim_status *st)
 {
-    if (is_same_file(path, j->file))
+    if (sim_is_same_file(path, j->file))
         return sim_fail_as(st, SIM_EXIT_USAGE,
                            "--out: %s is what is reported on and would be lost, expected another file", path);
     struct sim_outfile *f = sim_outfile_open(path, st);

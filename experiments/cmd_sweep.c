@@ -213,20 +213,14 @@ static char *default_db(const struct job *j)
     return file_of(j->study, ending);
 }
 
-static bool is_same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return strcmp(a, b) == 0 ||
-           (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
-}
-
 /* Can the table be written, when hours of computing are over? Not over what it is made from. */
 static bool check_csv(const struct job *j, struct sim_status *st)
 {
     struct stat s;
     const char *path = j->a->csv;
     if (!path || strcmp(path, "-") == 0) return true;
-    if (is_same_file(path, j->db) || (j->a->study && is_same_file(path, j->a->study)))
+    if (strcmp(path, j->db) == 0 || sim_is_same_file(path, j->db) ||
+        (j->a->study && sim_is_same_file(path, j->a->study)))
         return sim_fail_as(st, SIM_EXIT_USAGE,
                            "--csv: %s is the database or the study, expected another file", path);
     if (stat(path, &s) == 0 && !S_ISREG(s.st_mode)) return true; /* a pipe is opened once */
@@ -317,7 +311,7 @@ static bool take_files(const struct job *j, struct exp_store *s, struct exp_merg
 {
     const struct arguments *a = j->a;
     for (uint32_t i = 0; i < a->n_files; i++) {
-        if (is_same_file(a->file[i], j->db))
+        if (sim_is_same_file(a->file[i], j->db))
             return sim_fail_as(st, SIM_EXIT_USAGE, "--merge: %s is --db itself, expected other files",
                                a->file[i]);
         if (!exp_store_merge(s, a->file[i], sum, st)) return false;

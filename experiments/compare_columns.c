@@ -1,6 +1,5 @@
 #include "experiments/compare.h"
 
-#include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
 #include <math.h>
 #include <stdlib.h>
@@ -69,10 +68,7 @@ static struct exp_band band_of(double *values, uint32_t n)
     for (uint32_t k = 0; k < n; k++)
         if (!isfinite(values[k])) return (struct exp_band){NAN, NAN, NAN};
     if (n == 1) return (struct exp_band){values[0], values[0], values[0]};
-    gsl_sort(values, 1, n);
-    return (struct exp_band){gsl_stats_mean(values, 1, n),
-                             gsl_stats_quantile_from_sorted_data(values, 1, n, 0.05),
-                             gsl_stats_quantile_from_sorted_data(values, 1, n, 0.95)};
+    return exp_band_of(values, n);
 }
 
 static double mean_of(const struct exp_sample *s, enum exp_column c, uint32_t n)

@@ -238,7 +238,7 @@ void exp_figures_scale_ttft(struct exp_figures *f, double factor)
     }
 }
 
-static struct exp_band band_of(double *values, uint32_t n)
+struct exp_band exp_band_of(double *values, uint32_t n)
 {
     gsl_sort(values, 1, n);
     return (struct exp_band){gsl_stats_mean(values, 1, n),
@@ -257,11 +257,11 @@ struct exp_figures *exp_figures_combine(struct exp_figures *const *runs, uint32_
     for (uint32_t r = 0; r < n; r++) f->load_is_brief |= runs[r]->load_is_brief;
     for (size_t i = 0; i < N_FIGURES; i++) {
         for (uint32_t r = 0; r < n; r++) values[r] = runs[r]->all[i].mean;
-        f->all[i] = band_of(values, n);
+        f->all[i] = exp_band_of(values, n);
     }
     for (size_t i = 0; i < (size_t)f->n_classes * N_FIGURES; i++) {
         for (uint32_t r = 0; r < n; r++) values[r] = runs[r]->classes[i].mean;
-        f->classes[i] = exp_figure_by_class(i % N_FIGURES) ? band_of(values, n) : single(NAN);
+        f->classes[i] = exp_figure_by_class(i % N_FIGURES) ? exp_band_of(values, n) : single(NAN);
     }
     free(values);
     return f;

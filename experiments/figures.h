@@ -45,7 +45,10 @@ struct exp_band exp_figure_of_class(const struct exp_figures *f, uint32_t class,
 /* Multiplies every time to first token, of the run and its classes. */
 void exp_figures_scale_ttft(struct exp_figures *f, double factor);
 
-/* The mean and the 5 and 95 % quantiles of n runs of one scenario. */
+/* The mean and the 5 and 95 % quantiles of n >= 1 values, which are sorted by it. */
+struct exp_band exp_band_of(double *values, uint32_t n);
+
+/* The band of every figure over n runs of one scenario. */
 struct exp_figures *exp_figures_combine(struct exp_figures *const *runs, uint32_t n);
 
 /* One flat object, with *_lo and *_hi beside each figure when there were replications, and `classes`. The

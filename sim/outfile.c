@@ -110,6 +110,12 @@ void sim_outfile_abandon(struct sim_outfile *f)
     outfile_free(f);
 }
 
+bool sim_is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 bool sim_make_dir(const char *path, struct sim_status *st)
 {
     char *p = sim_strdup(path);

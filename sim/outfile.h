@@ -21,6 +21,9 @@ bool sim_outfile_commit(struct sim_outfile *f, struct sim_status *st);
 /* Drops the temporary file; accepts NULL. */
 void sim_outfile_abandon(struct sim_outfile *f);
 
+/* Are they one file, whatever they are called? False when either is absent. */
+bool sim_is_same_file(const char *a, const char *b);
+
 /* Makes a directory and its parents. */
 bool sim_make_dir(const char *path, struct sim_status *st);
 

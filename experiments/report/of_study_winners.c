@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "experiments/report/doc.h"
-#include "experiments/report/report.h"
 
 static const double TIED = 0.02;
 static const uint64_t MOST_CELLS = (uint64_t)1 << 40; /* as many as a study has points */
@@ -257,15 +256,4 @@ void exp_winners_put(json_t *section, const struct exp_winners *w)
     json_t *table = exp_doc_table(section, "winners", "The winner of each combination");
     put_columns(table, w);
     for (uint32_t i = 0; i < w->n && i < MOST_ROWS; i++) put_row(table, w, &w->winner[i]);
-}
-
-void exp_winners_markdown(const struct exp_winners *w, enum exp_language language, FILE *out)
-{
-    json_t *doc = exp_doc_new("study", "", NULL), *section = exp_doc_section(doc, "winners", "");
-    exp_winners_put(section, w);
-    json_t *translated = exp_report_translated(doc, language);
-    const json_t *only = json_array_get(json_object_get(translated, "sections"), 0);
-    exp_report_markdown_table(json_array_get(json_object_get(only, "parts"), 0), language, out);
-    json_decref(translated);
-    json_decref(doc);
 }

@@ -8,7 +8,6 @@
 #define KVSIM_EXPERIMENTS_REPORT_OF_STUDY_WINNERS_H
 
 #include "experiments/report/of_study_rows.h"
-#include "experiments/report/words.h"
 
 /* A combination: a value of each cell column. */
 struct exp_winner {
@@ -50,7 +49,4 @@ int exp_winner_strategy_of(const struct exp_winners *w, const struct exp_study_e
 
 /* The table, a row for each combination, as a part of a document. */
 void exp_winners_put(json_t *section, const struct exp_winners *w);
-/* The same table alone, as Markdown. */
-void exp_winners_markdown(const struct exp_winners *w, enum exp_language language, FILE *out);
-
 #endif

@@ -1,6 +1,5 @@
 #include "experiments/tuning/book.h"
 
-#include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
 #include <math.h>
 #include <stdio.h>
@@ -246,10 +245,7 @@ struct exp_band exp_tune_band_of(const double *values, uint32_t n)
     if (n == 0) return (struct exp_band){NAN, NAN, NAN};
     double *v = sim_alloc(n, sizeof *v);
     memcpy(v, values, n * sizeof *v);
-    gsl_sort(v, 1, n);
-    struct exp_band band = {.mean = gsl_stats_mean(values, 1, n),
-                            .lo = gsl_stats_quantile_from_sorted_data(v, 1, n, 0.05),
-                            .hi = gsl_stats_quantile_from_sorted_data(v, 1, n, 0.95)};
+    struct exp_band band = exp_band_of(v, n);
     free(v);
     return band;
 }

@@ -1,7 +1,6 @@
 #include "experiments/planning/search/judge.h"
 
 #include <gsl/gsl_sort_double.h>
-#include <gsl/gsl_statistics_double.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -192,16 +191,12 @@ static double busy(const struct round *r, uint32_t k, uint32_t class)
     return r->known->point[k].gpu_busy;
 }
 
-/* Mean and 5 to 95 %, as exp_figures_combine. */
 static struct exp_band band(const struct round *r, value_fn *value, uint32_t class)
 {
     double v[EXP_REPLICATIONS];
     uint32_t n = r->known->n_done;
     for (uint32_t k = 0; k < n; k++) v[k] = value(r, k, class);
-    gsl_sort(v, 1, n);
-    return (struct exp_band){.mean = gsl_stats_mean(v, 1, n),
-                             .lo = gsl_stats_quantile_from_sorted_data(v, 1, n, 0.05),
-                             .hi = gsl_stats_quantile_from_sorted_data(v, 1, n, 0.95)};
+    return exp_band_of(v, n);
 }
 
 static bool reaches(const struct exp_setup *u, uint32_t class, double attainment)
